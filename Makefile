@@ -1,0 +1,50 @@
+# verbatim - plain GNU make, no configure step. `make help` lists the targets.
+#
+# Bits first: -ffp-contract=off and never -ffast-math. A compiler may not fuse or reorder a float operation that the
+# source did not fuse or reorder. Instruction sets differ only in the flags of their one file below.
+
+CC        ?= cc
+OPT       ?= -O2 -g
+WARN       = -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wmissing-prototypes -Wstrict-prototypes
+CFLAGS    += -std=c11 -ffp-contract=off -fno-math-errno -fno-tree-reassoc -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
+CPPFLAGS  += -D_GNU_SOURCE -Iinclude -Isrc -I. -MMD -MP
+LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lopenblas -lm -lpthread
+VERSION    = 0.1.0
+SONAME     = libverbatim.so.0
+
+PREFIX    ?= /usr/local
+B         ?= build
+MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
+
+ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2)
+ENGINE     = $(sort $(wildcard src/*/*.c oracle/*.c traces/*.c)) simd/kernels.c simd/cpu.c
+LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
+CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c)))
+
+# One file per instruction set; these flags are the only difference between them.
+$B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c
+
+all: verbatim $B/libverbatim.so                ## build ./verbatim and the library (default)
+
+verbatim: $B/verbatim
+	@cp -f $< $@
+$B/verbatim: $(CLI_OBJ) $B/libverbatim.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+$B/libverbatim.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcsD $@ $^
+$B/libverbatim.so: $(LIB_OBJ) include/verbatim.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=include/verbatim.map -o $@ $(LIB_OBJ) $(LDLIBS)
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+include $(sort $(wildcard tools/*.mk))
+
+clean:                                         ## remove what was built
+	rm -rf build verbatim
+help:                                          ## this list
+	@awk -F ':.*## ' '/^[a-z].*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all clean help
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

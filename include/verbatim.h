@@ -1,0 +1,316 @@
+/* verbatim.h - run language models so that the same input gives the same bits.
+ *
+ * Three objects: a model (read-only, shared by all threads), a session (one growing row of tokens and its
+ * state; one thread at a time) and a trace (a recording of a session). Everything else is plain data that you
+ * pass in and may free at once.
+ *
+ * Results never depend on thread count, batch, cache or machine: batching is only a way to be faster.
+ *
+ * Conventions
+ *   - Sizes are in bytes, counts are in tokens, times in ns. Token positions start at 0.
+ *   - A vb_status is VB_OK (0) or negative. Functions that count return the count or a negative vb_status, and
+ *     accept (NULL, 0) to ask for the size; they never write beyond `cap`.
+ *   - `err` is the last parameter and may be NULL. On failure it holds a code and one line of text that names
+ *     file, object, expected and found; on success it is left alone.
+ *   - Option structs filled with zero bytes mean the defaults. Strings you pass are copied.
+ *   - You own what a *_open or *_fork call gave you and give it back with *_close, which accepts NULL. After a
+ *     failed open the result is NULL. Pointers returned from an object live as long as the object, unless the
+ *     function says otherwise.
+ *   - The library never prints, never exits and keeps no writable globals but the log callback.
+ */
+#ifndef VERBATIM_H
+#define VERBATIM_H
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#ifndef VB_API
+#define VB_API __attribute__((visibility("default")))
+#endif
+
+typedef int32_t vb_token;
+typedef struct vb_model vb_model;
+typedef struct vb_session vb_session;
+typedef struct vb_trace vb_trace;
+typedef struct vb_digest vb_digest;
+
+typedef enum {
+    VB_OK = 0,
+    VB_E_IO = -1,          /* reading or writing failed: disk full, permission, vanished file */
+    VB_E_FORMAT = -2,      /* a file or text is not what it claims to be */
+    VB_E_UNSUPPORTED = -3, /* valid, but this build or machine cannot do it */
+    VB_E_MEMORY = -4,
+    VB_E_ARGUMENT = -5, /* a mistake of the caller */
+    VB_E_FULL = -6,     /* the context has no room for these tokens */
+    VB_E_STOPPED = -7,  /* a callback asked to stop */
+    VB_E_DIFFERS = -8,  /* a comparison found a difference */
+    VB_E_NOT_FOUND = -9 /* no such file, model, key or tensor */
+} vb_status;
+
+typedef struct {
+    vb_status code;
+    char text[504];
+} vb_err;
+
+/* --- library ------------------------------------------------------------------------------------------- */
+
+#define VB_VERSION "0.1.0"
+#define VB_ARITHMETIC_VERSION 1 /* docs/ARITHMETIC.md; stands in every trace */
+
+VB_API const char *vb_version(void);
+VB_API const char *vb_status_name(vb_status status);
+
+/* Lines of talk (notices, warnings) go to `fn`; without it they are dropped. Level 0 notice, 1 warning. */
+typedef void (*vb_log_fn)(void *ud, int level, const char *line);
+VB_API void vb_log_to(vb_log_fn fn, void *ud);
+
+/* --- the machine --------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char cpu[96];      /* the processor's own name */
+    char features[160]; /* those verbatim can use, separated by spaces */
+    char isas[64];     /* instruction sets with kernels here, slowest first: "portable avx2" */
+    int cores;         /* physical cores this process may use */
+    int threads;       /* hardware threads this process may use */
+    int packages, numa_nodes;
+    uint64_t memory_bytes, available_bytes;
+    uint64_t l2_bytes, l3_bytes;
+} vb_machine;
+VB_API void vb_machine_describe(vb_machine *out);
+
+/* Compares every kernel of instruction set `isa` with the oracle, bit for bit, on random input made from `seed`.
+ * Returns VB_OK if all are equal, VB_E_DIFFERS naming the first kernel that is not, VB_E_UNSUPPORTED if the
+ * machine lacks `isa`. *checks (may be NULL) gets the number of comparisons made. */
+VB_API vb_status vb_kernel_check(const char *isa, uint64_t seed, int64_t *checks, vb_err *err);
+
+/* --- model --------------------------------------------------------------------------------------------- */
+
+typedef enum { VB_ARITH_INT8 = 0, VB_ARITH_F32 = 1 } vb_arith;
+typedef enum { VB_KV_DEFAULT = 0, VB_KV_F16, VB_KV_F32, VB_KV_Q8_0 } vb_kv; /* default: f16, in f32 mode f32 */
+
+typedef struct {
+    const char *player;      /* "cpu" (default), "oracle" or "blas" */
+    vb_arith arith;          /* docs/ARITHMETIC.md, the two modes */
+    const char *isa;         /* "portable", "avx2", ...; NULL: the best this machine has */
+    int threads;             /* 0: one per physical core */
+    int vocab_only;          /* read only the vocabulary; works for architectures unknown to verbatim */
+    const char *template_as; /* "ollama": a model without a chat template is rendered as ChatML, as Ollama does */
+} vb_model_opts;
+
+typedef struct {
+    const char *path; /* the file that was opened (the first one of a split model) */
+    const char *arch, *name, *format; /* format: the most frequent weight format, "Q4_1" */
+    const char *player, *isa;
+    vb_arith arith;
+    int threads;
+    int layers, width, heads, kv_heads, vocab, context; /* context: tokens the model was trained for */
+    uint64_t file_bytes, weight_bytes, parameters;
+    vb_token bos, eos;          /* -1: none */
+    uint8_t plan_digest[32];      /* SHA-256 of steps, shapes, constants and formats; zero if vocab_only */
+    uint8_t tokenizer_digest[32]; /* SHA-256 of everything that decides tokenization */
+    uint8_t template_digest[32];  /* SHA-256 of the chat template in use; zero: none */
+    const char *template_source;  /* "file", "family", "ollama" or "none" */
+} vb_model_info;
+
+typedef struct {
+    const char *name, *format;
+    int n_dims;
+    uint64_t ne[4]; /* GGUF order: ne[0] is the contiguous one */
+    uint64_t bytes, offset;
+} vb_tensor_info;
+
+/* Opens MODEL: a path of a GGUF file (of a split model the first part), `name[:tag]` of an Ollama store
+ * ($OLLAMA_MODELS or ~/.ollama/models, read only), or "smollm2", the small model that `make run` fetches. */
+VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err);
+VB_API void vb_model_close(vb_model *model);
+VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);
+/* SHA-256 of the model's bytes (all parts in order). Computed once per file and remembered in the user's cache
+ * directory by device, inode, size and modification time. */
+VB_API vb_status vb_model_sha256(const vb_model *model, uint8_t out[32], vb_err *err);
+/* Metadata, by key or by index (0-based, key written to `key`); value as text, arrays shortened.
+ * Returns the value's length or VB_E_NOT_FOUND. */
+VB_API int64_t vb_model_meta(const vb_model *model, const char *key, char *buf, size_t cap);
+VB_API int64_t vb_model_meta_at(const vb_model *model, int index, const char **key, char *buf, size_t cap);
+VB_API int vb_model_tensor_at(const vb_model *model, int index, vb_tensor_info *out); /* 0: no such index */
+/* Prints the plan, one line a step; with `kernels` the kernel that each step takes, with `json` a JSON array. */
+VB_API vb_status vb_model_explain(const vb_model *model, FILE *to, int kernels, int json, vb_err *err);
+
+/* Every model of the local stores; `fn` returns 0 to go on. */
+typedef struct {
+    const char *name, *path; /* path of the weights */
+    const char *store;       /* "ollama" or "verbatim" */
+    uint64_t bytes;
+} vb_store_entry;
+VB_API vb_status vb_store_list(int (*fn)(void *ud, const vb_store_entry *entry), void *ud, vb_err *err);
+
+/* --- text ---------------------------------------------------------------------------------------------- */
+
+enum { VB_ADD_SPECIAL = 1, VB_PARSE_SPECIAL = 2 };
+/* Text to ids. VB_ADD_SPECIAL adds BOS/EOS as the model says, VB_PARSE_SPECIAL reads control tokens in the text.
+ * Returns the number of ids the text has, even when it is more than `cap`. */
+VB_API int64_t vb_tokenize(const vb_model *model, const char *text, size_t len, int flags, vb_token *ids,
+                           size_t cap, vb_err *err);
+/* Ids to bytes; control tokens are written out if `special`. Returns the number of bytes (no NUL is added). */
+VB_API int64_t vb_detokenize(const vb_model *model, const vb_token *ids, size_t n, int special, char *buf,
+                             size_t cap, vb_err *err);
+/* The bytes one token stands for inside a text; control tokens written out. Returns the length. */
+VB_API int64_t vb_token_bytes(const vb_model *model, vb_token id, char *buf, size_t cap);
+VB_API int vb_token_ends(const vb_model *model, vb_token id); /* 1: this token ends a generation */
+
+typedef struct {
+    const char *role, *content;
+} vb_message;
+/* Messages through the model's chat template, with the opening of an assistant turn at the end. */
+VB_API int64_t vb_chat_render(const vb_model *model, const vb_message *msgs, size_t n, char *buf, size_t cap,
+                              vb_err *err);
+/* The same as ids. Text of the messages never becomes a control token. */
+VB_API int64_t vb_chat_encode(const vb_model *model, const vb_message *msgs, size_t n, vb_token *ids, size_t cap,
+                              vb_err *err);
+/* The chat template's source; NULL if there is none. */
+VB_API const char *vb_model_template(const vb_model *model, size_t *len);
+/* Renders a template. `input` is a JSON object: messages, tools, add_generation_prompt, kwargs (an object of
+ * extra variables), special_tokens (bos_token, eos_token, ...), strftime_now (ISO time); null means absent.
+ * `model` may be NULL; it supplies special tokens that the input leaves out. */
+VB_API int64_t vb_template_render(const vb_model *model, const char *tmpl, size_t tmpl_len, const char *input,
+                                  size_t input_len, char *buf, size_t cap, vb_err *err);
+
+/* --- session ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int context; /* tokens; 0: the model's own, at most 8192 */
+    vb_kv kv;
+    int batch; /* tokens evaluated at a time by sync; 0: 512. Changes speed and memory, never bits. */
+} vb_session_opts;
+
+typedef struct {
+    int context;
+    vb_kv kv;
+    uint64_t kv_bytes, scratch_bytes;
+    uint64_t evaluated, reused;   /* tokens computed, tokens taken from the common prefix */
+    uint64_t prefill_ns, decode_ns; /* evaluations of several tokens, of one token */
+    uint64_t prefill_tokens, decode_tokens;
+} vb_stats;
+
+/* Bytes a session will take besides the weights. */
+VB_API uint64_t vb_session_bytes(const vb_model *model, const vb_session_opts *opts);
+VB_API vb_status vb_session_open(vb_session **out, vb_model *model, const vb_session_opts *opts, vb_err *err);
+VB_API vb_status vb_session_fork(vb_session **out, const vb_session *session, vb_err *err);
+VB_API void vb_session_close(vb_session *session);
+VB_API vb_model *vb_session_model(const vb_session *session);
+/* Become exactly these tokens: keep the common prefix, drop the rest, evaluate what is new. Afterwards the logits
+ * of the last token are there. n >= 1. */
+VB_API vb_status vb_session_sync(vb_session *session, const vb_token *ids, int n, vb_err *err);
+/* Drop all tokens from position n on. The logits are gone until the next evaluation. */
+VB_API vb_status vb_session_rewind(vb_session *session, int n, vb_err *err);
+VB_API const vb_token *vb_session_tokens(const vb_session *session, int *n);
+/* Logits of the last evaluated token, n = vocabulary size; NULL if there are none. Valid until the next
+ * evaluation, rewind or close. */
+VB_API const float *vb_session_logits(const vb_session *session, int *n);
+VB_API void vb_session_stats(const vb_session *session, vb_stats *out);
+
+/* Appends tokens to sessions and evaluates them, several sessions at once; all sessions must belong to one model.
+ * Grouping cannot change a bit. If `logits` is not NULL it gets the logits of the last `want` tokens
+ * (want x vocabulary floats, 0 <= want <= n); the last token's stay readable in the session anyway. */
+typedef struct {
+    vb_session *session;
+    const vb_token *ids;
+    int n;
+    float *logits;
+    int want;
+} vb_work;
+VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err);
+
+/* --- choosing tokens ----------------------------------------------------------------------------------- */
+
+/* A pure function of logits, these settings, seed, stream and position (docs/ARITHMETIC.md J6). Zero switches a
+ * setting off; all zero is greedy. Ranges: temperature 0..100, top_k 0..vocabulary, top_p, min_p, typical 0..1
+ * (1 is off too for top_p and typical), repeat 0 or 0.01..100 (1 is off), presence, frequency -100..100. */
+typedef struct {
+    float temperature, top_p, min_p, typical;
+    float repeat, presence, frequency;
+    int top_k, repeat_last; /* repeat_last: tokens of the past that penalties look at; 0: 64, -1: all */
+    uint64_t seed, stream;
+} vb_sampling;
+
+VB_API vb_status vb_sampling_check(const vb_sampling *sampling, vb_err *err);
+/* Chooses the token that follows the session's last one, at position = number of tokens. */
+VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *sampling, vb_token *out, vb_err *err);
+/* The same without a session: `past` are the n_past tokens before `position` = n_past. */
+VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_token *past, int n_past,
+                                  const vb_sampling *sampling, vb_token *out, vb_err *err);
+
+typedef struct {
+    vb_token id;
+    float logit, logprob; /* log-probability over the whole vocabulary at temperature 1, natural logarithm */
+} vb_choice;
+/* The k largest logits, largest first, ties to the lower id. Returns how many were written. */
+VB_API int vb_top(const vb_session *session, vb_choice *out, int k);
+VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id);
+
+typedef enum { VB_END_NONE = 0, VB_END_TOKEN, VB_END_STOP, VB_END_LENGTH, VB_END_CONTEXT, VB_END_CALLBACK } vb_end;
+typedef struct {
+    vb_sampling sampling;
+    int max_tokens;           /* 0: until the model ends or the context is full */
+    const char *const *stops; /* texts that end the generation; not part of the answer */
+    int n_stops;
+    vb_trace *trace; /* may be NULL */
+    /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */
+    int (*on_text)(void *ud, const char *text, size_t len);
+    void *ud;
+} vb_generation;
+typedef struct {
+    int tokens; /* generated, the ending token included */
+    vb_end end;
+} vb_generated;
+/* Continues the session. A token is in the session (and trace) as soon as it is chosen. */
+VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_generated *out, vb_err *err);
+
+/* --- digests ------------------------------------------------------------------------------------------- */
+
+/* XXH3-128 over little-endian bytes, canonical (big-endian) form; what `verbatim logits` prints. */
+VB_API vb_status vb_digest_open(vb_digest **out, vb_err *err);
+VB_API void vb_digest_add(vb_digest *digest, const void *data, size_t len);
+VB_API void vb_digest_get(const vb_digest *digest, uint8_t out[16]);
+VB_API void vb_digest_close(vb_digest *digest);
+
+/* --- traces -------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int top;            /* largest logits kept per token; 0: 5 */
+    vb_sampling sampling; /* as the generation will use it; part of the header */
+    const char *prompt; /* text the ids came from, may be NULL; information only */
+} vb_trace_opts;
+
+/* Records what `session` chooses from now on into a new file; the tokens it holds now are recorded as the prompt.
+ * Each record reaches the file before the next token is computed. An existing file is not overwritten. */
+VB_API vb_status vb_trace_open(vb_trace **out, const char *path, const vb_session *session,
+                               const vb_trace_opts *opts, vb_err *err);
+/* Adds the token `id`, about to be appended to the session, together with the logits it was chosen from. Called by
+ * vb_generate; call it yourself only when you sample by hand, before vb_eval. */
+VB_API vb_status vb_trace_add(vb_trace *trace, const vb_session *session, vb_token id, vb_err *err);
+VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the chain's last link */
+VB_API vb_status vb_trace_close(vb_trace *trace, vb_err *err);
+
+typedef struct {
+    int differs;      /* 0: equal */
+    int64_t record;   /* first differing record: 0 is the header, then one a token; -1: none */
+    int64_t position; /* token position, -1 for the header */
+    char field[32];   /* "id", "logits", "top", "text", "plan", "length", ... */
+    char a[96], b[96]; /* what either side holds, as text */
+    int64_t records;  /* compared */
+} vb_diff;
+VB_API vb_status vb_trace_show(const char *path, FILE *to, int json, vb_err *err);
+/* VB_OK if equal, VB_E_DIFFERS with *out filled if not. Information-only fields are not compared. */
+VB_API vb_status vb_trace_diff(const char *path_a, const char *path_b, vb_diff *out, vb_err *err);
+/* Re-runs the trace's prompt and choices. `model` NULL: found by the trace's path hint, then by its SHA-256 in the
+ * stores. Player, ISA and threads come from `opts` (may be NULL); arithmetic, KV type and sampling from the trace. */
+VB_API vb_status vb_trace_replay(const char *path, const char *model, const vb_model_opts *opts, vb_diff *out,
+                                 vb_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,126 @@
+/* os.c - Linux and POSIX behind base/os.h. Descriptors are closed as soon as a map stands; a map outlives a
+ * deleted file. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static vb_status open_regular(const char *path, int *fd, struct stat *st, vb_err *err)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0) {
+        vb_status code = errno == ENOENT || errno == ENOTDIR ? VB_E_NOT_FOUND : VB_E_IO;
+        VB_FAIL(err, code, "%s: cannot open: %s", path, strerror(errno));
+    }
+    if (fstat(*fd, st) == 0 && S_ISREG(st->st_mode)) return VB_OK;
+    close(*fd);
+    *fd = -1;
+    VB_FAIL(err, VB_E_IO, "%s: expected a regular file, found %s", path,
+            S_ISDIR(st->st_mode) ? "a directory" : "something else");
+}
+
+vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
+{
+    struct stat st = {0};
+    int fd;
+    memset(out, 0, sizeof *out);
+    VB_TRY(open_regular(path, &fd, &st, err));
+    out->size = (uint64_t)st.st_size;
+    out->device = (uint64_t)st.st_dev;
+    out->inode = (uint64_t)st.st_ino;
+    out->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    void *data = NULL;
+    if (out->size > 0) data = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int reason = errno;
+    close(fd);
+    if (data == MAP_FAILED) {
+        memset(out, 0, sizeof *out);
+        VB_FAIL(err, VB_E_IO, "%s: cannot map: %s", path, strerror(reason));
+    }
+    out->data = data;
+    return VB_OK;
+}
+
+void vb_map_close(vb_map *map)
+{
+    if (map->data != NULL) munmap((void *)(uintptr_t)map->data, (size_t)map->size);
+    memset(map, 0, sizeof *map);
+}
+
+vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err)
+{
+    vb_map map;
+    *data = NULL;
+    VB_TRY(vb_map_open(&map, path, err));
+    if (map.size > limit) {
+        vb_status s = vb_fail(err, VB_E_FORMAT, "%s: expected at most %zu bytes, found %llu", path, limit,
+                              (unsigned long long)map.size);
+        vb_map_close(&map);
+        return s;
+    }
+    *size = (size_t)map.size;
+    *data = malloc(*size + 1);
+    if (*data != NULL) {
+        if (*size > 0) memcpy(*data, map.data, *size);
+        (*data)[*size] = 0;
+    }
+    vb_map_close(&map);
+    if (*data == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for %zu bytes", path, *size);
+    return VB_OK;
+}
+
+uint64_t vb_clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int vb_dir(int which, char *buf, size_t cap)
+{
+    const char *xdg = getenv(which == VB_DIR_CACHE ? "XDG_CACHE_HOME" : "XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    int n;
+    if (xdg != NULL && xdg[0] == '/')
+        n = snprintf(buf, cap, "%s/verbatim", xdg);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(buf, cap, "%s/%s/verbatim", home, which == VB_DIR_CACHE ? ".cache" : ".local/share");
+    else
+        return 0;
+    return n > 0 && (size_t)n < cap;
+}
+
+vb_status vb_dir_make(const char *path, vb_err *err)
+{
+    char part[4096];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof part) VB_FAIL(err, VB_E_ARGUMENT, "%s: path too long", path);
+    memcpy(part, path, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (part[i] != '/' && part[i] != 0) continue;
+        char end = part[i];
+        part[i] = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            VB_FAIL(err, VB_E_IO, "%s: cannot create directory: %s", part, strerror(errno));
+        part[i] = end;
+    }
+    return VB_OK;
+}
+
+void *vb_pages_reserve(size_t bytes)
+{
+    if (bytes == 0) bytes = 1;
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void vb_pages_release(void *pages, size_t bytes)
+{
+    if (pages != NULL) munmap(pages, bytes == 0 ? 1 : bytes);
+}

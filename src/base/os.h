@@ -1,0 +1,31 @@
+/* os.h - everything this project asks of the operating system; the only place that may know which one it is. */
+#ifndef VB_BASE_OS_H
+#define VB_BASE_OS_H
+#include "base/err.h"
+
+/* A file mapped read-only, private. size may be 0 (then data is NULL). */
+typedef struct {
+    const uint8_t *data;
+    uint64_t size;
+    uint64_t device, inode;
+    int64_t mtime_ns;
+} vb_map;
+vb_status vb_map_open(vb_map *out, const char *path, vb_err *err); /* names path and reason on failure */
+void vb_map_close(vb_map *map);
+
+/* A small file read whole into malloc'd memory with a NUL behind it; more than `limit` bytes is an error. */
+vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);
+
+uint64_t vb_clock_ns(void); /* monotonic */
+
+/* Directories after the XDG rules, with "/verbatim" behind; written to buf, 0 if it does not fit or HOME is unset.
+ * VB_DIR_CACHE: $XDG_CACHE_HOME, ~/.cache. VB_DIR_DATA: $XDG_DATA_HOME, ~/.local/share. */
+enum { VB_DIR_CACHE, VB_DIR_DATA };
+int vb_dir(int which, char *buf, size_t cap);
+vb_status vb_dir_make(const char *path, vb_err *err); /* with parents */
+
+/* Address space whose pages cost memory only once touched; zero on first read. NULL: none. */
+void *vb_pages_reserve(size_t bytes);
+void vb_pages_release(void *pages, size_t bytes);
+
+#endif

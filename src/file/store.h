@@ -1,0 +1,34 @@
+/* store.h - where models live: an Ollama store (read only) and verbatim's own data directory.
+ *
+ *   $OLLAMA_MODELS | ~/.ollama/models
+ *     manifests/<host>/<namespace>/<model>/<tag>    JSON: layers[] of {mediaType, digest, size}
+ *     blobs/sha256-<64 hex digits>
+ *   $VERBATIM_MODELS | <data directory>/models
+ *     the same layout, and smollm2.gguf, the small model that `make run` fetches
+ *
+ * Invariant: nothing but a digest of the strict pattern sha256:<64 hex> is ever joined to a blob path, and no name
+ * part with a slash, a leading dot or a control character to a manifest path.
+ */
+#ifndef VB_FILE_STORE_H
+#define VB_FILE_STORE_H
+#include "base/err.h"
+
+typedef struct {
+    char *path;      /* the GGUF file to open */
+    char *template_; /* template layer (Ollama's Go template), system text and parameters; NULL: none */
+    char *system;
+    char *params;    /* JSON */
+    char *projector; /* path of the vision/audio tower */
+} vb_located;
+
+/* MODEL to a file: an existing path wins; then "smollm2"; then name[:tag] in the stores. Free with vb_located_free. */
+vb_status vb_store_locate(vb_located *out, const char *model, vb_err *err);
+/* The first stored model whose weights have this digest, or whose file hashes to it; VB_E_NOT_FOUND if none. */
+vb_status vb_store_by_sha256(vb_located *out, const uint8_t sha256[32], vb_err *err);
+void vb_located_free(vb_located *located);
+
+/* SHA-256 over the bytes of `n` files in order, remembered in the cache directory by device, inode, size and mtime;
+ * an unusable cache costs time, never correctness. */
+vb_status vb_file_sha256(const char *const *paths, int n, uint8_t out[32], vb_err *err);
+
+#endif
