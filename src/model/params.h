@@ -1,0 +1,41 @@
+/* params.h - a model's hyper-parameters, typed and checked.
+ *
+ * vb_params_read fills the struct from metadata `<arch>.<key>` by one table of (key, field, range); what a file
+ * leaves out gets the field's usual default, what a family must have is asked for by the family. Every value is in
+ * range afterwards: counts positive and bounded, eps > 0, divisors not zero, heads a multiple of KV heads.
+ */
+#ifndef VB_MODEL_PARAMS_H
+#define VB_MODEL_PARAMS_H
+#include "base/arena.h"
+#include "file/gguf.h"
+
+typedef enum { VB_SCALING_NONE, VB_SCALING_LINEAR, VB_SCALING_YARN } vb_scaling;
+
+typedef struct {
+    char arch[64];
+    int layers, width, vocab;
+    int context;                  /* tokens the model was trained for */
+    int *heads, *kv_heads, *ff;   /* [layers] */
+    int dim_k, dim_v;             /* of one head */
+    int n_rot;                    /* leading dimensions of a head that rotate; even */
+    float eps;                    /* of the RMS norms; 0: the file does not say */
+    double rope_base;             /* 10000 if absent */
+    double rope_base_local;       /* of sliding-window layers; 10000 if absent */
+    vb_scaling scaling;
+    double scaling_factor;        /* 1: none */
+    double scaling_context;       /* context before scaling; 0: absent */
+    double attn_factor;           /* multiplies cos and sin; 1 */
+    double beta_fast, beta_slow;  /* yarn: 32, 1 */
+    int window;                   /* sliding window in tokens; 0: none */
+    int window_every;             /* every n-th layer is global; 0: the file does not say */
+    unsigned char *window_layers; /* [layers] 1: sliding window; NULL: the file has no such array */
+    float attn_scale;             /* 0: 1/sqrt(dim_k) */
+    float embedding_scale, residual_scale, logit_scale; /* 0: absent */
+    float final_softcap, attn_softcap;                  /* 0: none */
+    int experts;                                        /* 0: dense */
+} vb_params;
+
+/* `vocab` of the file: `<arch>.vocab_size`, else rows of token_embd.weight. Arrays come from `arena`. */
+vb_status vb_params_read(vb_params *out, const vb_gguf *g, vb_arena *arena, vb_err *err);
+
+#endif

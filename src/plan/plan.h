@@ -1,0 +1,137 @@
+/* plan.h - the score: a model as a list of steps that any player can perform.
+ *
+ *   file -> tensors, params -> arch/<family>.c calls the builder below -> plan -> run | oracle
+ *
+ * A value is one row of floats per token. A step reads values defined before it and defines one. State (the KV
+ * cache) is declared by the step that owns it. Nothing here knows of threads, memory or instruction sets.
+ *
+ * Building never has to be checked step by step: the first failure is kept in plan->err, later calls do nothing,
+ * and vb_plan_finish returns it. Weight names are relative to the current layer ("attn_q" is blk.<i>.attn_q).
+ */
+#ifndef VB_PLAN_PLAN_H
+#define VB_PLAN_PLAN_H
+#include "base/arena.h"
+#include "model/params.h"
+#include "model/tensors.h"
+
+typedef int vb_val; /* index of a value; -1: none */
+
+typedef enum {
+#define VB_OP(ID, text, inputs, meaning) VB_OP_##ID,
+#include "base/ops.def"
+    VB_OPS
+} vb_op;
+
+typedef enum { VB_PAIR_NORM, VB_PAIR_NEOX } vb_pairing; /* pairs (2i, 2i+1) or (i, i + n_rot/2) */
+typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH } vb_glu;
+
+/* Angle of pair i at position p (docs/ARITHMETIC.md J2); each player computes it with its own routines. */
+typedef struct {
+    int n_rot;
+    vb_pairing pairing;
+    double base;
+    vb_scaling scaling;
+    double factor, context, attn_factor, beta_fast, beta_slow;
+    const vb_tensor *factors; /* F32 [n_rot/2]: the angle is divided by it; NULL: none */
+} vb_rope;
+
+/* Keys and values of one layer at absolute positions. */
+typedef struct {
+    int layer, kv_heads, dim_k, dim_v;
+} vb_slot;
+
+typedef struct {
+    vb_op op;
+    int layer; /* -1: outside of the layers */
+    vb_val out, in[3];
+    const vb_tensor *weight, *bias; /* bias is F32; both NULL where a step has none */
+    union {
+        struct {
+            float by;
+        } scale;
+        struct {
+            int group; /* elements normed together; the weight has as many */
+            float eps;
+        } norm;
+        struct {
+            int rope; /* index into plan->ropes */
+            int head_dim;
+        } rope;
+        struct {
+            int slot, heads, kv_heads, dim_k, dim_v;
+            int window; /* query i sees key j iff 0 <= i-j < window; 0: all of the past */
+            float scale;
+        } attend;
+        struct {
+            vb_glu act;
+        } glu;
+        struct {
+            float cap;
+        } softcap;
+    } u;
+} vb_step;
+
+typedef struct {
+    int width;       /* floats a token */
+    int wanted;      /* 1: only for the tokens whose logits are asked for */
+    int step;        /* that defines it */
+    int last_use;    /* last step that reads it, n_steps for the output */
+    const char *tap; /* llama.cpp's callback name, NULL: none */
+} vb_value;
+
+typedef struct {
+    vb_step *steps;
+    vb_value *values;
+    vb_rope *ropes;
+    vb_slot *slots;
+    int n_steps, n_values, n_ropes, n_slots;
+    vb_val output; /* logits, width = vocabulary */
+    int vocab, layers;
+    uint8_t digest[32]; /* SHA-256 of steps, shapes, constants and formats */
+    /* while building */
+    vb_arena arena;
+    vb_tensors *tensors;
+    int layer, cap_steps, cap_values, cap_ropes, cap_slots;
+    vb_err err;
+} vb_plan;
+
+/* --- the builder, for arch/ ---------------------------------------------------------------------------- */
+void vb_plan_start(vb_plan *p, vb_tensors *tensors, const vb_params *h);
+void vb_layer(vb_plan *p, int layer); /* -1: names are global again */
+vb_val vb_embed(vb_plan *p, const char *table, int width);
+vb_val vb_wanted(vb_plan *p, vb_val x);
+vb_val vb_scale(vb_plan *p, vb_val x, float by); /* by 1 adds no step */
+vb_val vb_add(vb_plan *p, vb_val x, vb_val y);
+vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps);
+/* out: the number of rows the weight must have; "<weight>.bias" is added if the file has it. */
+vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out);
+int vb_has(const vb_plan *p, const char *weight); /* 1: the file has "<weight>.weight" in this layer */
+int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors); /* factors: optional tensor, may be NULL */
+vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim);
+/* A shape without slot: the step gets a slot of its own. */
+typedef struct {
+    int heads, kv_heads, dim_k, dim_v, window;
+    float scale;
+} vb_heads;
+vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
+vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
+vb_val vb_softcap(vb_plan *p, vb_val x, float cap); /* cap 0 adds no step */
+void vb_tap(vb_plan *p, const char *name, vb_val x);
+void vb_output(vb_plan *p, vb_val logits);
+/* Verifies, computes last uses and the digest. */
+vb_status vb_plan_finish(vb_plan *p, vb_err *err);
+void vb_plan_free(vb_plan *p);
+
+/* --- for everybody --------------------------------------------------------------------------------------- */
+const char *vb_op_name(vb_op op);
+int vb_op_inputs(vb_op op);
+vb_status vb_plan_verify(const vb_plan *p, vb_err *err);
+/* One line a step; kernel_name (may be NULL) tells the kernel a player takes for it. */
+typedef const char *(*vb_kernel_name)(const void *player, const vb_step *step);
+vb_status vb_plan_print(const vb_plan *p, FILE *to, int json, vb_kernel_name kernel, const void *player, vb_err *err);
+
+/* Scratch layout by liveness: offset[v] in floats per token for every value but the output (-1 there); values that
+ * live at the same time never overlap. Returns floats per token, -1 if out of memory. Offsets are multiples of 16. */
+int64_t vb_plan_layout(const vb_plan *p, int64_t *offset);
+
+#endif

@@ -1,0 +1,50 @@
+/* player.h - what every player offers: open on a plan, keep states, evaluate tokens.
+ *
+ * A player is opened once a model; a state (KV cache) once a session. A state has no length of its own: the caller
+ * says at which position new tokens start, so rewinding is starting earlier. Positions of one state are evaluated
+ * from one thread at a time; one player evaluates one batch at a time.
+ */
+#ifndef VB_PLAN_PLAYER_H
+#define VB_PLAN_PLAYER_H
+#include "plan/plan.h"
+
+typedef struct {
+    vb_arith arith;
+    const char *isa; /* NULL: the best of this machine; a name this machine lacks is an error */
+    int threads;     /* >= 1 */
+    /* Called after each step whose value has a tap, for each token (may be NULL). */
+    void (*tap)(void *ud, const char *name, int layer, int position, const float *x, int width);
+    void *ud;
+} vb_play_opts;
+
+/* Tokens of one state: ids[0..n) go to positions start..start+n; the logits of the last `want` go to `logits`
+ * (want x vocab), want may be 0. */
+typedef struct {
+    void *state;
+    int start;
+    const vb_token *ids;
+    int n;
+    float *logits;
+    int want;
+} vb_part;
+
+typedef struct {
+    const char *name;
+    vb_status (*open)(void **player, const vb_plan *plan, const vb_play_opts *opts, vb_err *err);
+    void (*close)(void *player);
+    const char *(*isa)(const void *player);                       /* "avx2"; "scalar", "openblas" for the others */
+    const char *(*kernel)(const void *player, const vb_step *step); /* vb_kernel_name */
+    vb_status (*state_open)(void **state, void *player, int context, vb_kv kv, vb_err *err); /* kv not default */
+    vb_status (*state_copy)(void *to, const void *from, int n, vb_err *err); /* the first n positions */
+    void (*state_close)(void *state);
+    /* ids are in range and positions fit the context: the caller has checked. A value that is not finite is an
+     * error that names step, layer and position (A3). */
+    vb_status (*eval)(void *player, const vb_part *parts, int n, vb_err *err);
+    uint64_t (*scratch_bytes)(const void *player, int tokens, int wanted);
+} vb_player;
+
+/* Bytes of a state over `context` positions; the same for all players that keep KV in its stored form. */
+uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv);
+vb_status vb_kv_check(const vb_plan *plan, vb_kv kv, vb_err *err); /* q8_0 needs head sizes that are multiples of 32 */
+
+#endif
