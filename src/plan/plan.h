@@ -118,6 +118,7 @@ vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap); /* cap 0 adds no step */
 void vb_tap(vb_plan *p, const char *name, vb_val x);
 void vb_output(vb_plan *p, vb_val logits);
+vb_status vb_plan_digest(vb_plan *p, vb_err *err);
 /* Verifies, computes last uses and the digest. */
 vb_status vb_plan_finish(vb_plan *p, vb_err *err);
 void vb_plan_free(vb_plan *p);
@@ -131,7 +132,7 @@ typedef const char *(*vb_kernel_name)(const void *player, const vb_step *step);
 vb_status vb_plan_print(const vb_plan *p, FILE *to, int json, vb_kernel_name kernel, const void *player, vb_err *err);
 
 /* Scratch layout by liveness: offset[v] in floats per token for every value but the output (-1 there); values that
- * live at the same time never overlap. Returns floats per token, -1 if out of memory. Offsets are multiples of 16. */
+ * live at the same time never overlap. Returns floats per token. Offsets are multiples of 16. */
 int64_t vb_plan_layout(const vb_plan *p, int64_t *offset);
 
 #endif

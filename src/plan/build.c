@@ -1,0 +1,256 @@
+/* build.c - the builder: each call appends one step and gives back the value it defines.
+ *
+ * Invariant: after the first failure (plan->err set) nothing is appended any more and every call returns -1, so an
+ * emitter is straight code. Shapes are inferred here and weights are asked for with the shape they must have.
+ */
+#include "plan/plan.h"
+
+#include <string.h>
+
+static int failed(const vb_plan *p)
+{
+    return p->err.code != VB_OK;
+}
+
+/* Room for one more element in a growing arena array; the old array is left to the arena. */
+static int grow(vb_plan *p, void **array, int n, int *cap, size_t size)
+{
+    if (n < *cap) return 1;
+    int larger = *cap == 0 ? 64 : *cap * 2;
+    void *moved = vb_arena_array(&p->arena, (size_t)larger, size);
+    if (moved == NULL) {
+        vb_fail(&p->err, VB_E_MEMORY, "plan: out of memory for %d elements", larger);
+        return 0;
+    }
+    if (n > 0) memcpy(moved, *array, (size_t)n * size);
+    *array = moved;
+    *cap = larger;
+    return 1;
+}
+
+static const vb_value *value(const vb_plan *p, vb_val v)
+{
+    return &p->values[v];
+}
+
+/* A step with these inputs whose value has `width`; its fields are filled by the caller through *step. */
+static vb_val append(vb_plan *p, vb_op op, int width, const vb_val in[3], vb_step **step)
+{
+    if (failed(p)) return -1;
+    if (!grow(p, (void **)&p->steps, p->n_steps, &p->cap_steps, sizeof *p->steps)) return -1;
+    if (!grow(p, (void **)&p->values, p->n_values, &p->cap_values, sizeof *p->values)) return -1;
+    vb_step *s = &p->steps[p->n_steps];
+    memset(s, 0, sizeof *s);
+    s->op = op;
+    s->layer = p->layer;
+    s->out = p->n_values;
+    for (int i = 0; i < 3; i++) s->in[i] = in[i];
+    vb_value *v = &p->values[p->n_values++];
+    memset(v, 0, sizeof *v);
+    v->width = width;
+    v->step = p->n_steps++;
+    v->wanted = op == VB_OP_WANTED || (in[0] >= 0 && p->values[in[0]].wanted);
+    *step = s;
+    return s->out;
+}
+
+static vb_val append1(vb_plan *p, vb_op op, int width, vb_val x, vb_step **step)
+{
+    return append(p, op, width, (vb_val[3]){x, -1, -1}, step);
+}
+
+static void full_name(const vb_plan *p, char *buf, size_t cap, const char *name, const char *suffix)
+{
+    if (p->layer >= 0)
+        snprintf(buf, cap, "blk.%d.%s%s", p->layer, name, suffix);
+    else
+        snprintf(buf, cap, "%s%s", name, suffix);
+}
+
+static const vb_tensor *optional(vb_plan *p, const char *name, const char *suffix, int64_t cols, int64_t rows)
+{
+    char full[128];
+    const vb_tensor *t = NULL;
+    if (failed(p)) return NULL;
+    full_name(p, full, sizeof full, name, suffix);
+    vb_tensors_take(p->tensors, full, cols, rows, &t, &p->err);
+    return failed(p) ? NULL : t;
+}
+
+static const vb_tensor *required(vb_plan *p, const char *name, const char *suffix, int64_t cols, int64_t rows)
+{
+    const vb_tensor *t = optional(p, name, suffix, cols, rows);
+    if (t == NULL && !failed(p)) {
+        char full[128];
+        full_name(p, full, sizeof full, name, suffix);
+        vb_fail(&p->err, VB_E_FORMAT, "%s: tensor %s: expected %lld x %lld, found no such tensor",
+                vb_gguf_path(p->tensors->g), full, (long long)cols, (long long)rows);
+    }
+    return t;
+}
+
+/* Norm weights and biases take part in float sums directly, so they must be stored as F32. */
+static const vb_tensor *as_f32(vb_plan *p, const vb_tensor *t)
+{
+    if (t == NULL || failed(p) || t->format == VB_FMT_F32) return t;
+    vb_fail(&p->err, VB_E_UNSUPPORTED, "%s: tensor %s: expected F32, found %s", vb_gguf_path(p->tensors->g), t->name,
+            vb_format_of(t->format)->name);
+    return NULL;
+}
+
+void vb_plan_start(vb_plan *p, vb_tensors *tensors, const vb_params *h)
+{
+    memset(p, 0, sizeof *p);
+    p->tensors = tensors;
+    p->layer = -1;
+    p->output = -1;
+    p->vocab = h->vocab;
+    p->layers = h->layers;
+}
+
+void vb_layer(vb_plan *p, int layer)
+{
+    p->layer = layer;
+}
+
+vb_val vb_embed(vb_plan *p, const char *table, int width)
+{
+    vb_step *s;
+    const vb_tensor *t = required(p, table, ".weight", width, p->vocab);
+    vb_val out = append(p, VB_OP_EMBED, width, (vb_val[3]){-1, -1, -1}, &s);
+    if (out >= 0) s->weight = t;
+    return out;
+}
+
+vb_val vb_wanted(vb_plan *p, vb_val x)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    return append1(p, VB_OP_WANTED, value(p, x)->width, x, &s);
+}
+
+vb_val vb_scale(vb_plan *p, vb_val x, float by)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    if (by == 1.0f) return x;
+    vb_val out = append1(p, VB_OP_SCALE, value(p, x)->width, x, &s);
+    if (out >= 0) s->u.scale.by = by;
+    return out;
+}
+
+vb_val vb_add(vb_plan *p, vb_val x, vb_val y)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    return append(p, VB_OP_ADD, value(p, x)->width, (vb_val[3]){x, y, -1}, &s);
+}
+
+vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps)
+{
+    vb_step *s;
+    const vb_tensor *t = as_f32(p, required(p, weight, ".weight", group, 1));
+    if (failed(p)) return -1;
+    vb_val out = append1(p, VB_OP_NORM_RMS, value(p, x)->width, x, &s);
+    if (out < 0) return -1;
+    s->weight = t;
+    s->u.norm.group = group;
+    s->u.norm.eps = eps;
+    return out;
+}
+
+vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out_width)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    const vb_tensor *w = required(p, weight, ".weight", value(p, x)->width, out_width);
+    const vb_tensor *b = as_f32(p, optional(p, weight, ".bias", out_width, 1));
+    vb_val out = append1(p, VB_OP_LINEAR, out_width, x, &s);
+    if (out < 0) return -1;
+    s->weight = w;
+    s->bias = b;
+    return out;
+}
+
+int vb_has(const vb_plan *p, const char *weight)
+{
+    char full[128];
+    full_name(p, full, sizeof full, weight, ".weight");
+    return vb_gguf_tensor_find(p->tensors->g, full) != NULL;
+}
+
+int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors)
+{
+    if (failed(p)) return -1;
+    if (!grow(p, (void **)&p->ropes, p->n_ropes, &p->cap_ropes, sizeof *p->ropes)) return -1;
+    p->ropes[p->n_ropes] = *spec;
+    if (factors != NULL) {
+        const vb_tensor *t = as_f32(p, optional(p, factors, ".weight", spec->n_rot / 2, 1));
+        p->ropes[p->n_ropes].factors = t;
+    }
+    return p->n_ropes++;
+}
+
+vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    vb_val out = append1(p, VB_OP_ROPE, value(p, x)->width, x, &s);
+    if (out < 0) return -1;
+    s->u.rope.rope = rope;
+    s->u.rope.head_dim = head_dim;
+    return out;
+}
+
+vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    if (!grow(p, (void **)&p->slots, p->n_slots, &p->cap_slots, sizeof *p->slots)) return -1;
+    vb_val out = append(p, VB_OP_ATTEND, shape->heads * shape->dim_v, (vb_val[3]){q, k, v}, &s);
+    if (out < 0) return -1;
+    p->slots[p->n_slots] = (vb_slot){p->layer, shape->kv_heads, shape->dim_k, shape->dim_v};
+    s->u.attend.slot = p->n_slots++;
+    s->u.attend.heads = shape->heads;
+    s->u.attend.kv_heads = shape->kv_heads;
+    s->u.attend.dim_k = shape->dim_k;
+    s->u.attend.dim_v = shape->dim_v;
+    s->u.attend.window = shape->window;
+    s->u.attend.scale = shape->scale;
+    return out;
+}
+
+vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    vb_val out = append(p, VB_OP_GLU, value(p, gate)->width, (vb_val[3]){gate, up, -1}, &s);
+    if (out >= 0) s->u.glu.act = act;
+    return out;
+}
+
+vb_val vb_softcap(vb_plan *p, vb_val x, float cap)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    if (cap == 0.0f) return x;
+    vb_val out = append1(p, VB_OP_SOFTCAP, value(p, x)->width, x, &s);
+    if (out >= 0) s->u.softcap.cap = cap;
+    return out;
+}
+
+void vb_tap(vb_plan *p, const char *name, vb_val x)
+{
+    if (!failed(p)) p->values[x].tap = name;
+}
+
+void vb_output(vb_plan *p, vb_val logits)
+{
+    if (!failed(p)) p->output = logits;
+}
+
+void vb_plan_free(vb_plan *p)
+{
+    vb_arena_free(&p->arena);
+    memset(p, 0, sizeof *p);
+}

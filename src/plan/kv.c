@@ -1,0 +1,32 @@
+/* kv.c - how large keys and values are when stored (docs/ARITHMETIC.md J5): f16 2 bytes, f32 4, q8_0 34 per 32. */
+#include "plan/player.h"
+
+static uint64_t stored(int floats, vb_kv kv)
+{
+    if (kv == VB_KV_F32) return (uint64_t)floats * 4;
+    if (kv == VB_KV_Q8_0) return (uint64_t)floats / 32 * 34;
+    return (uint64_t)floats * 2;
+}
+
+uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < plan->n_slots; i++) {
+        const vb_slot *s = &plan->slots[i];
+        bytes += stored(s->kv_heads * s->dim_k, kv) + stored(s->kv_heads * s->dim_v, kv);
+    }
+    return bytes * (uint64_t)context;
+}
+
+vb_status vb_kv_check(const vb_plan *plan, vb_kv kv, vb_err *err)
+{
+    if (kv != VB_KV_Q8_0) return VB_OK;
+    for (int i = 0; i < plan->n_slots; i++) {
+        const vb_slot *s = &plan->slots[i];
+        int bad = s->dim_k % 32 != 0 ? s->dim_k : s->dim_v % 32 != 0 ? s->dim_v : 0;
+        if (bad != 0)
+            VB_FAIL(err, VB_E_UNSUPPORTED, "KV type q8_0: layer %d: expected a head size that is a multiple of 32, "
+                    "found %d", s->layer, bad);
+    }
+    return VB_OK;
+}

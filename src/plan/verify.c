@@ -1,0 +1,109 @@
+/* verify.c - a finished plan is sound: what every player may rely on without checking again.
+ *
+ * Each input was defined by an earlier step; widths fit the step; only the last part works on wanted tokens; every
+ * value is used; no slot has two writers; the output has the vocabulary's width. A violation is a family's mistake
+ * or a file whose hyper-parameters do not belong together, so it is an error, not an assertion.
+ */
+#include "plan/plan.h"
+
+static vb_status wrong(const vb_plan *p, int step, vb_err *err, const char *what, long expected, long found)
+{
+    const vb_step *s = &p->steps[step];
+    VB_FAIL(err, VB_E_FORMAT, "plan: step %d (%s, layer %d): %s: expected %ld, found %ld", step, vb_op_name(s->op),
+            s->layer, what, expected, found);
+}
+
+static vb_status inputs_defined(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    for (int i = 0; i < 3; i++) {
+        int used = i < vb_op_inputs(s->op);
+        if (used != (s->in[i] >= 0)) return wrong(p, step, err, "input count", vb_op_inputs(s->op), i);
+        if (used && s->in[i] >= s->out) return wrong(p, step, err, "input defined before", s->out - 1, s->in[i]);
+        if (used && s->op != VB_OP_WANTED && p->values[s->in[i]].wanted != p->values[s->out].wanted)
+            return wrong(p, step, err, "wanted tokens only", p->values[s->out].wanted, p->values[s->in[i]].wanted);
+    }
+    return VB_OK;
+}
+
+static vb_status attend_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    long q = (long)s->u.attend.heads * s->u.attend.dim_k, k = (long)s->u.attend.kv_heads * s->u.attend.dim_k;
+    long v = (long)s->u.attend.kv_heads * s->u.attend.dim_v;
+    if (p->values[s->in[0]].width != q) return wrong(p, step, err, "width of q", q, p->values[s->in[0]].width);
+    if (p->values[s->in[1]].width != k) return wrong(p, step, err, "width of k", k, p->values[s->in[1]].width);
+    if (p->values[s->in[2]].width != v) return wrong(p, step, err, "width of v", v, p->values[s->in[2]].width);
+    if (s->u.attend.heads % s->u.attend.kv_heads != 0)
+        return wrong(p, step, err, "heads modulo KV heads", 0, s->u.attend.heads % s->u.attend.kv_heads);
+    for (int i = 0; i < step; i++)
+        if (p->steps[i].op == VB_OP_ATTEND && p->steps[i].u.attend.slot == s->u.attend.slot)
+            return wrong(p, step, err, "writer of the slot", i, step);
+    return VB_OK;
+}
+
+static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    int out = p->values[s->out].width;
+    int x = s->in[0] >= 0 ? p->values[s->in[0]].width : 0;
+    int y = s->in[1] >= 0 ? p->values[s->in[1]].width : 0;
+    switch (s->op) {
+    case VB_OP_ADD:
+    case VB_OP_GLU:
+        if (x != y) return wrong(p, step, err, "equal widths", x, y);
+        return VB_OK;
+    case VB_OP_NORM_RMS:
+        if (x % s->u.norm.group != 0) return wrong(p, step, err, "width modulo group", 0, x % s->u.norm.group);
+        return VB_OK;
+    case VB_OP_ROPE:
+        if (x % s->u.rope.head_dim != 0) return wrong(p, step, err, "width modulo head", 0, x % s->u.rope.head_dim);
+        if (p->ropes[s->u.rope.rope].n_rot > s->u.rope.head_dim)
+            return wrong(p, step, err, "rotated dimensions at most", s->u.rope.head_dim,
+                         p->ropes[s->u.rope.rope].n_rot);
+        return VB_OK;
+    case VB_OP_LINEAR:
+        if (s->weight->cols != x || s->weight->rows != out)
+            return wrong(p, step, err, "weight rows", out, (long)s->weight->rows);
+        return VB_OK;
+    case VB_OP_ATTEND:
+        return attend_fits(p, step, err);
+    default:
+        return VB_OK;
+    }
+}
+
+vb_status vb_plan_verify(const vb_plan *p, vb_err *err)
+{
+    if (p->n_steps == 0 || p->output < 0) VB_FAIL(err, VB_E_FORMAT, "plan: expected an output, found none");
+    for (int i = 0; i < p->n_steps; i++) {
+        VB_TRY(inputs_defined(p, i, err));
+        VB_TRY(widths_fit(p, i, err));
+    }
+    for (int v = 0; v < p->n_values; v++)
+        if (p->values[v].last_use <= p->values[v].step)
+            return wrong(p, p->values[v].step, err, "uses of its value at least", 1, 0);
+    const vb_value *out = &p->values[p->output];
+    if (out->width != p->vocab) return wrong(p, out->step, err, "width of the logits", p->vocab, out->width);
+    if (!out->wanted) return wrong(p, out->step, err, "logits of wanted tokens only", 1, 0);
+    return VB_OK;
+}
+
+static void last_uses(vb_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++)
+        for (int k = 0; k < 3; k++)
+            if (p->steps[i].in[k] >= 0) p->values[p->steps[i].in[k]].last_use = i;
+    if (p->output >= 0) p->values[p->output].last_use = p->n_steps;
+}
+
+vb_status vb_plan_finish(vb_plan *p, vb_err *err)
+{
+    if (p->err.code != VB_OK) {
+        if (err != NULL) *err = p->err;
+        return p->err.code;
+    }
+    last_uses(p);
+    VB_TRY(vb_plan_verify(p, err));
+    return vb_plan_digest(p, err);
+}
