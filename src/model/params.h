@@ -31,7 +31,7 @@ typedef struct {
     unsigned char *window_layers; /* [layers] 1: sliding window; NULL: the file has no such array */
     float attn_scale;             /* 0: 1/sqrt(dim_k) */
     float embedding_scale, residual_scale, logit_scale; /* 0: absent */
-    float final_softcap, attn_softcap;                  /* 0: none */
+    float final_softcap;                                /* 0: none */
     int experts;                                        /* 0: dense */
 } vb_params;
 

@@ -1,0 +1,125 @@
+/* llama.c - Llama and everything stored as it: Mistral, SmolLM2, Vicuna; and Granite, which adds four scales.
+ *
+ *   h = x + s * Wo attend(rope(Wq n), rope(Wk n), Wv n)        n = norm(x)
+ *   x = h + s * Wdown(silu(Wgate m) * (Wup m))                 m = norm(h)
+ *
+ * Rope turns neighbouring pairs (2i, 2i+1), because the converters permute the rows of Q and K to that. Any linear
+ * may have a bias. The long-context scaling of Llama 3 is in no key: it is the tensor rope_freqs.
+ */
+#include "arch/arch.h"
+
+#include <math.h>
+
+typedef struct {
+    vb_plan *p;
+    const vb_params *h;
+    int rope;
+    float attn_scale, residual; /* s above; 1 for Llama */
+} family;
+
+static vb_val attention(const family *f, int i, vb_val n)
+{
+    const vb_params *h = f->h;
+    vb_plan *p = f->p;
+    vb_heads shape = {h->heads[i], h->kv_heads[i], h->dim_k, h->dim_v, 0, f->attn_scale};
+    vb_val q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
+    vb_val k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
+    vb_val v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);
+    vb_tap(p, "Vcur", v);
+    q = vb_rotate(p, q, f->rope, h->dim_k);
+    vb_tap(p, "Qcur", q);
+    k = vb_rotate(p, k, f->rope, h->dim_k);
+    vb_tap(p, "Kcur", k);
+    return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
+}
+
+static vb_val feed_forward(const family *f, int i, vb_val n)
+{
+    vb_plan *p = f->p;
+    vb_val gate = vb_linear(p, n, "ffn_gate", f->h->ff[i]);
+    vb_val up = vb_linear(p, n, "ffn_up", f->h->ff[i]);
+    return vb_linear(p, vb_gated(p, gate, up, VB_GLU_SILU), "ffn_down", f->h->width);
+}
+
+static vb_val block(const family *f, int i, vb_val x)
+{
+    vb_plan *p = f->p;
+    vb_layer(p, i);
+    vb_val n = vb_norm_rms(p, x, "attn_norm", f->h->width, f->h->eps);
+    vb_tap(p, "attn_norm", n);
+    x = vb_add(p, vb_scale(p, attention(f, i, n), f->residual), x);
+    vb_tap(p, "ffn_inp", x);
+    n = vb_norm_rms(p, x, "ffn_norm", f->h->width, f->h->eps);
+    vb_tap(p, "ffn_norm", n);
+    x = vb_add(p, vb_scale(p, feed_forward(f, i, n), f->residual), x);
+    vb_tap(p, "l_out", x);
+    return x;
+}
+
+static vb_rope rope_of(const vb_params *h)
+{
+    return (vb_rope){.n_rot = h->n_rot, .pairing = VB_PAIR_NORM, .base = h->rope_base, .scaling = h->scaling,
+                     .factor = h->scaling_factor, .context = h->scaling_context, .attn_factor = h->attn_factor,
+                     .beta_fast = h->beta_fast, .beta_slow = h->beta_slow};
+}
+
+static void emit_with(family f, float embedding, float logits)
+{
+    vb_plan *p = f.p;
+    const vb_params *h = f.h;
+    vb_rope rope = rope_of(h);
+    f.rope = vb_new_rope(p, &rope, "rope_freqs");
+    vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), embedding);
+    vb_tap(p, "inp_embd", x);
+    for (int i = 0; i < h->layers; i++) x = block(&f, i, x);
+    vb_layer(p, -1);
+    x = vb_norm_rms(p, vb_wanted(p, x), "output_norm", h->width, h->eps);
+    vb_tap(p, "result_norm", x);
+    x = vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
+    x = vb_scale(p, x, logits);
+    vb_tap(p, "result_output", x);
+    vb_output(p, x);
+}
+
+static vb_status dense_with_eps(const vb_params *h, vb_err *err)
+{
+    if (h->experts > 0)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s.expert_count: expected a dense model, found %d experts", h->arch,
+                h->experts);
+    if (h->eps == 0.0f)
+        VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_rms_epsilon: expected a positive number, found none",
+                h->arch);
+    if (h->scaling == VB_SCALING_YARN && h->scaling_context == 0.0)
+        VB_FAIL(err, VB_E_FORMAT, "%s.rope.scaling.original_context_length: expected a number, found none", h->arch);
+    return VB_OK;
+}
+
+static vb_status settle_llama(vb_params *h, vb_err *err)
+{
+    if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
+    return dense_with_eps(h, err);
+}
+
+static void emit_llama(vb_plan *p, const vb_params *h)
+{
+    emit_with((family){.p = p, .h = h, .attn_scale = h->attn_scale, .residual = 1.0f}, 1.0f, 1.0f);
+}
+
+static vb_status settle_granite(vb_params *h, vb_err *err)
+{
+    if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
+    if (h->embedding_scale == 0.0f) h->embedding_scale = 1.0f;
+    if (h->residual_scale == 0.0f) h->residual_scale = 1.0f;
+    if (h->logit_scale == 0.0f) h->logit_scale = 1.0f;
+    return dense_with_eps(h, err);
+}
+
+/* Granite divides the logits by logit_scale: one rounded reciprocal, then a product. */
+static void emit_granite(vb_plan *p, const vb_params *h)
+{
+    emit_with((family){.p = p, .h = h, .attn_scale = h->attn_scale, .residual = h->residual_scale},
+              h->embedding_scale, 1.0f / h->logit_scale);
+}
+
+const vb_arch vb_arch_llama = {"llama", settle_llama, emit_llama};
+const vb_arch vb_arch_granite = {"granite", settle_granite, emit_granite};
