@@ -1,0 +1,125 @@
+/* cmd_run.c - `verbatim run`: one prompt in, the new text out. */
+#include "answer.h"
+#include "chat.h"
+#include "commands.h"
+#include "out.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The prompt's tokens: as they are with --raw, otherwise as a conversation of a system and a user message. */
+static int encode_prompt(const vb_model *model, const vb_args *args, const vb_buffer *prompt, vb_ids *ids)
+{
+    if (args->raw) return vb_encode(model, prompt->data, prompt->len, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids);
+    vb_message messages[2] = {{"system", args->system}, {"user", prompt->data}};
+    int skip = args->system == NULL;
+    return vb_encode_chat(model, messages + skip, (size_t)(2 - skip), ids);
+}
+
+static const char *end_name(vb_end end)
+{
+    switch (end) {
+    case VB_END_TOKEN: return "token";
+    case VB_END_STOP: return "stop";
+    case VB_END_LENGTH: return "length";
+    case VB_END_CONTEXT: return "context";
+    case VB_END_NONE:
+    case VB_END_CALLBACK: break;
+    }
+    return "interrupted";
+}
+
+static json_t *speed(uint64_t tokens, uint64_t ns)
+{
+    double seconds = (double)ns / 1e9;
+    return json_pack("{s:I, s:f, s:o}", "tokens", (json_int_t)tokens, "seconds", seconds, "tokens_per_second",
+                     ns > 0 ? json_real((double)tokens / seconds) : json_null());
+}
+
+static int print_json(const vb_answer *answer, const vb_session *session, const vb_ids *ids)
+{
+    vb_model_info info;
+    int n = 0;
+    const vb_token *tokens = vb_session_tokens(session, &n);
+    json_t *new_ids = json_array();
+    vb_model_describe(vb_session_model(session), &info);
+    for (int i = (int)ids->n; i < n; i++) json_array_append_new(new_ids, json_integer(tokens[i]));
+    return vb_print_json(json_pack(
+        "{s:s, s:o, s:o, s:i, s:i, s:s, s:o, s:o, s:s?, s:o}", "model", info.path, "text",
+        vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n, "tokens",
+        answer->generated.tokens, "end", end_name(answer->generated.end), "prefill",
+        speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
+        speed(answer->stats.decode_tokens, answer->stats.decode_ns), "trace", answer->trace, "digest",
+        answer->trace ? vb_json_hex(answer->digest, 32) : json_null()));
+}
+
+static int answer_prompt(vb_session *session, const vb_args *args, const vb_buffer *prompt)
+{
+    vb_ids ids = {0};
+    vb_answer answer = {.print = !args->json};
+    int code = encode_prompt(vb_session_model(session), args, prompt, &ids);
+    if (code == 0) code = vb_answer_make(&answer, session, args, &ids, prompt->data, args->trace);
+    if (code == 0 || code == VB_EXIT_INTERRUPTED) {
+        int failed = args->json ? print_json(&answer, session, &ids) : 0;
+        if (!args->json && isatty(STDOUT_FILENO)) fputc('\n', stdout);
+        if (!failed) failed = vb_out_flush();
+        if (failed) code = failed;
+        vb_answer_say(&answer);
+    }
+    free(answer.text.data);
+    free(ids.ids);
+    return code;
+}
+
+/* From the command line, or from standard input; the newline that `echo` adds is not part of a chat message. */
+static int read_prompt(const vb_args *args, vb_buffer *prompt)
+{
+    const char *text = args->n_rest > 1 ? args->rest[1] : "-";
+    if (strcmp(text, "-") != 0) return vb_buffer_add(prompt, text, strlen(text));
+    int code = vb_read_all("-", prompt);
+    if (code == 0 && !args->raw && prompt->len > 0 && prompt->data[prompt->len - 1] == '\n')
+        prompt->data[--prompt->len] = '\0';
+    if (code == 0 && !args->raw && memchr(prompt->data, '\0', prompt->len) != NULL)
+        return vb_wrong("run", "PROMPT: expected text, found a NUL byte (use --raw for arbitrary bytes)");
+    return code;
+}
+
+/* Settings that greedy choice does not look at. */
+static void note_unused(const vb_args *args)
+{
+    static const char *const names[] = {"seed", "top-k", "top-p", "min-p", "typical"};
+    if (args->sampling.temperature > 0) return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (vb_opt_given(args, names[i])) vb_say("note: --%s has no effect without --temp", names[i]);
+}
+
+int vb_cmd_run(const vb_args *args)
+{
+    vb_err err = {0};
+    vb_model *model = NULL;
+    vb_session *session = NULL;
+    vb_buffer prompt = {0};
+    int is_chat = args->n_rest == 1 && isatty(STDIN_FILENO), code = 0;
+
+    if (args->raw && args->system) return vb_wrong("run", "--system: expected no --raw, which has no system message");
+    if (is_chat && (args->json || args->raw))
+        return vb_wrong("run", "--%s: expected a PROMPT, found none", args->json ? "json" : "raw");
+    vb_status status = vb_sampling_check(&args->sampling, &err);
+    if (status < 0) return vb_report(status, &err);
+    note_unused(args);
+    if (!is_chat) code = read_prompt(args, &prompt);
+    if (code != 0) goto out;
+    if ((status = vb_model_open(&model, args->rest[0], &args->model, &err)) < 0 ||
+        (status = vb_session_open(&session, model, &args->session, &err)) < 0) {
+        code = vb_report(status, &err);
+        goto out;
+    }
+    vb_interrupt_catch();
+    code = is_chat ? vb_chat(session, args) : answer_prompt(session, args, &prompt);
+out:
+    free(prompt.data);
+    vb_session_close(session);
+    vb_model_close(model);
+    return code;
+}

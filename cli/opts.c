@@ -1,0 +1,267 @@
+/* opts.c - the option table and its one reader.
+ *
+ *   --name value   --name=value   -l value   -lvalue   --flag   --   (ends the options)   -   (an argument: stdin)
+ *
+ * Options and arguments may come in any order. Every complaint names the option, what was expected and what was found.
+ */
+#include "opts.h"
+
+#include "commands.h"
+#include "out.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(vb_args, field)
+#define ON(id) (1u << VB_CMD_##id)
+
+enum {
+    ALL = (1 << VB_CMD_COUNT) - 1,
+    EVAL = ON(RUN) | ON(LOGITS),
+    PLAYS = EVAL | ON(TRACE_REPLAY),
+    PLANS = PLAYS | ON(EXPLAIN)
+};
+
+const vb_opt vb_opts[] = {
+    {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), ON(RUN),
+     "at most N new tokens (default 0: until the model ends or the context is full)"},
+    {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), ON(RUN) | ON(DOCTOR),
+     "seed of the random choices (default 0); doctor: of the kernel check"},
+    {"temp", 0, VB_OPT_REAL, "T", 0, 100, AT(sampling.temperature), ON(RUN),
+     "temperature (default 0: greedy, always the best token)"},
+    {"top-k", 0, VB_OPT_INT, "K", 0, INT_MAX, AT(sampling.top_k), ON(RUN), "choose among the K best tokens (0: off)"},
+    {"top-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.top_p), ON(RUN),
+     "choose among the best tokens that together have probability P (0 or 1: off)"},
+    {"min-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.min_p), ON(RUN),
+     "drop tokens less probable than P times the best (0: off)"},
+    {"typical", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.typical), ON(RUN), "locally typical sampling (0 or 1: off)"},
+    {"repeat-penalty", 0, VB_OPT_REAL, "X", 0.01, 100, AT(sampling.repeat), ON(RUN),
+     "make tokens of the recent past less probable (1: off)"},
+    {"repeat-last-n", 0, VB_OPT_INT, "N", -1, INT_MAX, AT(sampling.repeat_last), ON(RUN),
+     "how many past tokens the penalties look at (default 64; -1: all)"},
+    {"presence-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.presence), ON(RUN),
+     "subtracted once from every recent token (0: off)"},
+    {"frequency-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.frequency), ON(RUN),
+     "subtracted for each time a token was used recently (0: off)"},
+    {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN), "system message before the prompt"},
+    {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN),
+     "no chat template: the prompt as it is, control tokens in it are read, BOS as the model says"},
+    {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, 0, ON(RUN), "end the answer before TEXT; may be given again"},
+    {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW),
+     "context size in tokens (default: the model's own, at most 8192)"},
+    {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
+     "threads; never changes a bit (default 0: one per physical core)"},
+    {"player", 0, VB_OPT_WORD, "cpu|oracle|blas", 0, 0, AT(model.player), PLANS,
+     "who computes: cpu (default), oracle (slow, the definition), blas (f32 in free order)"},
+    {"arith", 0, VB_OPT_CHOICE, "int8|f32", VB_ARITH_INT8, 0, AT(model.arith), EVAL | ON(EXPLAIN),
+     "arithmetic: int8 activations (default) or f32 throughout"},
+    {"kv", 0, VB_OPT_CHOICE, "f16|f32|q8_0", VB_KV_F16, 0, AT(session.kv), EVAL | ON(SHOW),
+     "how keys and values are kept (default f16; with --arith f32: f32)"},
+    {"isa", 0, VB_OPT_WORD, "portable|avx2|avx512|neon", 0, 0, AT(model.isa), PLANS,
+     "instruction set; never changes a bit (default: the best this machine has)"},
+    {"template-as", 0, VB_OPT_WORD, "ollama", 0, 0, AT(model.template_as), ON(RUN) | ON(TEMPLATE) | ON(SHOW),
+     "a model without a chat template is rendered as ChatML, as Ollama does"},
+    {"trace", 0, VB_OPT_FILE, "FILE", 0, 0, AT(trace), ON(RUN),
+     "record the run in FILE, which must not exist; each further answer of a chat in FILE.2, FILE.3, ..."},
+    {"tokens", 0, VB_OPT_TEXT, "1,2,3", 0, 0, AT(tokens), ON(LOGITS), "the token ids to evaluate"},
+    {"tokens-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(tokens_file), ON(LOGITS), "the same as a JSON array (-: stdin)"},
+    {"prompt", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(prompt), ON(LOGITS), "the same as text, read as `run --raw` does"},
+    {"out", 0, VB_OPT_FILE, "FILE", 0, 0, AT(out), ON(LOGITS),
+     "write the logits there: little-endian f32, tokens x vocabulary, nothing else"},
+    {"batch", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(batch), ON(LOGITS),
+     "tokens per evaluation; never changes a bit (default 32)"},
+    {"add-special", 0, VB_OPT_FLAG, NULL, 0, 0, AT(add_special), ON(TOKENIZE), "add BOS and EOS as the model says"},
+    {"parse-special", 0, VB_OPT_FLAG, NULL, 0, 0, AT(parse_special), ON(TOKENIZE), "read control tokens in the text"},
+    {"hide-special", 0, VB_OPT_FLAG, NULL, 0, 0, AT(hide_special), ON(DETOKENIZE), "leave control tokens out"},
+    {"hex", 0, VB_OPT_FLAG, NULL, 0, 0, AT(hex), ON(TOKENIZE) | ON(DETOKENIZE), "the text is hexadecimal bytes"},
+    {"template", 0, VB_OPT_FILE, "FILE", 0, 0, AT(template_file), ON(TEMPLATE),
+     "a template file instead of a model's template"},
+    {"tensors", 0, VB_OPT_FLAG, NULL, 0, 0, AT(tensors), ON(SHOW), "list the tensors too"},
+    {"kernels", 0, VB_OPT_FLAG, NULL, 0, 0, AT(kernels), ON(EXPLAIN), "with the kernel that each step takes"},
+    {"model", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(other_model), ON(TRACE_REPLAY),
+     "the model to run (default: found by the trace's path, then by its SHA-256)"},
+    {"completion", 0, VB_OPT_WORD, "bash|zsh|fish", 0, 0, AT(completion), ON(HELP), "print a completion script"},
+    {"json", 0, VB_OPT_FLAG, NULL, 0, 0, AT(json), ALL, "print JSON"},
+    {"help", 'h', VB_OPT_FLAG, NULL, 0, 0, AT(help), ALL, "explain the command"},
+};
+const int vb_n_opts = sizeof vb_opts / sizeof vb_opts[0];
+_Static_assert(sizeof vb_opts / sizeof vb_opts[0] <= 64, "vb_args.given has one bit per option");
+
+int vb_opt_of(const vb_opt *opt, const vb_command *command)
+{
+    return (opt->commands >> command->id & 1) != 0;
+}
+
+int vb_opt_given(const vb_args *args, const char *name)
+{
+    for (int i = 0; i < vb_n_opts; i++)
+        if (strcmp(vb_opts[i].name, name) == 0) return (args->given >> i & 1) != 0;
+    return 0;
+}
+
+/* The complaint every value shares: "run: --temp: expected a number from 0 to 100, found 'hot'". */
+static int unexpected(const vb_args *args, const vb_opt *opt, const char *expected, const char *found)
+{
+    vb_say("%s: --%s: expected %s, found '%s'", args->command->name, opt->name, expected, found);
+    return VB_EXIT_USAGE;
+}
+
+static int set_int(vb_args *args, const vb_opt *opt, const char *text)
+{
+    char expected[96], *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || (double)value < opt->min || (double)value > opt->max) {
+        snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", opt->min, opt->max);
+        return unexpected(args, opt, expected, text);
+    }
+    int narrow = (int)value;
+    memcpy((char *)args + opt->at, &narrow, sizeof narrow);
+    return 0;
+}
+
+static int set_u64(vb_args *args, const vb_opt *opt, const char *text)
+{
+    char *end;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || strchr(text, '-') != NULL)
+        return unexpected(args, opt, "a whole number from 0 to 18446744073709551615", text);
+    memcpy((char *)args + opt->at, &value, sizeof value);
+    return 0;
+}
+
+static int set_real(vb_args *args, const vb_opt *opt, const char *text)
+{
+    char expected[96], *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= opt->min && value <= opt->max)) {
+        snprintf(expected, sizeof expected, "a number from %g to %g", opt->min, opt->max);
+        return unexpected(args, opt, expected, text);
+    }
+    float narrow = (float)value;
+    memcpy((char *)args + opt->at, &narrow, sizeof narrow);
+    return 0;
+}
+
+/* The place of `text` among the words of "a|b|c"; -1: not there. */
+static int word_index(const char *words, const char *text)
+{
+    size_t len = strlen(text);
+    int index = 0;
+    for (const char *word = words;; word++, index++) {
+        size_t end = strcspn(word, "|");
+        if (end == len && memcmp(word, text, len) == 0) return index;
+        word += end;
+        if (*word == '\0') return -1;
+    }
+}
+
+static int set_choice(vb_args *args, const vb_opt *opt, const char *text)
+{
+    int index = word_index(opt->value, text);
+    if (index < 0) return unexpected(args, opt, opt->value, text);
+    int value = (int)opt->min + index;
+    memcpy((char *)args + opt->at, &value, sizeof value);
+    return 0;
+}
+
+static int set_text(vb_args *args, const vb_opt *opt, const char *text)
+{
+    if (opt->type == VB_OPT_WORD && word_index(opt->value, text) < 0) return unexpected(args, opt, opt->value, text);
+    memcpy((char *)args + opt->at, &text, sizeof text);
+    return 0;
+}
+
+static int add_text(vb_args *args, const vb_opt *opt, const char *text)
+{
+    if (*text == '\0') return unexpected(args, opt, "a text that is not empty", text);
+    if (args->n_stops == VB_STOPS_MAX) return unexpected(args, opt, "at most 32 texts", text);
+    args->stops[args->n_stops++] = text;
+    return 0;
+}
+
+static int set_flag(vb_args *args, const vb_opt *opt)
+{
+    int one = 1;
+    memcpy((char *)args + opt->at, &one, sizeof one);
+    return 0;
+}
+
+static int set(vb_args *args, const vb_opt *opt, const char *text)
+{
+    args->given |= (uint64_t)1 << (opt - vb_opts);
+    switch (opt->type) {
+    case VB_OPT_FLAG: return set_flag(args, opt);
+    case VB_OPT_INT: return set_int(args, opt, text);
+    case VB_OPT_U64: return set_u64(args, opt, text);
+    case VB_OPT_REAL: return set_real(args, opt, text);
+    case VB_OPT_TEXTS: return add_text(args, opt, text);
+    case VB_OPT_CHOICE: return set_choice(args, opt, text);
+    case VB_OPT_TEXT:
+    case VB_OPT_FILE:
+    case VB_OPT_MODEL:
+    case VB_OPT_WORD: return set_text(args, opt, text);
+    }
+    return VB_EXIT_USAGE;
+}
+
+/* The row for "--name", "--name=value" (len: the name's length) or a letter; NULL if the command has no such option. */
+static const vb_opt *find(const vb_args *args, const char *name, size_t len, char letter)
+{
+    for (int i = 0; i < vb_n_opts; i++) {
+        const vb_opt *opt = &vb_opts[i];
+        int same = letter ? opt->letter == letter : strlen(opt->name) == len && memcmp(opt->name, name, len) == 0;
+        if (same && vb_opt_of(opt, args->command)) return opt;
+    }
+    return NULL;
+}
+
+/* One option at words[0]; *used gets the number of words it took. */
+static int parse_one(vb_args *args, char **words, int n, int *used)
+{
+    const char *word = words[0], *value = NULL;
+    int is_long = word[1] == '-';
+    size_t len = is_long ? strcspn(word + 2, "=") : 1;
+    const vb_opt *opt = is_long ? find(args, word + 2, len, 0) : find(args, NULL, 0, word[1]);
+
+    *used = 1;
+    if (opt == NULL)
+        return vb_wrong(args->command->name, "expected one of its options (verbatim help %s), found '%s'",
+                        args->command->name, word);
+    if (is_long && word[2 + len] == '=') value = word + 3 + len;
+    if (!is_long && word[2] != '\0') value = word + 2;
+    if (opt->type == VB_OPT_FLAG && value != NULL) return unexpected(args, opt, "no value", value);
+    if (opt->type == VB_OPT_FLAG) return set(args, opt, NULL);
+    if (value == NULL && n < 2)
+        return vb_wrong(args->command->name, "--%s: expected a value (%s), found the end of the line", opt->name,
+                        opt->value);
+    if (value == NULL) {
+        value = words[1];
+        *used = 2;
+    }
+    return set(args, opt, value);
+}
+
+int vb_opts_parse(vb_args *args, char **words, int n)
+{
+    const vb_command *command = args->command;
+    for (int i = 0; i < n;) {
+        int used = 1, code = 0;
+        if (strcmp(words[i], "--") == 0) {
+            for (i++; i < n; i++) args->rest[args->n_rest++] = words[i];
+            break;
+        }
+        if (words[i][0] == '-' && words[i][1] != '\0') code = parse_one(args, words + i, n - i, &used);
+        else args->rest[args->n_rest++] = words[i];
+        if (code != 0) return code;
+        i += used;
+    }
+    if (args->help || (args->n_rest >= command->least && args->n_rest <= command->most)) return 0;
+    return vb_wrong(command->name, "expected %s, found %d argument%s%s",
+                    *command->arguments ? command->arguments : "no arguments", args->n_rest,
+                    args->n_rest == 1 ? "" : "s",
+                    args->n_rest > command->most ? " (a text with spaces needs quotes)" : "");
+}

@@ -1,0 +1,65 @@
+/* opts.h - the options as one table, and what parsing leaves behind.
+ *
+ * Every option is one row: name, letter, type, range, the commands that know it, one line of help. Parsing, usage
+ * text, completion scripts and `help --json` all read the table, so an option is described in one place. A value
+ * lands in vb_args at the row's offset; zero there means the default, as everywhere in verbatim.h.
+ */
+#ifndef VB_CLI_OPTS_H
+#define VB_CLI_OPTS_H
+#include "verbatim.h"
+
+typedef struct vb_command vb_command;
+
+enum { VB_STOPS_MAX = 32 };
+
+typedef struct {
+    const vb_command *command;
+    vb_model_opts model;
+    vb_session_opts session;
+    vb_sampling sampling;
+    int max_tokens, batch;
+    const char *system, *trace, *other_model;
+    const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
+    const char *stops[VB_STOPS_MAX + 1];
+    int n_stops;
+    int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;
+    uint64_t given; /* bit i: row i of the table was on the command line */
+    char **rest;    /* what is not an option */
+    int n_rest;
+} vb_args;
+
+typedef enum {
+    VB_OPT_FLAG,   /* int: 1 */
+    VB_OPT_INT,    /* int, min..max */
+    VB_OPT_U64,    /* uint64_t */
+    VB_OPT_REAL,   /* float, min..max */
+    VB_OPT_TEXT,   /* const char * */
+    VB_OPT_TEXTS,  /* appended to stops */
+    VB_OPT_FILE,   /* const char *, completed as a file name */
+    VB_OPT_MODEL,  /* const char *, completed as a model */
+    VB_OPT_CHOICE, /* int: min + index of the word in `choices` */
+    VB_OPT_WORD    /* const char *: one of the words in `choices` */
+} vb_opt_type;
+
+typedef struct {
+    const char *name;
+    char letter; /* 0: none */
+    vb_opt_type type;
+    const char *value; /* how help calls the value; for CHOICE and WORD the words, separated by '|'; NULL: a flag */
+    double min, max;
+    size_t at;         /* offset in vb_args */
+    uint32_t commands; /* bit per vb_command_id */
+    const char *help;
+} vb_opt;
+
+extern const vb_opt vb_opts[];
+extern const int vb_n_opts;
+
+int vb_opt_of(const vb_opt *opt, const vb_command *command); /* 1: the command knows the option */
+int vb_opt_given(const vb_args *args, const char *name);
+
+/* Reads words[0..n) for args->command; the words that are no options are collected in args->rest (which must have
+ * room for n). Returns 0, or 2 after saying on stderr what was expected and what was found. */
+int vb_opts_parse(vb_args *args, char **words, int n);
+
+#endif
