@@ -1,0 +1,18 @@
+#!/bin/sh
+# matrix.sh BUILD CASE_DIR... - the matrix over golden cases; long token rows are cut, they ask nothing new.
+B=$1
+shift
+passed=0
+failed=0
+for case in "$@"; do
+    [ -f "$case/model.gguf" ] || continue
+    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 40)
+    echo "$out"
+    line=$(echo "$out" | tail -n 1)
+    p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed, .*/\1/p')
+    f=$(echo "$line" | sed -n 's/.* passed, \([0-9]*\) failed$/\1/p')
+    passed=$((passed + ${p:-0}))
+    failed=$((failed + ${f:-1}))
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
