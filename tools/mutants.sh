@@ -1,0 +1,60 @@
+#!/bin/sh
+# mutants.sh [N] - breaks the code on purpose, one line at a time, and demands that a test notices.
+#
+# Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
+# (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
+# may be left. Killers: kernelcheck, matrix, golden, unit.
+set -u
+jobs=$(nproc)
+here=$(pwd)
+work=build/mutants
+passed=0
+failed=0
+rm -rf "$work"
+mkdir -p "$work"
+git ls-files -co --exclude-standard | grep -vE '^(docs|fuzz)/|^tests/golden/(chat|tokenizer)/' |
+    tar -cf - -T - | tar -xf - -C "$work"
+
+run_killer() {
+    case $1 in
+    kernelcheck) "$B/tests/kernelcheck" ;;
+    matrix) "$B/tests/matrix" tests/golden/quant/q-llama-Q4_K/model.gguf tests/golden/quant/q-llama-Q4_K/tokens.json --quick &&
+        "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick ;;
+    golden) "$B/tests/golden" tests/golden/llama-gqa tests/golden/gemma3 tests/golden/granite ;;
+    unit) tests/unit.sh "$B" ;;
+    esac
+}
+
+kill_one() {
+    B=build/mutant
+    export B
+    program=tests/$1
+    [ "$1" = unit ] && program=tests
+    target="$B/$program"
+    [ "$1" = unit ] && target=tests
+    if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
+        echo "FAIL does not compile: $2: $3"
+        return 1
+    fi
+    if timeout 120 sh -c ". ./killer.sh; run_killer $1" >run.log 2>&1; then
+        echo "FAIL survived $1: $2: $3"
+        return 1
+    fi
+}
+
+sed -n '/^run_killer()/,/^}/p' "$0" >"$work/killer.sh"
+cd "$work" || exit 1
+while read -r killer file expression; do
+    case $killer in '' | '#'*) continue ;; esac
+    cp "$file" original
+    sed -i "$expression" "$file"
+    if cmp -s "$file" original; then
+        echo "FAIL changes nothing: $file: $expression"
+        failed=$((failed + 1))
+        continue
+    fi
+    if kill_one "$killer" "$file" "$expression"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    cp original "$file"
+done <"$here/tests/mutants.txt"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
