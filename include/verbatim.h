@@ -212,7 +212,7 @@ VB_API const float *vb_session_logits(const vb_session *session, int *n);
 VB_API void vb_session_stats(const vb_session *session, vb_stats *out);
 
 /* Appends tokens to sessions and evaluates them, several sessions at once; all sessions must belong to one model.
- * Grouping cannot change a bit. If `logits` is not NULL it gets the logits of the last `want` tokens
+ * Grouping cannot change a bit. After a failure a session holds the tokens that were evaluated. If `logits` is not NULL it gets the logits of the last `want` tokens
  * (want x vocabulary floats, 0 <= want <= n); the last token's stay readable in the session anyway. */
 typedef struct {
     vb_session *session;
@@ -246,7 +246,9 @@ typedef struct {
     vb_token id;
     float logit, logprob; /* log-probability over the whole vocabulary at temperature 1, natural logarithm */
 } vb_choice;
-/* The k largest logits, largest first, ties to the lower id. Returns how many were written. */
+/* The ids of the k largest logits, largest first, ties to the lower id. Returns how many were written. */
+VB_API int vb_top_ids(const float *logits, int n_vocab, vb_token *ids, int k);
+/* The same of the session's logits with log-probabilities; k is cut to 256. */
 VB_API int vb_top(const vb_session *session, vb_choice *out, int k);
 VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id);
 
@@ -265,7 +267,8 @@ typedef struct {
     int tokens; /* generated, the ending token included */
     vb_end end;
 } vb_generated;
-/* Continues the session. A token is in the session (and trace) as soon as it is chosen. */
+/* Continues the session. A token is in the session (and trace) as soon as it is chosen; the last one is evaluated
+ * only when the session goes on. */
 VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_generated *out, vb_err *err);
 
 /* --- digests ------------------------------------------------------------------------------------------- */

@@ -1,12 +1,8 @@
 #!/bin/sh
-# suite.sh TAG BUILD - runs every line of tests/suite.txt that has TAG, prints one line each and the sum at the end.
-# The output of a failing command is shown; all output stays in BUILD/logs.
+# suite.sh TAG=BUILD... - runs every line of tests/suite.txt that has the TAG with the programs of BUILD, for each
+# argument in turn; prints one line each and the sum of all at the end. The output of a failing command is shown; all
+# output stays in BUILD/logs.
 set -u
-tag=$1
-B=$2
-export B
-logs=$B/logs/$tag
-mkdir -p "$logs"
 passed=0
 failed=0
 
@@ -24,17 +20,27 @@ count() {
     fi
 }
 
-while read -r tags name command; do
-    case $tags in '' | '#'*) continue ;; esac
-    case ",$tags," in *",$tag,"*) ;; *) continue ;; esac
-    start=$(date +%s)
-    sh -c "$command" >"$logs/$name.log" 2>&1 </dev/null
-    count "$logs/$name.log" $?
-    passed=$((passed + p))
-    failed=$((failed + f))
-    printf '%-5s %-22s %6d passed, %d failed, %ds\n' "$tag" "$name" "$p" "$f" $(($(date +%s) - start))
-    [ "$f" -eq 0 ] || tail -n 40 "$logs/$name.log" | sed 's/^/    /'
-done <tests/suite.txt
+run_tag() {
+    mkdir -p "$logs"
+    while read -r tags name command; do
+        case $tags in '' | '#'*) continue ;; esac
+        case ",$tags," in *",$tag,"*) ;; *) continue ;; esac
+        start=$(date +%s)
+        sh -c "$command" >"$logs/$name.log" 2>&1 </dev/null
+        count "$logs/$name.log" $?
+        passed=$((passed + p))
+        failed=$((failed + f))
+        printf '%-5s %-20s %7d passed, %d failed, %ds\n' "$tag" "$name" "$p" "$f" $(($(date +%s) - start))
+        [ "$f" -eq 0 ] || tail -n 40 "$logs/$name.log" | sed 's/^/    /'
+    done <tests/suite.txt
+}
 
+for pair in "$@"; do
+    tag=${pair%%=*}
+    B=${pair#*=}
+    export B
+    logs=$B/logs/$tag
+    run_tag
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -2,32 +2,54 @@
 
 UNIT       = $(patsubst tests/%.c,$B/tests/%,$(sort $(wildcard tests/unit/*.c)))
 PROGRAMS   = $(patsubst tests/%.c,$B/tests/%,$(sort $(wildcard tests/*.c)))
-EXAMPLES   = $(patsubst %.c,$B/%,$(sort $(wildcard examples/*.c)))
 FUZZERS    = $(patsubst fuzz/%.c,$B/fuzz/%,$(sort $(wildcard fuzz/*.c)))
 
 # Criterion's macros are written for other warnings than ours.
 $(UNIT:%=%.o): WARN = -Wall -Wextra
 $(UNIT): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcriterion
-$(PROGRAMS) $(EXAMPLES): $B/%: $B/%.o $B/libverbatim.a
+$(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-tests: $(UNIT) $(PROGRAMS) $(EXAMPLES)
+tests: $(UNIT) $(PROGRAMS) examples
 fuzzers: $(FUZZERS)
 
+# The same sources under sanitizers, in folders of their own.
+SANITIZED = $(MAKE) -s CC=clang
+asan-build:
+	@$(SANITIZED) B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
+tsan-build:
+	@$(SANITIZED) B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix
+fuzz-build:
+	@$(SANITIZED) B=build/fuzz OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzzers
+
 check: all tests                               ## what must pass before every commit (under 2 minutes)
-	@tools/suite.sh check $B
+	@tools/suite.sh check=$B
 kernels: $B/tests/kernelcheck                  ## every kernel x format x ISA against the oracle; ARGS="--bench"
 	@$< $(ARGS)
-asan:                                          ## the checks again under ASan and UBSan
-	@$(MAKE) -s B=build/asan CC=clang OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
-	@tools/suite.sh asan build/asan
-tsan:                                          ## the thread pool under ThreadSanitizer
-	@$(MAKE) -s B=build/tsan CC=clang OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix
-	@tools/suite.sh tsan build/tsan
+asan: asan-build                               ## the checks again under ASan and UBSan
+	@tools/suite.sh asan=build/asan
+tsan: tsan-build                               ## the thread pool under ThreadSanitizer
+	@tools/suite.sh tsan=build/tsan
+fuzz: fuzz-build                               ## every fuzz target on its corpus; RUNS=100000
+	@tools/fuzz.sh build/fuzz $(RUNS)
+bits:                                          ## the oracle's bits at every optimisation level and compiler
+	@tools/bits.sh
+mutants:                                       ## break the code on purpose: a test must notice each time
+	@tools/mutants.sh
+RUNS      ?= 100000
+MODELS     = $(or $(VERBATIM_MODELS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/verbatim/models)
+REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMOLLM2=$(MODELS)/smollm2.gguf VB_GEMMA3=$(MODELS)/gemma3.gguf
 
-.PHONY: tests fuzzers check kernels asan tsan
-.SECONDARY: $(UNIT:%=%.o) $(PROGRAMS:%=%.o) $(EXAMPLES:%=%.o) $(FUZZERS:%=%.o)
--include $(UNIT:%=%.d) $(PROGRAMS:%=%.d) $(EXAMPLES:%=%.d) $(FUZZERS:%=%.d)
+# Everything, on a fresh machine too: packages, both real models, all builds, all tests.
+test: test-deps model model-gemma3                  ## prove everything (under 15 minutes on 2 cores)
+	@$(MAKE) -s all tests asan-build tsan-build fuzz-build
+	@$(REAL_MODELS) tools/suite.sh check=$B asan=build/asan tsan=build/tsan test=$B
+soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
+	@$(REAL_MODELS) tools/suite.sh soak=$B
+
+.PHONY: tests fuzzers asan-build tsan-build fuzz-build check kernels asan tsan fuzz bits mutants test soak
+.SECONDARY: $(UNIT:%=%.o) $(PROGRAMS:%=%.o) $(FUZZERS:%=%.o)
+-include $(UNIT:%=%.d) $(PROGRAMS:%=%.d) $(FUZZERS:%=%.d)
