@@ -40,6 +40,8 @@ typedef struct {
 
 typedef struct vb_gguf vb_gguf;
 vb_status vb_gguf_open(vb_gguf **out, const char *path, vb_err *err);
+/* The same over bytes that the caller keeps until close; `name` stands in errors. One part only. */
+vb_status vb_gguf_open_memory(vb_gguf **out, const uint8_t *data, uint64_t size, const char *name, vb_err *err);
 void vb_gguf_close(vb_gguf *g);
 
 const char *vb_gguf_path(const vb_gguf *g); /* of the first part */
@@ -53,9 +55,9 @@ const vb_gguf_entry *vb_gguf_entry_at(const vb_gguf *g, int64_t i);
 const vb_gguf_entry *vb_gguf_find(const vb_gguf *g, const char *key); /* NULL: absent */
 const char *vb_gguf_type_name(vb_gguf_type type);
 
-/* Scalars. Any integer type that holds the value is accepted where an integer is asked for, also an array of one;
- * F32/F64 where a float is asked for. VB_E_NOT_FOUND if absent (err filled all the same), VB_E_FORMAT if of another
- * type or outside [min, max]. */
+/* Scalars. Any integer type that holds the value is accepted where an integer is asked for, F32/F64 where a float
+ * is asked for; an array of one counts as its item (not of strings). VB_E_NOT_FOUND if absent (err filled all the
+ * same), VB_E_FORMAT if of another type or outside [min, max]. */
 vb_status vb_gguf_int(const vb_gguf *g, const char *key, int64_t min, int64_t max, int64_t *out, vb_err *err);
 vb_status vb_gguf_float(const vb_gguf *g, const char *key, double *out, vb_err *err); /* finite only */
 vb_status vb_gguf_bool(const vb_gguf *g, const char *key, int *out, vb_err *err);
@@ -65,7 +67,7 @@ vb_status vb_gguf_string(const vb_gguf *g, const char *key, vb_text *out, vb_err
 typedef enum { VB_GGUF_INTS, VB_GGUF_FLOATS, VB_GGUF_BOOLS, VB_GGUF_STRINGS } vb_gguf_kind;
 vb_status vb_gguf_array(const vb_gguf *g, const char *key, vb_gguf_kind kind, const vb_gguf_entry **out,
                         vb_err *err);
-int64_t vb_gguf_item_int(const vb_gguf_entry *array, uint64_t i); /* integers and booleans; i < n */
+int64_t vb_gguf_item_int(const vb_gguf_entry *array, uint64_t i); /* integers and booleans; i < n; cut to INT64_MAX */
 double vb_gguf_item_float(const vb_gguf_entry *array, uint64_t i);
 /* Strings are walked: `cursor` starts as array->data and moves behind the string that is returned. */
 vb_text vb_gguf_next_string(const uint8_t **cursor);
