@@ -76,7 +76,7 @@ static const char BASH_TAIL[] =
     "_verbatim_files()\n"
     "{\n"
     "    compopt -o filenames 2>/dev/null\n"
-    "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+    "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
     "}\n"
     "complete -F _verbatim verbatim\n";
 
