@@ -56,5 +56,5 @@ if command -v mandoc >/dev/null; then check "man pages are clean" lints; fi
 check "DESTDIR stages" stages
 check "DESTDIR has the same files" same_files
 check "uninstall leaves nothing" leaves_nothing
-echo "install: $passed passed, $failed failed"
+echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,0 +1,30 @@
+#!/bin/sh
+# examples.sh FOLDER MODEL [VERBATIM] - the example programs must do on a tiny model what their head comments promise.
+set -u
+folder=$1 model=$2 verbatim=${3:-./verbatim} passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# name, a pattern of the expected output, the command
+expect() {
+    name=$1 pattern=$2
+    shift 2
+    if "$@" >"$work/out" 2>"$work/err" && grep -q "$pattern" "$work/out" && [ ! -s "$work/err" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: expected '$pattern', found:"
+        head -5 "$work/out" "$work/err"
+    fi
+}
+
+expect generate '' "$folder/generate" "$model" "Hello"
+expect logits '%  "' "$folder/logits" "$model" "Hello"
+expect fork 'bytes of logits: equal' "$folder/fork" "$model"
+expect replay 'records, equal' "$folder/replay" "$model" "$work/a.trace"
+expect "replay by another instruction set" 'equal' "$verbatim" trace replay "$work/a.trace" --isa portable
+for source in examples/*.c; do
+    expect "$source has under 60 lines" '^1$' awk 'END { print (NR < 60) }' "$source"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
