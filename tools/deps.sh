@@ -18,7 +18,7 @@ model) program python3 python3; python3 -m pip --version >/dev/null 2>&1 || miss
 test)
     need="$build libcriterion-dev"
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
-    program clang clang; program bash bash
+    program c++ g++; program clang clang; program bash bash; program mandoc mandoc
     # Debian puts clang's sanitizer and fuzzer runtimes into a package of clang's own version from 14 on.
     version=$(clang -dumpversion 2>/dev/null || apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-//p')
     version=${version%%.*}
