@@ -512,7 +512,7 @@ class Terminal:
     """A program on a pseudo-terminal; everything it writes is kept in .text."""
 
     def __init__(self, *args, env=None):
-        self.text, self.code = "", None
+        self.text = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execve(VERBATIM, [VERBATIM, *map(str, args)], {**ENV, **(env or {})})
@@ -542,25 +542,20 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self, seconds=60):
+        """Waits for the program's end; its exit code."""
         stop = time.monotonic() + seconds
         while self.pump(0.2):
-            if os.waitpid(self.pid, os.WNOHANG)[0]:
-                break
             if time.monotonic() > stop:
                 os.kill(self.pid, signal.SIGKILL)
                 raise AssertionError(f"did not end: {self.text!r}")
-        else:
-            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.fd)
-        return self.code
+        return code
 
 
 def on_terminal(*args, **env):
     terminal = Terminal(*args, env=env)
-    while terminal.pump(30):
-        pass
-    os.waitpid(terminal.pid, 0)
-    os.close(terminal.fd)
+    terminal.end()
     return terminal.text
 
 
