@@ -16,7 +16,7 @@ model-gemma3:                                  ## fetch a second model, gemma3 (
 run:                                           ## answer: make run PROMPT='...' ARGS='-n 256'
 	@sh tools/deps.sh build
 	@sh tools/model.sh smollm2
-	@$(MAKE) --no-print-directory verbatim >&2
+	@$(MAKE) --no-print-directory -j$$(nproc) verbatim >&2
 	@mkdir -p $B/traces
 	@./verbatim run smollm2 $(ARGS) --trace "$B/traces/$$(date +%Y%m%d-%H%M%S)-$$$$.trace" -- "$$PROMPT"
 
