@@ -72,17 +72,6 @@ static const char *prompt_sign(EditLine *line)
     return ">>> ";
 }
 
-/* Ctrl-C reaches the editor as a character, so that a half-typed line can be dropped without a signal race. */
-static unsigned char drop_line(EditLine *line, int c)
-{
-    (void)c;
-    const LineInfo *info = el_line(line);
-    el_cursor(line, (int)(info->lastchar - info->cursor));
-    el_deletestr(line, (int)(info->lastchar - info->buffer));
-    fputs("^C\n", stderr);
-    return CC_REDISPLAY;
-}
-
 static int open_editor(conversation *chat)
 {
     HistEvent event;
@@ -95,9 +84,9 @@ static int open_editor(conversation *chat)
     el_set(chat->line, EL_PROMPT, prompt_sign);
     el_set(chat->line, EL_EDITOR, "emacs");
     el_set(chat->line, EL_HIST, history, chat->history);
-    el_set(chat->line, EL_ADDFN, "drop-line", "drop the line", drop_line);
+    /* Ctrl-C reaches the editor as a character, so that a half-typed line can be dropped without a signal race. */
     el_set(chat->line, EL_SETTY, "-d", "-isig", NULL);
-    el_set(chat->line, EL_BIND, "^C", "drop-line", NULL);
+    el_set(chat->line, EL_BIND, "^C", "em-kill-line", NULL);
     el_set(chat->line, EL_BIND, "^R", "em-inc-search-prev", NULL);
     return 0;
 }
