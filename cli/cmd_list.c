@@ -52,7 +52,7 @@ static void print_text(const table *t)
     int width = 4;
     for (size_t i = 0; i < t->n; i++)
         if ((int)strlen(t->rows[i].name) > width) width = (int)strlen(t->rows[i].name);
-    if (t->n == 0) vb_say("no models in the stores; verbatim doctor says where they are looked for");
+    if (t->n == 0) vb_say("no models in Ollama's store and in verbatim's own; make model fetches smollm2");
     else printf("%-*s  %10s  %-8s  %s\n", width, "NAME", "MIB", "STORE", "PATH");
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
