@@ -2,18 +2,16 @@
  *
  *   chat_golden [DIR]      DIR/NAME.json: {template, special_tokens, strftime_now, cases: [...]}, DIR/templates/
  *
- * A case whose `expected` is null failed there and has to fail here. Prints a line for each case that differs and ends
- * with 1 if there is one. Spans are checked on the way: they have to cover the text without gaps.
+ * A case whose `expected` is null failed there and has to fail here. Spans are checked on the way: they have to cover the text without gaps.
  */
 #include "base/os.h"
+#include "tests/tally.h"
 #include "text/jinja.h"
 
 #include <dirent.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int passed, failed;
 
 static int spans_fit(const vb_jinja_text *text)
 {
@@ -42,12 +40,12 @@ static void differs(const char *path, json_t *one, const char *expected, const c
     size_t at = 0;
     while (expected[at] && expected[at] == found[at]) at++;
     size_t from = at > 40 ? at - 40 : 0;
-    printf("%s: %s (add_generation_prompt %d): differs at byte %zu\n  expected ...%.90s\n  found    ...%.90s\n", path,
+    failed("%s: %s (add_generation_prompt %d): differs at byte %zu\n  expected ...%.90s\n  found    ...%.90s", path,
            json_string_value(json_object_get(one, "name")), json_is_true(json_object_get(one, "add_generation_prompt")), at,
            expected + from, found + from);
 }
 
-static int check_case(const char *path, const char *tmpl, size_t tmpl_len, json_t *file, json_t *one)
+static void check_case(const char *path, const char *tmpl, size_t tmpl_len, json_t *file, json_t *one)
 {
     vb_err err = {0};
     vb_jinja_text text;
@@ -61,15 +59,16 @@ static int check_case(const char *path, const char *tmpl, size_t tmpl_len, json_
     else if (status == VB_OK)
         ok = text.len == json_string_length(expected) && memcmp(text.text, json_string_value(expected), text.len) == 0 &&
              spans_fit(&text);
-    if (!ok)
+    if (ok)
+        passed();
+    else
         differs(path, one, json_is_null(expected) ? json_string_value(json_object_get(one, "error")) : json_string_value(expected),
                 status == VB_OK ? text.text : err.text);
     vb_jinja_text_free(&text);
     free(input);
-    return ok;
 }
 
-static int check_file(const char *dir, const char *name)
+static void check_file(const char *dir, const char *name)
 {
     char path[600], tmpl_path[900], *tmpl = NULL;
     size_t tmpl_len, i;
@@ -81,19 +80,16 @@ static int check_file(const char *dir, const char *name)
     const char *tmpl_name = json_string_value(json_object_get(file, "template"));
     snprintf(tmpl_path, sizeof tmpl_path, "%s/templates/%s", dir, tmpl_name != NULL ? tmpl_name : "");
     if (file == NULL || vb_file_read(tmpl_path, VB_JINJA_MAX_TEMPLATE, &tmpl, &tmpl_len, &err) != VB_OK) {
-        printf("%s: %s\n", path, file == NULL ? json_err.text : err.text);
+        failed("%s: %s", path, file == NULL ? json_err.text : err.text);
         json_decref(file);
-        return 0;
+        return;
     }
     json_array_foreach(json_object_get(file, "cases"), i, one)
     {
-        int ok = check_case(path, tmpl, tmpl_len, file, one);
-        passed += ok;
-        failed += !ok;
+        check_case(path, tmpl, tmpl_len, file, one);
     }
     free(tmpl);
     json_decref(file);
-    return 1;
 }
 
 static int is_json(const struct dirent *entry)
@@ -108,10 +104,9 @@ int main(int argc, char **argv)
     struct dirent **names = NULL;
     int n = scandir(dir, &names, is_json, alphasort);
     for (int i = 0; i < n; i++) {
-        if (!check_file(dir, names[i]->d_name)) failed++;
+        check_file(dir, names[i]->d_name);
         free(names[i]);
     }
     free(names);
-    printf("chat templates: %d passed, %d failed\n", passed, failed);
-    return failed > 0 || passed == 0;
+    return verdict();
 }

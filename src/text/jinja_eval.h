@@ -95,6 +95,7 @@ int vb_j_is_unsafe(vb_jtype type, const char *name, size_t len);
 /* --- shared by several tables --- */
 vb_status vb_j_format(vb_jinja *j, const vb_jval *format, const vb_jval *value, vb_jval *out);    /* format % value */
 vb_status vb_j_format_braces(vb_jinja *j, const vb_jval *format, const vb_jargs *args, vb_jval *out); /* "{}".format */
+vb_status vb_j_escape(vb_jinja *j, const vb_jval *text, vb_jval *out); /* for HTML, unless it is safe already */
 vb_status vb_j_replace(vb_jinja *j, const vb_jval *text, const vb_jval *from, const vb_jval *to, int64_t most,
                        vb_jval *out);
 enum { VB_J_UPPER, VB_J_LOWER, VB_J_CAPITALIZE, VB_J_TITLE, VB_J_SWAP, VB_J_WORDS };

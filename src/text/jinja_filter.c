@@ -34,7 +34,9 @@ vb_status vb_j_case(vb_jinja *j, const vb_jval *text, int how, vb_jval *out)
         VB_TRY(vb_j_add_char(j, &buf, (uint32_t)(up ? utf8proc_toupper(c) : lower), text->mark != NULL && text->mark[i]));
         start = how == VB_J_TITLE ? code != 0 && ends_word(text->u.s + i, n, code) : how == VB_J_WORDS && !is_cased(code);
     }
-    *out = vb_j_done(&buf);
+    vb_jval result = vb_j_done(&buf);
+    result.owner = text->owner;
+    *out = result;
     return VB_OK;
 }
 
@@ -123,7 +125,9 @@ vb_status vb_j_pad(vb_jinja *j, const vb_jval *text, int64_t width, const vb_jva
     VB_TRY(vb_j_add_fill(j, &buf, fill, left));
     VB_TRY(vb_j_add_str(j, &buf, text));
     VB_TRY(vb_j_add_fill(j, &buf, fill, pad - left));
-    *out = vb_j_done(&buf);
+    vb_jval result = vb_j_done(&buf);
+    result.owner = text->owner;
+    *out = result;
     return VB_OK;
 }
 
@@ -216,23 +220,46 @@ static vb_status truncate_text(vb_jinja *j, const vb_jcall *c, vb_jval *out)
     return vb_j_concat(j, &start, &end, out);
 }
 
-static vb_status escape(vb_jinja *j, const vb_jcall *c, vb_jval *out)
+vb_status vb_j_escape(vb_jinja *j, const vb_jval *text, vb_jval *out)
 {
     static const char from[] = "&<>\"'";
     static const char *const to[] = {"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"};
     static const uint8_t ones[] = {1, 1, 1, 1, 1, 1};
-    vb_jval text;
     vb_jbuf buf = {0};
-    VB_TRY(vb_j_str(j, &c->self, &text));
-    for (size_t i = 0; i < text.len; i++) {
-        const uint8_t *mark = text.mark == NULL || !text.mark[i] ? NULL : ones;
-        const char *known = text.u.s[i] ? strchr(from, text.u.s[i]) : NULL;
+    vb_jval safe = *text;
+    for (size_t i = 0; i < text->len && !text->owner; i++) {
+        const uint8_t *mark = text->mark == NULL || !text->mark[i] ? NULL : ones;
+        const char *known = text->u.s[i] ? strchr(from, text->u.s[i]) : NULL;
         if (known == NULL)
-            VB_TRY(vb_j_add(j, &buf, text.u.s + i, mark, 1));
+            VB_TRY(vb_j_add(j, &buf, text->u.s + i, mark, 1));
         else
             VB_TRY(vb_j_add(j, &buf, to[known - from], mark, strlen(to[known - from])));
     }
-    *out = vb_j_done(&buf);
+    if (!text->owner) safe = vb_j_done(&buf);
+    safe.owner = VB_J_SAFE;
+    *out = safe;
+    return VB_OK;
+}
+
+static vb_status escape(vb_jinja *j, const vb_jcall *c, vb_jval *out)
+{
+    vb_jval text;
+    VB_TRY(vb_j_str(j, &c->self, &text));
+    return vb_j_escape(j, &text, out);
+}
+
+static vb_status forceescape(vb_jinja *j, const vb_jcall *c, vb_jval *out)
+{
+    vb_jval text;
+    VB_TRY(vb_j_str(j, &c->self, &text));
+    text.owner = 0;
+    return vb_j_escape(j, &text, out);
+}
+
+static vb_status safe_text(vb_jinja *j, const vb_jcall *c, vb_jval *out)
+{
+    VB_TRY(vb_j_str(j, &c->self, out));
+    out->owner = VB_J_SAFE;
     return VB_OK;
 }
 
@@ -447,8 +474,8 @@ const vb_jfunc vb_j_filters_text[] = {
     {"truncate", "length killwords end leeway", 0, truncate_text},
     {"escape", "", 0, escape},
     {"e", "", 0, escape},
-    {"forceescape", "", 0, escape},
-    {"safe", "", 0, string},
+    {"forceescape", "", 0, forceescape},
+    {"safe", "", 0, safe_text},
     {"string", "", 0, string},
     {"urlencode", "", 0, urlencode},
     {"wordcount", "", 0, wordcount},

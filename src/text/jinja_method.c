@@ -352,7 +352,12 @@ static vb_status replace(vb_jinja *j, const vb_jcall *c, vb_jval *out)
     VB_TRY(vb_j_need_str(j, c->arg[0], "a text to replace"));
     VB_TRY(vb_j_need_str(j, c->arg[1], "a text as replacement"));
     if (given(c->arg[2])) VB_TRY(vb_j_need_int(j, c->arg[2], "count", &most));
-    return vb_j_replace(j, &c->self, c->arg[0], c->arg[1], most, out);
+    vb_jval from = *c->arg[0], to = *c->arg[1];
+    if (c->self.owner) VB_TRY(vb_j_escape(j, c->arg[0], &from));
+    if (c->self.owner) VB_TRY(vb_j_escape(j, c->arg[1], &to));
+    VB_TRY(vb_j_replace(j, &c->self, &from, &to, most, out));
+    out->owner = c->self.owner;
+    return VB_OK;
 }
 
 static vb_status join(vb_jinja *j, const vb_jcall *c, vb_jval *out)

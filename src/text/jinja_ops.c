@@ -110,6 +110,7 @@ static vb_status repeat(vb_jinja *j, const vb_jval *what, int64_t times, vb_jval
     if (what->type == VB_J_STR) {
         VB_TRY(vb_j_add_fill(j, &buf, what, times));
         *out = vb_j_done(&buf);
+        out->owner = what->owner;
         return VB_OK;
     }
     VB_TRY(vb_j_list_new(j, what->type, 0, out));
@@ -125,7 +126,21 @@ static vb_status join_texts(vb_jinja *j, const vb_jval *a, const vb_jval *b, vb_
     vb_jval left, right;
     VB_TRY(vb_j_str(j, a, &left));
     VB_TRY(vb_j_str(j, b, &right));
-    return vb_j_concat(j, &left, &right, out);
+    VB_TRY(vb_j_concat(j, &left, &right, out));
+    out->owner = 0;
+    return VB_OK;
+}
+
+/* a + b of texts: once one of them is safe, the other is made safe and so is the whole. */
+static vb_status add_texts(vb_jinja *j, const vb_jval *a, const vb_jval *b, vb_jval *out)
+{
+    vb_jval left = *a, right = *b;
+    int safe = a->owner | b->owner;
+    if (safe) VB_TRY(vb_j_escape(j, a, &left));
+    if (safe) VB_TRY(vb_j_escape(j, b, &right));
+    VB_TRY(vb_j_concat(j, &left, &right, out));
+    out->owner = safe;
+    return VB_OK;
 }
 
 static int is_row(const vb_jval *v)
@@ -143,7 +158,7 @@ vb_status vb_j_binary(vb_jinja *j, int op, const vb_jval *a, const vb_jval *b, v
     if (op == '~') return join_texts(j, a, b, out);
     if (vb_j_is_number(a) && vb_j_is_number(b)) return numbers(j, op, a, b, out);
     if (op == '+' && a->type == b->type && is_row(a))
-        return a->type == VB_J_STR ? vb_j_concat(j, a, b, out) : join_lists(j, a, b, out);
+        return a->type == VB_J_STR ? add_texts(j, a, b, out) : join_lists(j, a, b, out);
     if (op == '*' && is_row(a) && is_int(b)) return repeat(j, a, b->u.i, out);
     if (op == '*' && is_int(a) && is_row(b)) return repeat(j, b, a->u.i, out);
     if (op == '%' && a->type == VB_J_STR) return vb_j_format(j, a, b, out);

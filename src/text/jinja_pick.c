@@ -68,13 +68,19 @@ static vb_jargs rest_of(const vb_jcall *c, size_t from)
     return rest;
 }
 
+/* map and select take None, 0 and the like for an empty list. */
+static vb_status items_or_nothing(vb_jinja *j, const vb_jval *v, vb_jval *out)
+{
+    return vb_j_truth(v) ? vb_j_items(j, v, out) : vb_j_list_new(j, VB_J_LIST, 0, out);
+}
+
 static vb_status map(vb_jinja *j, const vb_jcall *c, vb_jval *out)
 {
     const vb_jval *attribute = named(c, "attribute"), *otherwise = named(c, "default");
     vb_jval items;
     if (c->all->pos.n == 0 && attribute == NULL) VB_J_BAD(j, "expected a filter or an attribute for map, found none");
     if (c->all->pos.n > 0) VB_TRY(vb_j_need_str(j, &c->all->pos.items[0], "the name of a filter"));
-    VB_TRY(vb_j_items(j, &c->self, &items));
+    VB_TRY(items_or_nothing(j, &c->self, &items));
     VB_TRY(vb_j_list_new(j, VB_J_GEN, items.u.list->n, out));
     for (size_t i = 0; i < items.u.list->n; i++) {
         vb_jval *item = &items.u.list->items[i], result;
@@ -99,7 +105,7 @@ static vb_status pick(vb_jinja *j, const vb_jcall *c, int by_attribute, int want
     const vb_jval *attribute = by_attribute ? &c->all->pos.items[0] : NULL;
     const vb_jval *test = c->all->pos.n > used ? &c->all->pos.items[used] : NULL;
     if (test != NULL) VB_TRY(vb_j_need_str(j, test, "the name of a test"));
-    VB_TRY(vb_j_items(j, &c->self, &items));
+    VB_TRY(items_or_nothing(j, &c->self, &items));
     VB_TRY(vb_j_list_new(j, VB_J_GEN, 0, out));
     for (size_t i = 0; i < items.u.list->n; i++) {
         vb_jval value;

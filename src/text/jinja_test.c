@@ -29,6 +29,7 @@ TEST(is_iterable, c->self.type == VB_J_STR || vb_j_is_listlike(&c->self) || c->s
                       c->self.type == VB_J_UNDEF || c->self.type == VB_J_LOOP)
 TEST(is_callable, c->self.type == VB_J_MACRO || c->self.type == VB_J_FUNC || c->self.type == VB_J_METHOD ||
                       c->self.type == VB_J_LOOP || c->self.type == VB_J_JOINER)
+TEST(is_escaped, c->self.type == VB_J_STR && c->self.owner == VB_J_SAFE)
 TEST(is_sameas, c->self.type == c->arg[0]->type && c->self.u.i == c->arg[0]->u.i &&
                     (c->self.type != VB_J_STR || c->self.len == c->arg[0]->len))
 
@@ -161,6 +162,7 @@ const vb_jfunc vb_j_tests[] = {
     {"integer", "", 0, is_integer},     {"float", "", 0, is_float},         {"number", "", 0, is_number},
     {"string", "", 0, is_string},       {"mapping", "", 0, is_mapping},     {"sequence", "", 0, is_sequence},
     {"iterable", "", 0, is_iterable},   {"callable", "", 0, is_callable},
+    {"escaped", "", 0, is_escaped},
     {"sameas", "other", 1, is_sameas},  {"even", "", 0, is_even},           {"odd", "", 0, is_odd},
     {"divisibleby", "num", 1, is_divisible}, {"lower", "", 0, is_lower},    {"upper", "", 0, is_upper},
     {"filter", "", 0, is_known_filter}, {"test", "", 0, is_known_test},

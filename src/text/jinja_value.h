@@ -33,7 +33,7 @@ typedef struct vb_jinja vb_jinja;
 
 struct vb_jval {
     vb_jtype type;
-    int owner;  /* of an undefined value: type it was looked up in, VB_J_OWNER_*; else unused */
+    int owner;  /* of an undefined value: the type it was looked up in, or VB_J_OWNER_*; of a string: VB_J_SAFE or 0 */
     size_t len; /* of a string; of an undefined value's name */
     union {
         int64_t i; /* also booleans */
@@ -48,7 +48,10 @@ struct vb_jval {
     } u;
     const uint8_t *mark;
 };
-enum { VB_J_OWNER_NOBODY = -1, VB_J_OWNER_UNSAFE = -2, VB_J_OWNER_MESSAGE = -3 }; /* else a vb_jtype */
+enum { VB_J_OWNER_NOBODY = -1, VB_J_OWNER_UNSAFE = -2, VB_J_OWNER_MESSAGE = -3 };
+/* What the filters `safe` and `escape` return, Python's Markup. Nothing is escaped when it is printed, but what is
+ * added to such a text with `+` is. */
+enum { VB_J_SAFE = 1 };
 
 struct vb_jlist {
     vb_jval *items;
