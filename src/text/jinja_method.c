@@ -215,11 +215,7 @@ static vb_status split_words(vb_jinja *j, const vb_jval *text, int64_t most, con
         while ((n = vb_j_space(text->u.s + at, text->len - at)) > 0) at += n;
         if (at == text->len) return VB_OK;
         from = at;
-        if (most == 0) {
-            size_t end = text->len;
-            while ((n = vb_j_space_before(text->u.s + from, end - from)) > 0) end -= n;
-            return add_cut(j, out, text, from, end);
-        }
+        if (most == 0) return add_cut(j, out, text, from, text->len);
         while (at < text->len && vb_j_space(text->u.s + at, text->len - at) == 0)
             at += vb_j_char(text->u.s + at, text->len - at, &code);
         VB_TRY(add_cut(j, out, text, from, at));
@@ -280,7 +276,6 @@ static vb_status rsplit_parts(vb_jinja *j, const vb_jcall *c, int64_t most, cons
         VB_TRY(add_cut(j, parts, &left, from + skip, left.len));
         left.len = from;
     }
-    if (!given(c->arg[0])) left = vb_j_trim(&left, NULL, VB_J_TRIM_LEFT);
     return vb_j_list_add(j, parts, &left);
 }
 

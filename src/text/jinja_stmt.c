@@ -244,6 +244,17 @@ static vb_status parse_autoescape(vb_jparser *p, vb_jnode **out)
     return body_to(p, "endautoescape", &(*out)->c);
 }
 
+/* Without inheritance a block is just its body. */
+static vb_status parse_block(vb_jparser *p, vb_jnode **out)
+{
+    vb_jtoken token;
+    VB_TRY(vb_j_node(p, VB_J_N_SCOPE, out));
+    VB_TRY(vb_j_next(p));
+    VB_TRY(vb_j_expect_name(p, &token));
+    VB_TRY(body_to(p, "endblock", &(*out)->c));
+    return p->now.type == VB_J_T_NAME ? vb_j_next(p) : VB_OK;
+}
+
 static vb_status parse_jump(vb_jparser *p, vb_jnode **out)
 {
     if (p->loops == 0) return vb_j_unexpected(p, "this inside of a loop only");
@@ -259,7 +270,8 @@ static vb_status statement(vb_jparser *p, vb_jnode **out)
     } tags[] = {{"if", parse_if},         {"set", parse_set},     {"for", parse_for},
                 {"macro", parse_macro},   {"call", parse_call},   {"filter", parse_filter},
                 {"with", parse_with},     {"print", parse_print}, {"generation", parse_generation},
-                {"break", parse_jump},    {"continue", parse_jump}, {"autoescape", parse_autoescape}};
+                {"break", parse_jump},    {"continue", parse_jump}, {"autoescape", parse_autoescape},
+                {"block", parse_block}};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         if (!vb_j_at_name(p, tags[i].word)) continue;
         VB_TRY(tags[i].parse(p, out));
