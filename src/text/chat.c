@@ -1,0 +1,187 @@
+/* chat.c - choosing a template, and messages as its input.
+ *
+ * The families' templates are written after the published formats. They print contents as data and put every control
+ * token into a text of their own, as all templates do that vb_jinja_render can guard.
+ */
+#include "text/chat.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the families -------------------------------------------------------------------------------------- */
+
+static const char chatml[] =
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+static const char llama3[] =
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
+
+/* The system message stands inside the first user turn. */
+static const char llama2[] =
+    "{% set ns = namespace(system='') %}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}"
+    "{% set ns.system = '<<SYS>>\\n' + message['content'] | trim + '\\n<</SYS>>\\n\\n' %}"
+    "{% elif message['role'] == 'user' %}"
+    "{{ bos_token + '[INST] ' + ns.system + message['content'] | trim + ' [/INST]' }}"
+    "{% set ns.system = '' %}"
+    "{% elif message['role'] == 'assistant' %}"
+    "{{ ' ' + message['content'] | trim + ' ' + eos_token }}"
+    "{% else %}"
+    "{{ raise_exception('expected the role system, user or assistant, found ' + message['role']) }}"
+    "{% endif %}"
+    "{% endfor %}";
+
+/* Gemma knows no system turn: its text opens the next user turn. */
+static const char gemma[] =
+    "{{ bos_token }}"
+    "{% set ns = namespace(system='') %}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}"
+    "{% set ns.system = message['content'] | trim + '\\n\\n' %}"
+    "{% else %}"
+    "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ '<start_of_turn>' + role + '\\n' + ns.system + message['content'] | trim + '<end_of_turn>\\n' }}"
+    "{% set ns.system = '' %}"
+    "{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
+
+static const char granite[] =
+    "{% for message in messages %}"
+    "{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] + '<|end_of_text|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}";
+
+/* The first row whose architecture (a beginning of it) and token fit. A token of a format is the best sign of it. */
+static const struct {
+    const char *name, *arch, *token, *text;
+} families[] = {
+    {"ChatML", "", "<|im_start|>", chatml},
+    {"Llama 3", "", "<|start_header_id|>", llama3},
+    {"Gemma", "gemma", "<start_of_turn>", gemma},
+    {"Granite", "", "<|start_of_role|>", granite},
+    {"Llama 2", "llama", "<s>", llama2},
+};
+
+/* --- choosing ------------------------------------------------------------------------------------------ */
+
+/* The template named "default" in tokenizer.chat_templates, or the first one. */
+static vb_status named_template(const vb_gguf *g, vb_text *out, vb_err *err)
+{
+    const vb_gguf_entry *names;
+    char key[128];
+    vb_text chosen = {"", 0};
+    VB_TRY(vb_gguf_array(g, "tokenizer.chat_templates", VB_GGUF_STRINGS, &names, err));
+    const uint8_t *cursor = names->data;
+    for (uint64_t i = 0; i < names->n; i++) {
+        vb_text name = vb_gguf_next_string(&cursor);
+        int is_default = name.len == 7 && memcmp(name.ptr, "default", 7) == 0;
+        if (i == 0 || is_default) chosen = name;
+        if (is_default) break;
+    }
+    if (chosen.len == 0 || chosen.len > 64)
+        VB_FAIL(err, VB_E_FORMAT, "%s: tokenizer.chat_templates: expected names of templates, found a name of %zu bytes",
+                vb_gguf_path(g), chosen.len);
+    snprintf(key, sizeof key, "tokenizer.chat_template.%.*s", (int)chosen.len, chosen.ptr);
+    return vb_gguf_string(g, key, out, err);
+}
+
+static vb_status from_file(const vb_gguf *g, vb_text *out, vb_err *err)
+{
+    *out = (vb_text){NULL, 0};
+    if (vb_gguf_find(g, "tokenizer.chat_template") != NULL)
+        return vb_gguf_string(g, "tokenizer.chat_template", out, err);
+    if (vb_gguf_find(g, "tokenizer.chat_templates") != NULL) return named_template(g, out, err);
+    return VB_OK;
+}
+
+static void take(vb_chat_template *out, const char *text, size_t len, const char *source)
+{
+    out->text = text;
+    out->len = len;
+    out->source = source;
+    vb_sha256_of(text, len, out->digest);
+}
+
+vb_status vb_chat_template_choose(vb_chat_template *out, const vb_gguf *g, const char *arch, const char *template_as,
+                                  int (*has_token)(const void *ud, const char *text), const void *ud, vb_err *err)
+{
+    vb_text own;
+    *out = (vb_chat_template){.source = "none"};
+    if (template_as != NULL && strcmp(template_as, "ollama") != 0)
+        VB_FAIL(err, VB_E_ARGUMENT, "template_as: expected \"ollama\" or nothing, found \"%.60s\"", template_as);
+    VB_TRY(from_file(g, &own, err));
+    if (own.ptr != NULL && own.len > 0) {
+        take(out, own.ptr, own.len, "file");
+        return VB_OK;
+    }
+    if (template_as != NULL) {
+        take(out, chatml, sizeof chatml - 1, "ollama");
+        vb_log(VB_LOG_NOTICE, "%s has no chat template: taking ChatML, as Ollama does", vb_gguf_path(g));
+        return VB_OK;
+    }
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (strncmp(arch, families[i].arch, strlen(families[i].arch)) != 0 || !has_token(ud, families[i].token)) continue;
+        take(out, families[i].text, strlen(families[i].text), "family");
+        vb_log(VB_LOG_NOTICE, "%s has no chat template: taking that of %s", vb_gguf_path(g), families[i].name);
+        return VB_OK;
+    }
+    return VB_OK;
+}
+
+/* --- rendering ----------------------------------------------------------------------------------------- */
+
+static vb_status add_message(json_t *list, const vb_message *msg, size_t i, vb_err *err)
+{
+    if (msg->role == NULL || msg->content == NULL)
+        VB_FAIL(err, VB_E_ARGUMENT, "message %zu: expected a role and a content, found NULL", i);
+    json_t *role = json_string(msg->role), *content = json_string(msg->content), *object = json_object();
+    const char *wrong = role == NULL ? "role" : content == NULL ? "content" : NULL;
+    json_object_set_new(object, "role", role);
+    json_object_set_new(object, "content", content);
+    if (json_array_append_new(list, object) != 0) VB_FAIL(err, VB_E_MEMORY, "message %zu: out of memory", i);
+    if (wrong != NULL) VB_FAIL(err, VB_E_ARGUMENT, "message %zu: %s: expected UTF-8, found other bytes", i, wrong);
+    return VB_OK;
+}
+
+static vb_status make_input(json_t *input, const vb_message *msgs, size_t n, char **text, vb_err *err)
+{
+    json_t *list = json_array();
+    if (json_object_set_new(input, "messages", list) != 0 ||
+        json_object_set_new(input, "add_generation_prompt", json_true()) != 0)
+        VB_FAIL(err, VB_E_MEMORY, "chat template: out of memory");
+    for (size_t i = 0; i < n; i++) VB_TRY(add_message(list, &msgs[i], i, err));
+    *text = json_dumps(input, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (*text == NULL) VB_FAIL(err, VB_E_MEMORY, "chat template: out of memory");
+    return VB_OK;
+}
+
+vb_status vb_chat_render_text(const vb_chat_style *style, const vb_message *msgs, size_t n, vb_jinja_text *out,
+                              vb_err *err)
+{
+    char *text = NULL;
+    *out = (vb_jinja_text){0};
+    if (style->tmpl->text == NULL)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "chat template: expected one in the model's file or of its family, found none");
+    json_t *input = json_object();
+    vb_status status = make_input(input, msgs, n, &text, err);
+    if (status == VB_OK) {
+        vb_jinja_job job = {style->tmpl->text, style->tmpl->len, text, strlen(text), style->bos, style->eos};
+        status = vb_jinja_render(&job, out, err);
+    }
+    free(text);
+    json_decref(input);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* chat.h - which template renders a conversation, and rendering one.
+ *
+ *   the file's own               tokenizer.chat_template, else of several named ones "default" or the first
+ *   "ollama", if asked for       ChatML, as Ollama takes it for a file without a template
+ *   the family's usual one       by special tokens of the vocabulary: ChatML, Llama 3, Gemma, Granite; by
+ *                                architecture: Llama 2
+ *   none                         rendering fails
+ *
+ * Anything but the file's own is said in one line of talk.
+ */
+#ifndef VB_TEXT_CHAT_H
+#define VB_TEXT_CHAT_H
+#include "file/gguf.h"
+#include "text/jinja.h"
+
+typedef struct {
+    const char *text; /* not NUL-terminated; lies in the file or in the program; NULL: there is none */
+    size_t len;
+    const char *source; /* "file", "ollama", "family" or "none" */
+    uint8_t digest[32]; /* SHA-256 of the text; zero: none */
+} vb_chat_template;
+
+/* `template_as` as in vb_model_opts, NULL or "ollama". `has_token` says whether the vocabulary holds this token. */
+vb_status vb_chat_template_choose(vb_chat_template *out, const vb_gguf *g, const char *arch, const char *template_as,
+                                  int (*has_token)(const void *ud, const char *text), const void *ud, vb_err *err);
+
+typedef struct {
+    const vb_chat_template *tmpl;
+    const char *bos, *eos; /* texts of these tokens, NULL if the vocabulary has none */
+} vb_chat_style;
+/* The conversation with an assistant's turn opened at its end. Spans with data hold what the messages said; encode them
+ * without control tokens. Release *out with vb_jinja_text_free. */
+vb_status vb_chat_render_text(const vb_chat_style *style, const vb_message *msgs, size_t n, vb_jinja_text *out,
+                              vb_err *err);
+
+#endif
