@@ -105,7 +105,7 @@ static void remember(const char key[HEX + 1], const uint8_t sum[32])
     }
     vb_file_read(path, LARGEST_CACHE, &data, &size, NULL);
     make_line(line, key, sum);
-    write_lines(to, data, data == NULL ? 0 : size, line);
+    write_lines(to, data == NULL ? "" : data, size, line);
     free(data);
     int good = ferror(to) == 0;
     good &= fclose(to) == 0;

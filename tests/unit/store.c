@@ -82,7 +82,8 @@ static void put_model(const char *store, const char *name, const char *text)
     char hex[65], path[300], json[400];
     put_blob(store, text, hex);
     snprintf(json, sizeof json,
-             "{\"layers\":[{\"mediaType\":\"" KIND "model\",\"digest\":\"sha256:%s\",\"size\":%zu}]}", hex, strlen(text));
+             "{\"layers\":[{\"mediaType\":\"" KIND "model\",\"digest\":\"sha256:%s\",\"size\":%zu}]}", hex,
+             strlen(text));
     snprintf(path, sizeof path, "%s/manifests/%s", store, name);
     put_text_file(path, json);
 }
@@ -122,7 +123,8 @@ Test(store, names)
         {"library/tiny", HOST, "library", "tiny", "latest", "tiny:latest"},
     };
     static const char *const bad[] = {"", ":", "a:", ":b", "/", "a/", "/a", "a//b", ".a", "../a", "a/../b", "a/.b",
-                                      "a/b/c/d", "../../etc/passwd", "a:.b", "a:b/c:", "a b", "a\nb", "a\\b", "..", "x/y/..:t"};
+                                      "a/b/c/d", "../../etc/passwd", "a:.b", "a:b/c:", "a b", "a\nb", "a\\b", "..",
+                                      "x/y/..:t"};
     vb_store_name name;
     char text[1100], longest[400];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
