@@ -2,7 +2,8 @@
  *
  *   chat_golden [DIR]      DIR/NAME.json: {template, special_tokens, strftime_now, cases: [...]}, DIR/templates/
  *
- * A case whose `expected` is null failed there and has to fail here. Spans are checked on the way: they have to cover the text without gaps.
+ * A case whose `expected` is null failed there and has to fail here. Spans are checked on the way: they have to cover
+ * the text without gaps.
  */
 #include "base/os.h"
 #include "tests/tally.h"
@@ -37,12 +38,12 @@ static char *make_input(json_t *file, json_t *one)
 
 static void differs(const char *path, json_t *one, const char *expected, const char *found)
 {
+    int prompt = json_is_true(json_object_get(one, "add_generation_prompt"));
     size_t at = 0;
     while (expected[at] && expected[at] == found[at]) at++;
     size_t from = at > 40 ? at - 40 : 0;
     failed("%s: %s (add_generation_prompt %d): differs at byte %zu\n  expected ...%.90s\n  found    ...%.90s", path,
-           json_string_value(json_object_get(one, "name")), json_is_true(json_object_get(one, "add_generation_prompt")), at,
-           expected + from, found + from);
+           json_string_value(json_object_get(one, "name")), prompt, at, expected + from, found + from);
 }
 
 static void check_case(const char *path, const char *tmpl, size_t tmpl_len, json_t *file, json_t *one)
@@ -57,12 +58,12 @@ static void check_case(const char *path, const char *tmpl, size_t tmpl_len, json
     if (json_is_null(expected))
         ok = status != VB_OK && err.text[0] != 0;
     else if (status == VB_OK)
-        ok = text.len == json_string_length(expected) && memcmp(text.text, json_string_value(expected), text.len) == 0 &&
-             spans_fit(&text);
+        ok = text.len == json_string_length(expected) && spans_fit(&text) &&
+             memcmp(text.text, json_string_value(expected), text.len) == 0;
     if (ok)
         passed();
     else
-        differs(path, one, json_is_null(expected) ? json_string_value(json_object_get(one, "error")) : json_string_value(expected),
+        differs(path, one, json_string_value(json_is_null(expected) ? json_object_get(one, "error") : expected),
                 status == VB_OK ? text.text : err.text);
     vb_jinja_text_free(&text);
     free(input);

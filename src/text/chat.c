@@ -23,7 +23,8 @@ static const char chatml[] =
 static const char llama3[] =
     "{{ bos_token }}"
     "{% for message in messages %}"
-    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
+    "{{ message['content'] | trim + '<|eot_id|>' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
@@ -92,7 +93,7 @@ static vb_status named_template(const vb_gguf *g, vb_text *out, vb_err *err)
         if (is_default) break;
     }
     if (chosen.len == 0 || chosen.len > 64)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tokenizer.chat_templates: expected names of templates, found a name of %zu bytes",
+        VB_FAIL(err, VB_E_FORMAT, "%s: tokenizer.chat_templates: expected names, found one of %zu bytes",
                 vb_gguf_path(g), chosen.len);
     snprintf(key, sizeof key, "tokenizer.chat_template.%.*s", (int)chosen.len, chosen.ptr);
     return vb_gguf_string(g, key, out, err);
@@ -133,7 +134,8 @@ vb_status vb_chat_template_choose(vb_chat_template *out, const vb_gguf *g, const
         return VB_OK;
     }
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        if (strncmp(arch, families[i].arch, strlen(families[i].arch)) != 0 || !has_token(ud, families[i].token)) continue;
+        if (strncmp(arch, families[i].arch, strlen(families[i].arch)) != 0) continue;
+        if (!has_token(ud, families[i].token)) continue;
         take(out, families[i].text, strlen(families[i].text), "family");
         vb_log(VB_LOG_NOTICE, "%s has no chat template: taking that of %s", vb_gguf_path(g), families[i].name);
         return VB_OK;

@@ -38,7 +38,8 @@ static vb_status load_source(vb_jinja *j, const char *tmpl, size_t len)
 {
     size_t n = 0;
     if (len > VB_JINJA_MAX_TEMPLATE)
-        VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template: expected at most %d bytes, found %zu", VB_JINJA_MAX_TEMPLATE, len);
+        VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template: expected at most %d bytes, found %zu", VB_JINJA_MAX_TEMPLATE,
+                len);
     VB_TRY(check_utf8(tmpl, len, j->err));
     char *copy = vb_j_alloc(j, len + 1, 1);
     if (copy == NULL) return VB_E_MEMORY;
@@ -57,7 +58,8 @@ static vb_status load_source(vb_jinja *j, const char *tmpl, size_t len)
 
 static vb_status bad_input(vb_jinja *j, const char *key, const char *expected, const vb_jval *found)
 {
-    VB_FAIL(j->err, VB_E_FORMAT, "chat template input: %s: expected %s, found a %s", key, expected, vb_j_type_name(found));
+    VB_FAIL(j->err, VB_E_FORMAT, "chat template input: %s: expected %s, found a %s", key, expected,
+            vb_j_type_name(found));
 }
 
 /* What the program chose itself may hold control tokens. */
@@ -160,8 +162,8 @@ static vb_status load_input(vb_jinja *j, const vb_jinja_job *job)
 {
     vb_jval input, no = vb_j_bool(0);
     if (job->input_len > VB_JINJA_MAX_INPUT)
-        VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template input: expected at most %d bytes, found %zu", VB_JINJA_MAX_INPUT,
-                job->input_len);
+        VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template input: expected at most %d bytes, found %zu",
+                VB_JINJA_MAX_INPUT, job->input_len);
     uint8_t *ones = vb_j_alloc(j, job->input_len, 1);
     if (ones == NULL) return VB_E_MEMORY;
     memset(ones, 1, job->input_len);

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <utf8proc.h>
 
+static vb_status too_long(vb_jinja *j)
+{
+    return vb_j_fail(j, VB_E_UNSUPPORTED, "expected texts of at most %d bytes, found a longer one",
+                     VB_JINJA_MAX_OUTPUT);
+}
+
 static vb_status grow(vb_jinja *j, vb_jbuf *buf, size_t need)
 {
     size_t cap = buf->cap < 64 ? 64 : buf->cap * 2;
@@ -30,7 +36,7 @@ vb_status vb_j_add(vb_jinja *j, vb_jbuf *buf, const char *s, const uint8_t *mark
 {
     if (len == 0) return VB_OK;
     if (len > VB_JINJA_MAX_OUTPUT - buf->len)
-        return vb_j_fail(j, VB_E_UNSUPPORTED, "expected texts of at most %d bytes, found a longer one", VB_JINJA_MAX_OUTPUT);
+        return too_long(j);
     VB_TRY(vb_j_step(j, 1 + len / 64));
     if (len > buf->cap - buf->len) VB_TRY(grow(j, buf, buf->len + len));
     if (mark != NULL && buf->mark == NULL) {
@@ -66,7 +72,7 @@ vb_status vb_j_add_fill(vb_jinja *j, vb_jbuf *buf, const vb_jval *str, int64_t t
     size_t bytes;
     if (times <= 0 || str->len == 0) return VB_OK;
     if (__builtin_mul_overflow(str->len, (size_t)times, &bytes) || bytes > VB_JINJA_MAX_OUTPUT - buf->len)
-        return vb_j_fail(j, VB_E_UNSUPPORTED, "expected texts of at most %d bytes, found a longer one", VB_JINJA_MAX_OUTPUT);
+        return too_long(j);
     if (bytes > buf->cap - buf->len) VB_TRY(grow(j, buf, buf->len + bytes));
     while (times-- > 0) VB_TRY(vb_j_add_str(j, buf, str));
     return VB_OK;

@@ -18,6 +18,9 @@ const vb_jval *vb_j_lookup(const vb_jscope *scope, const char *name, size_t len)
 static vb_status eval_name(vb_jinja *j, const vb_jnode *node, vb_jval *out)
 {
     const vb_jval *found = vb_j_lookup(j->scope, node->s, node->len);
+    size_t passed = 0; /* variables looked at, at most */
+    for (const vb_jscope *scope = j->scope; scope != NULL; scope = scope->parent) passed += scope->n;
+    VB_TRY(vb_j_step(j, passed / 32));
     if (found != NULL) {
         *out = *found;
         return VB_OK;
@@ -164,7 +167,8 @@ static vb_status eval_sign(vb_jinja *j, const vb_jnode *node, vb_jval *out)
         *out = vb_j_float(sign < 0 ? -out->u.f : out->u.f);
         return VB_OK;
     }
-    if (__builtin_mul_overflow(out->u.i, sign, &out->u.i)) VB_J_BAD(j, "expected an integer of 64 bits, found a larger one");
+    if (__builtin_mul_overflow(out->u.i, sign, &out->u.i))
+        VB_J_BAD(j, "expected an integer of 64 bits, found a larger one");
     out->type = VB_J_INT;
     return VB_OK;
 }

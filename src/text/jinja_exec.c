@@ -18,6 +18,7 @@ vb_status vb_j_scope_new(vb_jinja *j, vb_jscope *parent, vb_jscope **out)
 
 vb_status vb_j_set(vb_jinja *j, vb_jscope *scope, const char *name, size_t len, const vb_jval *value)
 {
+    VB_TRY(vb_j_step(j, 1 + scope->n / 32));
     for (size_t i = 0; i < scope->n; i++) {
         if (scope->vars[i].len != len || memcmp(scope->vars[i].s, name, len) != 0) continue;
         scope->vars[i].value = *value;
@@ -32,7 +33,7 @@ vb_status vb_j_set(vb_jinja *j, vb_jscope *scope, const char *name, size_t len, 
         scope->cap = cap;
     }
     scope->vars[scope->n++] = (vb_jvar){name, len, *value};
-    return vb_j_step(j, 1 + scope->n / 8);
+    return VB_OK;
 }
 
 vb_status vb_j_capture(vb_jinja *j, const vb_jnode *row, vb_jscope *scope, vb_jval *out)
@@ -70,7 +71,8 @@ static vb_status assign_field(vb_jinja *j, const vb_jnode *target, const vb_jval
     VB_TRY(vb_j_eval(j, target->a, &space));
     j->at = target->at;
     if (space.type == VB_J_UNDEF) return vb_j_undefined(j, &space);
-    if (space.type != VB_J_SPACE) VB_J_BAD(j, "expected a namespace before the dot, found a %s", vb_j_type_name(&space));
+    if (space.type != VB_J_SPACE)
+        VB_J_BAD(j, "expected a namespace before the dot, found a %s", vb_j_type_name(&space));
     return vb_j_dict_set(j, space.u.dict, &key, value);
 }
 

@@ -19,20 +19,21 @@ static int is_cased(uint32_t code)
 
 static int ends_word(const char *s, size_t len, uint32_t code)
 {
-    return vb_j_space(s, len) > 0 || (code < 128 && strchr("-({[<", (int)code) != NULL);
+    return vb_j_space(s, len) > 0 || (code > 0 && code < 128 && strchr("-({[<", (int)code) != NULL);
 }
 
 vb_status vb_j_case(vb_jinja *j, const vb_jval *text, int how, vb_jval *out)
 {
     vb_jbuf buf = {0};
-    int start = 1; /* of what begins with a capital */
+    int start = 1, capital = how != VB_J_LOWER && how != VB_J_SWAP; /* start: of what begins with a capital */
     for (size_t i = 0, n; i < text->len; i += n) {
         uint32_t code;
         n = vb_j_char(text->u.s + i, text->len - i, &code);
         utf8proc_int32_t c = (utf8proc_int32_t)code, lower = utf8proc_tolower(c);
-        int up = how == VB_J_UPPER || (how != VB_J_LOWER && how != VB_J_SWAP && start) || (how == VB_J_SWAP && lower == c);
-        VB_TRY(vb_j_add_char(j, &buf, (uint32_t)(up ? utf8proc_toupper(c) : lower), text->mark != NULL && text->mark[i]));
-        start = how == VB_J_TITLE ? code != 0 && ends_word(text->u.s + i, n, code) : how == VB_J_WORDS && !is_cased(code);
+        int up = how == VB_J_UPPER || (capital && start) || (how == VB_J_SWAP && lower == c);
+        int data = text->mark != NULL && text->mark[i];
+        VB_TRY(vb_j_add_char(j, &buf, (uint32_t)(up ? utf8proc_toupper(c) : lower), data));
+        start = how == VB_J_TITLE ? ends_word(text->u.s + i, n, code) : how == VB_J_WORDS && !is_cased(code);
     }
     vb_jval result = vb_j_done(&buf);
     result.owner = text->owner;
@@ -75,7 +76,7 @@ static vb_status trim(vb_jinja *j, const vb_jcall *c, vb_jval *out)
     const vb_jval *chars = c->arg[0] != NULL && c->arg[0]->type != VB_J_NONE ? c->arg[0] : NULL;
     VB_TRY(vb_j_str(j, &c->self, &text));
     if (chars != NULL) VB_TRY(vb_j_need_str(j, chars, "characters to trim"));
-    VB_TRY(vb_j_step(j, text.len / 64));
+    VB_TRY(vb_j_step(j, (text.len / 64 + 1) * (chars != NULL ? chars->len + 1 : 1)));
     *out = vb_j_trim(&text, chars, VB_J_TRIM_LEFT | VB_J_TRIM_RIGHT);
     return VB_OK;
 }
@@ -370,9 +371,10 @@ static int read_number(const vb_jval *v, int base, vb_jval *out)
     vb_jval text = vb_j_trim(v, NULL, VB_J_TRIM_LEFT | VB_J_TRIM_RIGHT);
     if (text.len == 0 || text.len >= sizeof buf) return 0;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.u.s[i] == '_' && n > 0) continue;
-        if (text.u.s[i] == 0 || ((text.u.s[i] | 32) == 'p' && base == 0) || ((text.u.s[i] | 32) == 'x' && base == 0)) return 0;
-        buf[n++] = text.u.s[i];
+        char c = text.u.s[i], letter = (char)(c | 32);
+        if (c == '_' && n > 0) continue;
+        if (c == 0 || (base == 0 && (letter == 'p' || letter == 'x'))) return 0; /* C's hexadecimal floats */
+        buf[n++] = c;
     }
     buf[n] = 0;
     if (base == 0)

@@ -1,7 +1,8 @@
 /* jinja_format.c - Python's two ways to fill a text with values: "%s" % x and "{}".format(x).
  *
  *   %  [(name)] [flags] [width] [.precision] type        flags: - + blank 0 #
- *   {  [name or index] [.attribute or [key]] [!r or !s] [: [[fill]align] [sign] [#] [0] [width] [,] [.precision] [type] ]  }
+ *   {  [name or index] [.attribute or [key]] [!r or !s] [: spec]  }
+ *      spec: [[fill]align] [sign] [#] [0] [width] [,] [.precision] [type]
  */
 #include "text/jinja_eval.h"
 
@@ -46,7 +47,8 @@ static vb_status read_number(vb_jinja *j, reader *r, int *out)
     if (peek(r) < '0' || peek(r) > '9') return VB_OK;
     for (*out = 0; peek(r) >= '0' && peek(r) <= '9'; r->at++) {
         *out = *out * 10 + (peek(r) - '0');
-        if (*out > LARGEST_FIELD) VB_J_BAD(j, "expected fields of at most %d characters, found a wider one", LARGEST_FIELD);
+        if (*out > LARGEST_FIELD)
+            VB_J_BAD(j, "expected fields of at most %d characters, found a wider one", LARGEST_FIELD);
     }
     return VB_OK;
 }
@@ -77,7 +79,8 @@ static void float_digits(double value, const spec *s, char *out, size_t cap)
 
 static vb_status int_digits(vb_jinja *j, uint64_t value, const spec *s, char *out, size_t cap)
 {
-    const char *prefix = !s->alternative ? "" : s->type == 'x' ? "0x" : s->type == 'X' ? "0X" : s->type == 'o' ? "0o" : "";
+    const char *prefix = s->type == 'x' ? "0x" : s->type == 'X' ? "0X" : s->type == 'o' ? "0o" : "";
+    if (!s->alternative) prefix = "";
     if (s->type == 'x')
         snprintf(out, cap, "%s%" PRIx64, prefix, value);
     else if (s->type == 'X')
@@ -198,7 +201,8 @@ static vb_status add_percent(vb_jinja *j, vb_jbuf *buf, const vb_jval *v, spec *
     }
     if (v->type == VB_J_UNDEF) return vb_j_undefined(j, v);
     if (s->type == 'c' && v->type == VB_J_STR) return add_text(j, buf, v, s, align);
-    if (s->type == 0 || strchr("diuxXofFeEgG", s->type) == NULL) VB_J_BAD(j, "expected a known type of field behind '%%'");
+    if (s->type == 0 || strchr("diuxXofFeEgG", s->type) == NULL)
+        VB_J_BAD(j, "expected a known type of field behind '%%'");
     if (!vb_j_is_number(v)) VB_J_BAD(j, "expected a number to format, found a %s", vb_j_type_name(v));
     return add_number(j, buf, v, s);
 }
@@ -208,7 +212,8 @@ static vb_status percent_value(vb_jinja *j, reader *r, const vb_jval *value, siz
     size_t n = value->type == VB_J_TUPLE ? value->u.list->n : 1;
     if (take(r, '(')) {
         size_t close = vb_j_search(r->text->u.s, r->text->len, r->at, ")", 1);
-        if (close == (size_t)-1 || value->type != VB_J_DICT) VB_J_BAD(j, "expected a dict for the named fields of a format");
+        if (close == (size_t)-1 || value->type != VB_J_DICT)
+            VB_J_BAD(j, "expected a dict for the named fields of a format");
         vb_jval key = vb_j_cut(r->text, r->at, close - r->at), *found;
         VB_TRY(vb_j_dict_find(j, value->u.dict, &key, &found));
         if (found == NULL) VB_J_BAD(j, "expected a value for every field of the format, found one without");
@@ -244,7 +249,8 @@ vb_status vb_j_format(vb_jinja *j, const vb_jval *format, const vb_jval *value, 
         else
             VB_TRY(add_percent(j, &buf, &field, &s));
     }
-    if (used < (value->type == VB_J_TUPLE ? value->u.list->n : value->type == VB_J_DICT || value->type == VB_J_LIST ? 0 : 1))
+    size_t must = value->type == VB_J_TUPLE ? value->u.list->n : value->type != VB_J_DICT && value->type != VB_J_LIST;
+    if (used < must)
         VB_J_BAD(j, "expected a field of the format for every value, found more values");
     *out = vb_j_done(&buf);
     return VB_OK;
@@ -293,7 +299,8 @@ static vb_status add_brace(vb_jinja *j, vb_jbuf *buf, const vb_jval *v, const vb
         if (!plain_float || s.precision >= 0) return add_number(j, buf, v, &s);
     }
     VB_TRY(vb_j_str(j, v, &text));
-    if (s.type != 0 && s.type != 's' && s.type != 'g') VB_J_BAD(j, "expected a number to format, found a %s", vb_j_type_name(v));
+    if (s.type != 0 && s.type != 's' && s.type != 'g')
+        VB_J_BAD(j, "expected a number to format, found a %s", vb_j_type_name(v));
     return add_text(j, buf, &text, &s, s.align ? s.align : vb_j_is_number(v) ? '>' : '<');
 }
 
@@ -306,7 +313,8 @@ static vb_status field_value(vb_jinja *j, const vb_jval *name, const vb_jargs *a
         index = index * 10 + (size_t)(name->u.s[digits] - '0');
     if (digits == n) {
         if (n == 0) index = (*next)++;
-        if (index >= args->pos.n) VB_J_BAD(j, "expected a value for field %zu of the format, found %zu values", index, args->pos.n);
+        if (index >= args->pos.n)
+            VB_J_BAD(j, "expected a value for field %zu of the format, found %zu values", index, args->pos.n);
         *out = args->pos.items[index];
     } else {
         vb_jval key = vb_j_cut(name, 0, n), *found;
@@ -328,7 +336,8 @@ static vb_status field_value(vb_jinja *j, const vb_jval *name, const vb_jargs *a
 static vb_status add_field(vb_jinja *j, vb_jbuf *buf, const vb_jval *field, const vb_jargs *args, size_t *next)
 {
     size_t colon = vb_j_search(field->u.s, field->len, 0, ":", 1), end = colon == (size_t)-1 ? field->len : colon;
-    vb_jval format = vb_j_cut(field, colon == (size_t)-1 ? end : end + 1, colon == (size_t)-1 ? 0 : field->len - end - 1);
+    size_t behind = end < field->len ? end + 1 : end;
+    vb_jval format = vb_j_cut(field, behind, field->len - behind);
     vb_jval value, text;
     vb_jbuf repr = {0};
     char conversion = end >= 2 && field->u.s[end - 2] == '!' ? field->u.s[end - 1] : 0;

@@ -24,7 +24,8 @@ static vb_status last(vb_jinja *j, const vb_jcall *c, vb_jval *out)
 {
     static const char none[] = "expected a last item, found none";
     vb_jval list;
-    if (c->self.type == VB_J_GEN) VB_J_BAD(j, "expected a list that has a last item, found a %s", vb_j_type_name(&c->self));
+    if (c->self.type == VB_J_GEN)
+        VB_J_BAD(j, "expected a list that has a last item, found a %s", vb_j_type_name(&c->self));
     VB_TRY(vb_j_items(j, &c->self, &list));
     size_t n = list.u.list->n;
     *out = n > 0 ? list.u.list->items[n - 1] : vb_j_undef(none, sizeof none - 1, VB_J_OWNER_MESSAGE);

@@ -28,7 +28,7 @@ static vb_status trim_sides(vb_jinja *j, const vb_jcall *c, int sides, vb_jval *
 {
     const vb_jval *chars = given(c->arg[0]);
     if (chars != NULL) VB_TRY(vb_j_need_str(j, chars, "characters to strip"));
-    VB_TRY(vb_j_step(j, c->self.len / 64));
+    VB_TRY(vb_j_step(j, (c->self.len / 64 + 1) * (chars != NULL ? chars->len + 1 : 1)));
     *out = vb_j_trim(&c->self, chars, sides);
     return VB_OK;
 }
@@ -96,12 +96,17 @@ static vb_status endswith(vb_jinja *j, const vb_jcall *c, vb_jval *out)
 }
 
 /* The last place of `what`; (size_t)-1 if nowhere. */
-static size_t search_last(const vb_jval *text, const vb_jval *what)
+static vb_status search_last(vb_jinja *j, const vb_jval *text, const vb_jval *what, size_t *at)
 {
-    if (what->len > text->len) return (size_t)-1;
-    for (size_t at = text->len - what->len + 1; at-- > 0;)
-        if (memcmp(text->u.s + at, what->u.s, what->len) == 0) return at;
-    return (size_t)-1;
+    *at = (size_t)-1;
+    if (what->len > text->len) return VB_OK;
+    for (size_t i = text->len - what->len + 1; i-- > 0;) {
+        if (i % 64 == 0) VB_TRY(vb_j_step(j, what->len + 1));
+        if (memcmp(text->u.s + i, what->u.s, what->len) != 0) continue;
+        *at = i;
+        return VB_OK;
+    }
+    return VB_OK;
 }
 
 static vb_status find_text(vb_jinja *j, const vb_jcall *c, int last, int must, vb_jval *out)
@@ -110,8 +115,9 @@ static vb_status find_text(vb_jinja *j, const vb_jcall *c, int last, int must, v
     int64_t start;
     VB_TRY(vb_j_need_str(j, c->arg[0], "a text to find"));
     VB_TRY(window(j, c, &text, &start));
-    VB_TRY(vb_j_step(j, text.len / 64 + (last ? text.len / 64 * (c->arg[0]->len / 64) : 0)));
-    size_t at = last ? search_last(&text, c->arg[0]) : vb_j_search(text.u.s, text.len, 0, c->arg[0]->u.s, c->arg[0]->len);
+    VB_TRY(vb_j_step(j, text.len / 64));
+    size_t at = vb_j_search(text.u.s, text.len, 0, c->arg[0]->u.s, c->arg[0]->len);
+    if (last) VB_TRY(search_last(j, &text, c->arg[0], &at));
     if (at == (size_t)-1 && must) VB_J_BAD(j, "expected to find a text inside another, found it nowhere");
     *out = vb_j_int(at == (size_t)-1 ? -1 : start + (int64_t)vb_j_count(text.u.s, at));
     return VB_OK;
@@ -269,8 +275,8 @@ static vb_status rsplit_parts(vb_jinja *j, const vb_jcall *c, int64_t most, cons
             while ((n = vb_j_space_before(left.u.s, left.len)) > 0) left.len -= n;
             if (left.len == 0) return VB_OK;
         }
-        VB_TRY(vb_j_step(j, 1 + left.len / 64));
-        size_t from = given(c->arg[0]) ? search_last(&left, c->arg[0]) : word_start(&left, left.len);
+        size_t from = given(c->arg[0]) ? 0 : word_start(&left, left.len);
+        if (given(c->arg[0])) VB_TRY(search_last(j, &left, c->arg[0], &from));
         if (most == 0 || from == (size_t)-1) break;
         size_t skip = given(c->arg[0]) ? c->arg[0]->len : 0;
         VB_TRY(add_cut(j, parts, &left, from + skip, left.len));
@@ -299,8 +305,8 @@ static vb_status parts_at(vb_jinja *j, const vb_jcall *c, int last, vb_jval *out
 {
     VB_TRY(vb_j_need_str(j, c->arg[0], "a text to split at"));
     VB_TRY(vb_j_step(j, c->self.len / 16));
-    size_t at = last ? search_last(&c->self, c->arg[0])
-                     : vb_j_search(c->self.u.s, c->self.len, 0, c->arg[0]->u.s, c->arg[0]->len);
+    size_t at = vb_j_search(c->self.u.s, c->self.len, 0, c->arg[0]->u.s, c->arg[0]->len);
+    if (last) VB_TRY(search_last(j, &c->self, c->arg[0], &at));
     VB_TRY(vb_j_list_new(j, VB_J_TUPLE, 3, out));
     if (at == (size_t)-1) {
         size_t mine = last ? 2 : 0;
@@ -565,10 +571,13 @@ const vb_jfunc *vb_j_method(vb_jtype type, const char *name, size_t len)
 
 int vb_j_is_unsafe(vb_jtype type, const char *name, size_t len)
 {
-    static const char lists[] = " append clear extend insert pop remove reverse sort ";
-    static const char dicts[] = " clear pop popitem setdefault update ";
+    static const char lists[] = "append clear extend insert pop remove reverse sort";
+    static const char dicts[] = "clear pop popitem setdefault update";
     const char *names = type == VB_J_LIST ? lists : type == VB_J_DICT ? dicts : "";
-    for (const char *at = names; (at = memmem(at, strlen(at), name, len)) != NULL; at++)
-        if (len > 0 && at > names && at[-1] == ' ' && at[len] == ' ') return 1;
+    while (*names) {
+        size_t n = strcspn(names, " ");
+        if (n == len && memcmp(names, name, n) == 0) return 1;
+        names += n + (names[n] == ' ');
+    }
     return 0;
 }

@@ -1,6 +1,6 @@
-/* jinja_parse.c - expressions, by precedence as in Jinja:
+/* jinja_parse.c - expressions, by precedence as in Jinja, loosest first:
  *
- *   a if b else c  <  or  <  and  <  not  <  == != < <= > >= in  <  + -  <  ~  <  * / // %  <  **  <  - +  <  | is . [] ()
+ *   a if b else c    or    and    not    == != < <= > >= in    + -    ~    * / // %    **    sign    | is . [] ()
  *
  * Binary operators of one level are read in a loop (a row of them leans left), so only brackets, signs, `not` and
  * else-branches nest the parser; vb_j_deeper limits them.
@@ -327,7 +327,7 @@ vb_status vb_j_filters(vb_jparser *p, vb_jnode **node)
 /* Can the current token start the argument of a test without parentheses, as in `x is divisibleby 3`? */
 static int starts_argument(const vb_jparser *p)
 {
-    if (p->now.type == VB_J_T_NAME) return !vb_j_at_name(p, "else") && !vb_j_at_name(p, "or") && !vb_j_at_name(p, "and");
+    if (vb_j_at_name(p, "else") || vb_j_at_name(p, "or") || vb_j_at_name(p, "and")) return 0;
     if (p->now.type == VB_J_T_OP) return vb_j_at_op(p, "[") || vb_j_at_op(p, "{");
     return p->now.type >= VB_J_T_STRING;
 }

@@ -186,6 +186,7 @@ vb_status vb_j_dict_find(vb_jinja *j, const vb_jdict *dict, const vb_jval *key, 
     for (size_t i = 0; i < dict->n; i++) {
         const vb_jval *k = &dict->pairs[i].key;
         int same = 0;
+        if (k->type == VB_J_STR && key->type == VB_J_STR && k->len == key->len) VB_TRY(vb_j_step(j, k->len / 64));
         if (k->type == VB_J_STR && key->type == VB_J_STR)
             same = k->len == key->len && memcmp(k->u.s, key->u.s, k->len) == 0;
         else
@@ -351,7 +352,8 @@ vb_status vb_j_order(vb_jinja *j, const vb_jval *a, const vb_jval *b, int *out)
     VB_TRY(vb_j_step(j, 1));
     if (vb_j_is_number(a) && vb_j_is_number(b)) {
         double x = vb_j_number(a), y = vb_j_number(b);
-        *out = a->type != VB_J_FLOAT && b->type != VB_J_FLOAT ? (a->u.i > b->u.i) - (a->u.i < b->u.i) : (x > y) - (x < y);
+        *out = (x > y) - (x < y);
+        if (a->type != VB_J_FLOAT && b->type != VB_J_FLOAT) *out = (a->u.i > b->u.i) - (a->u.i < b->u.i);
         return VB_OK;
     }
     if (a->type == VB_J_STR && b->type == VB_J_STR) {
