@@ -210,15 +210,14 @@ def test_input_errors():
     bad(3, "show", "no-such-model:latest", says="no-such-model")
     bad(3, "trace", "show", garbage, says="garbage.gguf")
     bad(3, "trace", "diff", WORK / "absent.trace", WORK / "absent.trace", says="absent.trace")
-    bad(3, "logits", TINY, "--tokens", "1,99999", says="99999")
+    bad(2, "logits", TINY, "--tokens", "1,99999", says="99999")
     bad(3, "logits", TINY, "--tokens-file", WORK / "absent.json", says="absent.json")
     bad(4, "logits", TINY, "--tokens-file", WORK, says=str(WORK))
     bad(4, "logits", TINY, "--tokens", "1", "--out", WORK / "no/such/folder", says="no/such/folder")
     for text in "{", '["a"]', "[1.5]", "[-1]", "{}":
         (WORK / "ids.json").write_text(text)
         bad(3, "logits", TINY, "--tokens-file", WORK / "ids.json", says="ids.json")
-    if os.path.exists("/proc/self/mem"):
-        bad(3, "run", TINY, "--raw", "-c", "4", "a long prompt that has more tokens than that", says="4")
+    bad(3, "run", TINY, "--raw", "-c", "4", "a long prompt that has more tokens than that", says="expected")
 
 
 SAMPLES = [["version"], ["help"], ["help", "--json"], ["tokenize", TINY, "abc"], ["detokenize", TINY, "80", "81"],
@@ -295,7 +294,7 @@ def test_detokenize():
     same(parsed("detokenize", TINY, "--json", ids)["text"].encode(), text)
     assert b"</s>" in good("detokenize", TINY, "80", "2")
     assert b"</s>" not in good("detokenize", TINY, "--hide-special", "80", "2")
-    bad(3, "detokenize", TINY, "99999", says="99999")
+    bad(2, "detokenize", TINY, "99999", says="99999")
 
 
 def test_bytes_that_are_no_text_are_valid_json():
@@ -397,7 +396,7 @@ def test_run_stops_before_a_stop_text():
 
 def test_run_ends_when_the_context_is_full():
     value = parsed("run", TINY, "--raw", "-c", "16", "--json", "Hello")
-    assert value["end"] in ("context", "token") and value["prompt_tokens"] + value["tokens"] <= 17, value
+    assert value["end"] in ("context", "token") and value["prompt_tokens"] + value["tokens"] <= 16, value
 
 
 def test_interrupt_ends_a_run_cleanly():
