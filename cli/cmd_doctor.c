@@ -100,16 +100,16 @@ static int print_json(const findings *f)
         const verdict *v = &f->kernels[i];
         json_array_append_new(kernels, json_pack("{s:s, s:s, s:I, s:o}", "isa", isas[i], "verdict",
                                                  verdict_name(v->status), "comparisons", (json_int_t)v->checks, "text",
-                                                 vb_json_text(v->text, strlen(v->text))));
+                                                 vb_json_string(v->text)));
     }
     json_t *machine = json_pack(
-        "{s:o, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "cpu", vb_json_text(m->cpu, strlen(m->cpu)), "features",
+        "{s:o, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "cpu", vb_json_string(m->cpu), "features",
         m->features, "cores", m->cores, "threads", m->threads, "packages", m->packages, "numa_nodes", m->numa_nodes,
         "l2_bytes", (json_int_t)m->l2_bytes, "l3_bytes", (json_int_t)m->l3_bytes, "memory_bytes",
         (json_int_t)m->memory_bytes, "available_bytes", (json_int_t)m->available_bytes);
-    return vb_print_json(json_pack("{s:s, s:i, s:o, s:o, s:s?, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
+    return vb_print_json(json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
                                    VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "smollm2",
-                                   f->smollm2[0] ? f->smollm2 : NULL, "stores", "ollama", (json_int_t)f->ollama,
+                                   vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama", (json_int_t)f->ollama,
                                    "verbatim", (json_int_t)f->own));
 }
 

@@ -40,9 +40,9 @@ static int print_json(const table *t)
     json_t *array = json_array();
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
-        json_array_append_new(array, json_pack("{s:o, s:s, s:I, s:o}", "name", vb_json_text(r->name, strlen(r->name)),
-                                               "store", r->store, "bytes", (json_int_t)r->bytes, "path",
-                                               vb_json_text(r->path, strlen(r->path))));
+        json_array_append_new(array, json_pack("{s:o, s:s, s:I, s:o}", "name", vb_json_string(r->name), "store",
+                                               r->store, "bytes", (json_int_t)r->bytes, "path",
+                                               vb_json_string(r->path)));
     }
     return vb_print_json(array);
 }

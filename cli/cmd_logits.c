@@ -59,8 +59,8 @@ static int print(const evaluation *e, const vb_args *args, const vb_ids *ids)
     vb_digest_get(e->digest, digest);
     vb_hex_text(text, digest, 16);
     if (args->json)
-        return vb_print_json(json_pack("{s:s, s:i, s:i, s:s?}", "digest", text, "tokens", (int)ids->n, "vocab",
-                                       e->vocab, "out", e->path));
+        return vb_print_json(json_pack("{s:s, s:i, s:i, s:o}", "digest", text, "tokens", (int)ids->n, "vocab",
+                                       e->vocab, "out", vb_json_string(e->path)));
     puts(text);
     return 0;
 }

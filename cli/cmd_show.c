@@ -72,7 +72,9 @@ static void print_metadata(const view *v)
     for (int i = 0; (value = meta_value(v, i, &key)) != NULL; i++) {
         size_t n = strlen(value), shown = n > 100 ? 100 : n;
         while (shown < n && shown > 0 && ((unsigned char)value[shown] & 0xc0) == 0x80) shown--;
-        printf("  %-44s ", key);
+        fputs("  ", stdout);
+        vb_put_escaped(stdout, key, strlen(key));
+        fputs(" = ", stdout);
         vb_put_escaped(stdout, value, shown);
         if (shown < n) printf(" ... (%zu bytes)", n);
         putchar('\n');
@@ -109,12 +111,14 @@ static void print_text(const view *v)
 {
     const vb_model_info *info = &v->info;
     char digest[65];
-    printf("model     ");
-    vb_put_escaped(stdout, info->name ? info->name : "(no name)", info->name ? strlen(info->name) : 9);
-    printf("\npath      ");
+    const char *name = info->name && *info->name ? info->name : "(no name)";
+    fputs("model     ", stdout);
+    vb_put_escaped(stdout, name, strlen(name));
+    fputs("\npath      ", stdout);
     vb_put_escaped(stdout, info->path, strlen(info->path));
-    printf("\nfamily    %s, %s, %" PRIu64 " parameters\n", info->arch, info->format ? info->format : "no weights",
-           info->parameters);
+    fputs("\nfamily    ", stdout);
+    vb_put_escaped(stdout, info->arch, strlen(info->arch));
+    printf(", %s, %" PRIu64 " parameters\n", info->format, info->parameters);
     if (v->runs)
         printf("shape     %d layers, width %d, %d heads, %d key/value heads, context %d\n", info->layers, info->width,
                info->heads, info->kv_heads, info->context);
@@ -137,7 +141,7 @@ static json_t *tensors_json(const view *v)
         json_t *shape = json_array();
         for (int d = 0; d < t.n_dims; d++) json_array_append_new(shape, json_integer((json_int_t)t.ne[d]));
         json_array_append_new(array, json_pack("{s:o, s:s, s:o, s:I, s:I}", "name",
-                                               vb_json_text(t.name, strlen(t.name)), "format", t.format, "shape",
+                                               vb_json_string(t.name), "format", t.format, "shape",
                                                shape, "bytes", (json_int_t)t.bytes, "offset", (json_int_t)t.offset));
     }
     return array;
@@ -158,7 +162,7 @@ static json_t *metadata_json(const view *v)
     const char *key;
     char *value;
     for (int i = 0; (value = meta_value(v, i, &key)) != NULL; i++) {
-        json_object_set_new(object, key, vb_json_text(value, strlen(value)));
+        json_object_set_new(object, key, vb_json_string(value));
         free(value);
     }
     return object;
@@ -167,11 +171,10 @@ static json_t *metadata_json(const view *v)
 static int print_json(const view *v)
 {
     const vb_model_info *info = &v->info;
-    json_t *name = info->name ? vb_json_text(info->name, strlen(info->name)) : json_null();
-    json_t *all = json_pack("{s:o, s:o, s:s, s:s?, s:b, s:I, s:I}", "path",
-                            vb_json_text(info->path, strlen(info->path)), "name", name, "arch", info->arch, "format",
-                            info->format, "runs", v->runs, "parameters", (json_int_t)info->parameters, "file_bytes",
-                            (json_int_t)info->file_bytes);
+    json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:b, s:I, s:I}", "path", vb_json_string(info->path), "name",
+                            vb_json_string(info->name), "arch", vb_json_string(info->arch), "format",
+                            vb_json_string(info->format), "runs", v->runs, "parameters",
+                            (json_int_t)info->parameters, "file_bytes", (json_int_t)info->file_bytes);
     json_t *shape = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "layers", info->layers, "width", info->width,
                               "heads", info->heads, "kv_heads", info->kv_heads, "context", info->context, "vocab",
                               info->vocab, "bos", info->bos, "eos", info->eos);

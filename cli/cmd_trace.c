@@ -13,18 +13,13 @@ int vb_cmd_trace_show(const vb_args *args)
     return status < 0 ? vb_report(status, &err) : VB_EXIT_OK;
 }
 
-static json_t *text(const char *s)
-{
-    return vb_json_text(s, strlen(s));
-}
-
 static int print_json(const vb_diff *diff)
 {
     json_t *value = json_pack("{s:b, s:I}", "equal", !diff->differs, "records", (json_int_t)diff->records);
     if (value != NULL && diff->differs)
         json_object_update_new(value, json_pack("{s:I, s:I, s:o, s:o, s:o}", "record", (json_int_t)diff->record,
-                                                "position", (json_int_t)diff->position, "field", text(diff->field), "a",
-                                                text(diff->a), "b", text(diff->b)));
+                                                "position", (json_int_t)diff->position, "field", vb_json_string(diff->field), "a",
+                                                vb_json_string(diff->a), "b", vb_json_string(diff->b)));
     return vb_print_json(value);
 }
 

@@ -171,6 +171,11 @@ json_t *vb_json_text(const char *text, size_t len)
     return value;
 }
 
+json_t *vb_json_string(const char *text)
+{
+    return text == NULL ? json_null() : vb_json_text(text, strlen(text));
+}
+
 void vb_hex_text(char *out, const uint8_t *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);

@@ -41,6 +41,7 @@ void vb_put_bytes(FILE *to, uint64_t bytes); /* "93.8 MiB" */
 /* JSON. Each takes over what it is given; NULL anywhere ends in VB_EXIT_MEMORY. */
 int vb_print_json(json_t *value);
 json_t *vb_json_text(const char *text, size_t len); /* bytes that are not UTF-8 become U+FFFD */
+json_t *vb_json_string(const char *text);           /* the same up to a NUL; null for NULL */
 json_t *vb_json_hex(const uint8_t *bytes, size_t n);
 json_t *vb_json_real(double value); /* null if not finite */
 void vb_hex_text(char *out, const uint8_t *bytes, size_t n); /* 2n digits and a NUL */
