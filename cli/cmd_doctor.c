@@ -109,8 +109,8 @@ static int print_json(const findings *f)
         (json_int_t)m->memory_bytes, "available_bytes", (json_int_t)m->available_bytes);
     return vb_print_json(json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
                                    VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "smollm2",
-                                   vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama", (json_int_t)f->ollama,
-                                   "verbatim", (json_int_t)f->own));
+                                   vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama",
+                                   (json_int_t)f->ollama, "verbatim", (json_int_t)f->own));
 }
 
 int vb_cmd_doctor(const vb_args *args)

@@ -18,8 +18,9 @@ static int print_json(const vb_diff *diff)
     json_t *value = json_pack("{s:b, s:I}", "equal", !diff->differs, "records", (json_int_t)diff->records);
     if (value != NULL && diff->differs)
         json_object_update_new(value, json_pack("{s:I, s:I, s:o, s:o, s:o}", "record", (json_int_t)diff->record,
-                                                "position", (json_int_t)diff->position, "field", vb_json_string(diff->field), "a",
-                                                vb_json_string(diff->a), "b", vb_json_string(diff->b)));
+                                                "position", (json_int_t)diff->position, "field",
+                                                vb_json_string(diff->field), "a", vb_json_string(diff->a), "b",
+                                                vb_json_string(diff->b)));
     return vb_print_json(value);
 }
 
