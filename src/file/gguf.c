@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PARTS = 1000, MOST_TENSORS_IN_ALL = 65536, SUFFIX = 20 /* "-00001-of-00003.gguf" */ };
+enum { MOST_PARTS = 1000, MOST_TENSORS_IN_ALL = 16384, SUFFIX = 20 /* "-00001-of-00003.gguf" */ };
 
 struct vb_gguf {
     vb_arena arena;

@@ -13,9 +13,9 @@
 
 /* Limits far above any real model; they keep time and memory spent on a bad file small. */
 enum {
-    MOST_ENTRIES = 65536,
-    MOST_TENSORS = 65536,
-    MOST_STRING_BYTES = 24 << 20, /* in all arrays of strings together: only those are walked */
+    MOST_ENTRIES = 8192,
+    MOST_TENSORS = 16384,
+    MOST_STRING_BYTES = 20 << 20, /* in all arrays of strings together: only those are walked */
     LONGEST_KEY = 65535,
     LONGEST_NAME = 63,
     SMALLEST_ENTRY = 8 + 1 + 4 + 1,
