@@ -4,7 +4,7 @@
  *     manifests/<host>/<namespace>/<model>/<tag>    JSON: layers[] of {mediaType, digest, size}
  *     blobs/sha256-<64 hex digits>
  *   $VERBATIM_MODELS | <data directory>/models
- *     the same layout, and smollm2.gguf, the small model that `make run` fetches
+ *     the same layout, and NAME.gguf files, known as NAME; smollm2.gguf is the small model that `make run` fetches
  *
  * Invariant: nothing but a digest of the strict pattern sha256:<64 hex> is ever joined to a blob path, and no name
  * part with a slash, a leading dot or a control character to a manifest path.
