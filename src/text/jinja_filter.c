@@ -271,6 +271,8 @@ static vb_status urlencode(vb_jinja *j, const vb_jcall *c, vb_jval *out)
     vb_jval text;
     vb_jbuf buf = {0};
     char code[4];
+    if (vb_j_is_listlike(&c->self) || c->self.type == VB_J_DICT)
+        VB_J_BAD(j, "expected a text to encode, found a %s", vb_j_type_name(&c->self));
     VB_TRY(vb_j_str(j, &c->self, &text));
     for (size_t i = 0; i < text.len; i++) {
         const uint8_t *mark = text.mark == NULL || !text.mark[i] ? NULL : ones;

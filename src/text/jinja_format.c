@@ -249,7 +249,8 @@ vb_status vb_j_format(vb_jinja *j, const vb_jval *format, const vb_jval *value, 
         else
             VB_TRY(add_percent(j, &buf, &field, &s));
     }
-    size_t must = value->type == VB_J_TUPLE ? value->u.list->n : value->type != VB_J_DICT && value->type != VB_J_LIST;
+    int optional = value->type == VB_J_DICT || value->type == VB_J_LIST || value->type == VB_J_UNDEF;
+    size_t must = value->type == VB_J_TUPLE ? value->u.list->n : !optional;
     if (used < must)
         VB_J_BAD(j, "expected a field of the format for every value, found more values");
     *out = vb_j_done(&buf);

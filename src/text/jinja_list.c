@@ -125,8 +125,9 @@ static vb_status merge(vb_jinja *j, const vb_jval *keys, size_t *order, size_t *
 {
     size_t left = run[0], right = run[1], n = run[0];
     while (left < run[1] && right < run[2]) {
-        int cmp;
-        VB_TRY(vb_j_order(j, &keys[order[left]], &keys[order[right]], &cmp));
+        int same, cmp = 0;
+        VB_TRY(vb_j_equal(j, &keys[order[left]], &keys[order[right]], &same)); /* None and undefined have no order */
+        if (!same) VB_TRY(vb_j_order(j, &keys[order[left]], &keys[order[right]], &cmp));
         spare[n++] = (reverse ? cmp >= 0 : cmp <= 0) ? order[left++] : order[right++];
     }
     while (left < run[1]) spare[n++] = order[left++];

@@ -312,10 +312,7 @@ vb_status vb_j_slice(vb_jinja *j, const vb_jval *v, const vb_jval part[3], vb_jv
 {
     int64_t n, bound[3];
     if (v->type == VB_J_UNDEF) return vb_j_undefined(j, v);
-    if (!is_row(v)) {
-        *out = vb_j_undef("slices", 6, v->type);
-        return VB_OK;
-    }
+    if (!is_row(v)) VB_J_BAD(j, "expected a text or list to slice, found a %s", vb_j_type_name(v));
     VB_TRY(vb_j_length(j, v, &n));
     VB_TRY(slice_bounds(j, part, n, bound));
     return v->type == VB_J_STR ? slice_text(j, v, bound, out) : slice_row(j, v, bound, out);

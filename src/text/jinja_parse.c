@@ -329,7 +329,7 @@ static int starts_argument(const vb_jparser *p)
 {
     if (vb_j_at_name(p, "else") || vb_j_at_name(p, "or") || vb_j_at_name(p, "and")) return 0;
     if (p->now.type == VB_J_T_OP) return vb_j_at_op(p, "[") || vb_j_at_op(p, "{");
-    return p->now.type >= VB_J_T_STRING;
+    return p->now.type >= VB_J_T_NAME;
 }
 
 static vb_status test(vb_jparser *p, vb_jnode **node)

@@ -28,7 +28,7 @@ TEST(is_sequence, c->self.type == VB_J_STR || c->self.type == VB_J_LIST || c->se
 TEST(is_iterable, c->self.type == VB_J_STR || vb_j_is_listlike(&c->self) || c->self.type == VB_J_DICT ||
                       c->self.type == VB_J_UNDEF || c->self.type == VB_J_LOOP)
 TEST(is_callable, c->self.type == VB_J_MACRO || c->self.type == VB_J_FUNC || c->self.type == VB_J_METHOD ||
-                      c->self.type == VB_J_LOOP || c->self.type == VB_J_JOINER)
+                      c->self.type == VB_J_LOOP || c->self.type == VB_J_JOINER || c->self.type == VB_J_UNDEF)
 TEST(is_escaped, c->self.type == VB_J_STR && c->self.owner == VB_J_SAFE)
 TEST(is_sameas, c->self.type == c->arg[0]->type && c->self.u.i == c->arg[0]->u.i &&
                     (c->self.type != VB_J_STR || c->self.len == c->arg[0]->len))

@@ -380,6 +380,7 @@ vb_status vb_j_contains(vb_jinja *j, const vb_jval *in, const vb_jval *what, int
         return VB_OK;
     }
     if (in->type == VB_J_DICT) {
+        if (what->type != VB_J_UNDEF) VB_TRY(check_key(j, what));
         VB_TRY(vb_j_dict_find(j, in->u.dict, what, &found));
         *out = found != NULL;
         return VB_OK;
