@@ -550,6 +550,28 @@ Test(gguf, products_against_128_bits)
     free(w.data);
 }
 
+Test(gguf, wrong_split_keys)
+{
+    writer w = {0};
+    put_header(&w, 3, 0, 1);
+    put_key_text(&w, "split.count", "3");
+    refused(&w, "key split.count: ", "expected a number, found string");
+    put_header(&w, 3, 0, 1);
+    put_key_u32(&w, "split.count", 1001);
+    refused(&w, "key split.count: ", "expected 0 to 1000, found 1001");
+    put_header(&w, 3, 0, 1);
+    put_key_u32(&w, "split.count", 2);
+    refused(&w, "key split.no: ", "found no such key");
+    put_header(&w, 3, 0, 2);
+    put_key_u32(&w, "split.count", 2);
+    put_key_u32(&w, "split.no", 0);
+    refused(&w, "key split.count: ", "-00001-of-00002.gguf");
+    put_header(&w, 3, 0, 1);
+    put_key_u32(&w, "split.count", 1);
+    vb_gguf_close(opened(&w));
+    free(w.data);
+}
+
 /* --- a real file, damaged -------------------------------------------------------------------------------- */
 
 static uint8_t *golden(size_t *size, size_t *header, size_t *end)

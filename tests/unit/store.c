@@ -259,6 +259,22 @@ Test(store, hostile_manifests, .init = make_stores, .fini = remove_stores)
     free(large);
 }
 
+Test(store, a_text_that_is_too_large, .init = make_stores, .fini = remove_stores)
+{
+    enum { SIZE = (1 << 20) + 1 };
+    static char text[SIZE + 1];
+    char weights[65], template_[65], json[600];
+    memset(text, 'x', SIZE);
+    put_blob("ollama", "weights", weights);
+    put_blob("ollama", text, template_);
+    snprintf(json, sizeof json, "{\"layers\":[{\"mediaType\":\"" KIND "model\",\"digest\":\"sha256:%s\",\"size\":7},"
+             "{\"mediaType\":\"" KIND "template\",\"digest\":\"sha256:%s\",\"size\":%d}]}", weights, template_, SIZE);
+    expect_manifest(json, VB_E_FORMAT, "at most 1048576 bytes of text");
+    cr_assert_eq(unlink(at("ollama/manifests/" HOST "/library/bad/latest")), 0);
+    cr_assert_eq(mkdir(at("ollama/manifests/" HOST "/library/bad/latest"), 0700), 0);
+    expect_failure("bad", VB_E_IO, "library/bad/latest");
+}
+
 Test(store, blobs_of_another_size_and_links, .init = make_stores, .fini = remove_stores)
 {
     char hex[65], blob[200];
