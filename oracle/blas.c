@@ -1,0 +1,381 @@
+/* blas.c - the same plan in free-order binary32: OpenBLAS for products, the system's mathematical library for
+ * functions, f32 keys and values whatever type was asked for.
+ *
+ * Nobody's bits are defined here. The player tells how much the order of sums and the quantisation of activations
+ * move logits. All tokens of a part go through a step together; weights are dequantised a slice of rows at a time.
+ */
+#include "oracle/oracle.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLICE = 256 };
+
+typedef struct {
+    const vb_plan *plan;
+    vb_play_opts opts;
+} player;
+
+typedef struct {
+    float *keys, *values; /* [context][kv_heads * dim] */
+} cache;
+
+typedef struct {
+    const player *player;
+    cache *slots;
+    int context;
+} state;
+
+/* The tokens of one part on their way through the plan. */
+typedef struct {
+    const player *player;
+    const vb_part *part;
+    float **values; /* [plan->n_values], each [rows][width] */
+} batch;
+
+static int rows_of(const batch *b, vb_val v)
+{
+    return b->player->plan->values[v].wanted ? b->part->want : b->part->n;
+}
+
+static int width_of(const batch *b, vb_val v)
+{
+    return b->player->plan->values[v].width;
+}
+
+static int first_position(const batch *b, vb_val v)
+{
+    return b->part->start + b->part->n - rows_of(b, v);
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------- */
+
+static void embed(const batch *b, const vb_step *s, float *y)
+{
+    for (int r = 0; r < b->part->n; r++) {
+        const uint8_t *row = (const uint8_t *)s->weight->data + (size_t)b->part->ids[r] * s->weight->row_bytes;
+        vb_oracle_dequantize(s->weight->format, row, s->weight->cols, y + (size_t)r * (size_t)s->weight->cols);
+    }
+}
+
+static void norm(const batch *b, const vb_step *s, float *y)
+{
+    const float *x = b->values[s->in[0]], *w = s->weight->data;
+    int64_t all = (int64_t)rows_of(b, s->out) * width_of(b, s->out);
+    int group = s->u.norm.group;
+    for (int64_t at = 0; at < all; at += group) {
+        float squares = cblas_sdot(group, x + at, 1, x + at, 1);
+        float r = 1.0f / sqrtf(squares / (float)group + s->u.norm.eps);
+        for (int i = 0; i < group; i++) y[at + i] = x[at + i] * r * w[i];
+    }
+}
+
+static vb_status linear(const batch *b, const vb_step *s, float *y)
+{
+    const vb_tensor *w = s->weight;
+    int rows = rows_of(b, s->out), cols = (int)w->cols, out = (int)w->rows;
+    float *slice = malloc((size_t)SLICE * (size_t)cols * sizeof *slice);
+    if (slice == NULL) return VB_E_MEMORY;
+    for (int at = 0; at < out; at += SLICE) {
+        int n = out - at < SLICE ? out - at : SLICE;
+        for (int r = 0; r < n; r++)
+            vb_oracle_dequantize(w->format, (const uint8_t *)w->data + (size_t)(at + r) * w->row_bytes, cols,
+                                 slice + (size_t)r * (size_t)cols);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, n, cols, 1.0f, b->values[s->in[0]], cols, slice, cols,
+                    0.0f, y + at, out);
+    }
+    free(slice);
+    for (int r = 0; r < rows && s->bias != NULL; r++)
+        cblas_saxpy(out, 1.0f, s->bias->data, 1, y + (size_t)r * (size_t)out, 1);
+    return VB_OK;
+}
+
+static vb_status rope(const batch *b, const vb_step *s, float *y)
+{
+    const vb_rope *spec = &b->player->plan->ropes[s->u.rope.rope];
+    vb_oracle_turn how = {width_of(b, s->out), s->u.rope.head_dim, spec->n_rot, spec->pairing};
+    float *table = malloc((size_t)spec->n_rot * sizeof *table);
+    if (table == NULL) return VB_E_MEMORY;
+    for (int r = 0; r < rows_of(b, s->out); r++) {
+        size_t at = (size_t)r * (size_t)how.n;
+        vb_oracle_rope_table(table, table + spec->n_rot / 2, spec, first_position(b, s->out) + r);
+        vb_oracle_rope(y + at, b->values[s->in[0]] + at, table, table + spec->n_rot / 2, &how);
+    }
+    free(table);
+    return VB_OK;
+}
+
+static float softmax(float *s, int n)
+{
+    float most = s[0], sum = 0.0f;
+    for (int i = 1; i < n; i++) most = fmaxf(most, s[i]);
+    for (int i = 0; i < n; i++) {
+        s[i] = expf(s[i] - most);
+        sum += s[i];
+    }
+    return sum;
+}
+
+/* One head of the query at `position`, and the KV head it looks at; scores has room for all positions. */
+typedef struct {
+    const float *q;
+    float *out, *scores;
+    int position, kv_head;
+} query;
+
+static void attend_head(const vb_step *s, const cache *c, const query *h)
+{
+    int dk = s->u.attend.dim_k, dv = s->u.attend.dim_v, heads = s->u.attend.kv_heads, window = s->u.attend.window;
+    int first = window > 0 && h->position >= window ? h->position - window + 1 : 0, n = h->position - first + 1;
+    size_t row = (size_t)first * (size_t)heads + (size_t)h->kv_head;
+    const float *k = c->keys + row * (size_t)dk, *v = c->values + row * (size_t)dv;
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, n, dk, s->u.attend.scale, k, heads * dk, h->q, 1, 0.0f, h->scores, 1);
+    float sum = softmax(h->scores, n);
+    cblas_sgemv(CblasRowMajor, CblasTrans, n, dv, 1.0f / sum, v, heads * dv, h->scores, 1, 0.0f, h->out, 1);
+}
+
+static vb_status attend(const batch *b, const vb_step *s, float *y)
+{
+    const state *st = b->part->state;
+    const cache *c = &st->slots[s->u.attend.slot];
+    int rows = rows_of(b, s->out), start = first_position(b, s->out), shared = s->u.attend.heads / s->u.attend.kv_heads;
+    size_t k = (size_t)width_of(b, s->in[1]), v = (size_t)width_of(b, s->in[2]);
+    float *scores = malloc((size_t)(start + rows) * sizeof *scores);
+    if (scores == NULL) return VB_E_MEMORY;
+    memcpy(c->keys + (size_t)start * k, b->values[s->in[1]], (size_t)rows * k * sizeof *scores);
+    memcpy(c->values + (size_t)start * v, b->values[s->in[2]], (size_t)rows * v * sizeof *scores);
+    for (int i = 0; i < rows * s->u.attend.heads; i++) {
+        int row = i / s->u.attend.heads, head = i % s->u.attend.heads;
+        query h = {.q = b->values[s->in[0]] + (size_t)i * (size_t)s->u.attend.dim_k,
+                   .out = y + (size_t)i * (size_t)s->u.attend.dim_v,
+                   .scores = scores,
+                   .position = start + row,
+                   .kv_head = head / shared};
+        attend_head(s, c, &h);
+    }
+    free(scores);
+    return VB_OK;
+}
+
+static float activation(float x, vb_glu act)
+{
+    if (act == VB_GLU_SILU) return x / (1.0f + expf(-x));
+    return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+}
+
+static void elementwise(const batch *b, const vb_step *s, float *y)
+{
+    const float *x = b->values[s->in[0]], *z = s->in[1] >= 0 ? b->values[s->in[1]] : NULL;
+    int64_t n = (int64_t)rows_of(b, s->out) * width_of(b, s->out);
+    for (int64_t i = 0; i < n; i++) {
+        if (s->op == VB_OP_ADD) y[i] = x[i] + z[i];
+        if (s->op == VB_OP_GLU) y[i] = activation(x[i], s->u.glu.act) * z[i];
+        if (s->op == VB_OP_SCALE) y[i] = x[i] * s->u.scale.by;
+        if (s->op == VB_OP_SOFTCAP) y[i] = s->u.softcap.cap * tanhf(x[i] / s->u.softcap.cap);
+    }
+}
+
+static vb_status perform(const batch *b, const vb_step *s, float *y)
+{
+    size_t width = (size_t)width_of(b, s->out);
+    switch (s->op) {
+    case VB_OP_EMBED:
+        embed(b, s, y);
+        return VB_OK;
+    case VB_OP_WANTED:
+        memcpy(y, b->values[s->in[0]] + (size_t)(b->part->n - b->part->want) * width,
+               (size_t)b->part->want * width * sizeof *y);
+        return VB_OK;
+    case VB_OP_NORM_RMS:
+        norm(b, s, y);
+        return VB_OK;
+    case VB_OP_LINEAR:
+        return linear(b, s, y);
+    case VB_OP_ROPE:
+        return rope(b, s, y);
+    case VB_OP_ATTEND:
+        return attend(b, s, y);
+    case VB_OP_SCALE:
+    case VB_OP_ADD:
+    case VB_OP_GLU:
+    case VB_OP_SOFTCAP:
+        elementwise(b, s, y);
+        return VB_OK;
+    case VB_OPS:
+        break;
+    }
+    return VB_E_UNSUPPORTED;
+}
+
+static vb_status check(const batch *b, const vb_step *s, const float *y, vb_err *err)
+{
+    const vb_value *v = &b->player->plan->values[s->out];
+    const vb_play_opts *o = &b->player->opts;
+    for (int r = 0; r < rows_of(b, s->out); r++) {
+        const float *row = y + (size_t)r * (size_t)v->width;
+        int position = first_position(b, s->out) + r;
+        if (!vb_oracle_finite(row, v->width))
+            VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op),
+                    s->layer, position);
+        if (v->tap != NULL && o->tap != NULL) o->tap(o->ud, v->tap, s->layer, position, row, v->width);
+    }
+    return VB_OK;
+}
+
+static vb_status play_steps(batch *b, vb_err *err)
+{
+    const vb_plan *plan = b->player->plan;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const vb_step *s = &plan->steps[i];
+        size_t floats = (size_t)rows_of(b, s->out) * (size_t)width_of(b, s->out);
+        if (floats == 0) continue;
+        float *y = b->values[s->out] = malloc(floats * sizeof *y);
+        if (y == NULL || perform(b, s, y) < 0)
+            VB_FAIL(err, VB_E_MEMORY, "step %s (layer %d): out of memory", vb_op_name(s->op), s->layer);
+        VB_TRY(check(b, s, y, err));
+        for (int v = 0; v < plan->n_values; v++)
+            if (plan->values[v].last_use == i) {
+                free(b->values[v]);
+                b->values[v] = NULL;
+            }
+    }
+    if (b->part->want > 0)
+        memcpy(b->part->logits, b->values[plan->output],
+               (size_t)b->part->want * (size_t)plan->vocab * sizeof(float));
+    return VB_OK;
+}
+
+static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
+{
+    const player *p = opaque;
+    vb_status status = VB_OK;
+    for (int i = 0; i < n && status == VB_OK; i++) {
+        batch b = {p, &parts[i], calloc((size_t)p->plan->n_values, sizeof *b.values)};
+        if (b.values == NULL) VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory");
+        status = play_steps(&b, err);
+        for (int v = 0; v < p->plan->n_values; v++) free(b.values[v]);
+        free(b.values);
+    }
+    return status;
+}
+
+/* --- player and states --------------------------------------------------------------------------------------- */
+
+static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts *opts, vb_err *err)
+{
+    *out = NULL;
+    if (opts->isa != NULL && strcmp(opts->isa, "openblas") != 0)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "player blas: expected instruction set openblas, found %s", opts->isa);
+    player *p = malloc(sizeof *p);
+    if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory");
+    *p = (player){plan, *opts};
+    openblas_set_num_threads(opts->threads);
+    *out = p;
+    return VB_OK;
+}
+
+static void close_player(void *p)
+{
+    free(p);
+}
+
+static const char *openblas(const void *p)
+{
+    (void)p;
+    return "openblas";
+}
+
+static const char *kernel(const void *p, const vb_step *step)
+{
+    return step->op == VB_OP_LINEAR || step->op == VB_OP_ATTEND ? openblas(p) : "libm";
+}
+
+static void close_state(void *opaque)
+{
+    state *s = opaque;
+    if (s == NULL) return;
+    for (int i = 0; s->slots != NULL && i < s->player->plan->n_slots; i++) {
+        free(s->slots[i].keys);
+        free(s->slots[i].values);
+    }
+    free(s->slots);
+    free(s);
+}
+
+static size_t key_width(const vb_slot *s)
+{
+    return (size_t)s->kv_heads * (size_t)s->dim_k;
+}
+
+static size_t value_width(const vb_slot *s)
+{
+    return (size_t)s->kv_heads * (size_t)s->dim_v;
+}
+
+static int fill_state(state *s)
+{
+    const vb_plan *plan = s->player->plan;
+    s->slots = calloc((size_t)plan->n_slots + 1, sizeof *s->slots);
+    if (s->slots == NULL) return 0;
+    for (int i = 0; i < plan->n_slots; i++) {
+        s->slots[i].keys = calloc((size_t)s->context, key_width(&plan->slots[i]) * sizeof(float));
+        s->slots[i].values = calloc((size_t)s->context, value_width(&plan->slots[i]) * sizeof(float));
+        if (s->slots[i].keys == NULL || s->slots[i].values == NULL) return 0;
+    }
+    return 1;
+}
+
+static vb_status open_state(void **out, void *opaque, int context, vb_kv kv, vb_err *err)
+{
+    *out = NULL;
+    (void)kv;
+    state *s = calloc(1, sizeof *s);
+    if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory");
+    s->player = opaque;
+    s->context = context;
+    if (!fill_state(s)) {
+        close_state(s);
+        VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory for %d positions", context);
+    }
+    *out = s;
+    return VB_OK;
+}
+
+static vb_status copy_state(void *opaque, const void *from, int n, vb_err *err)
+{
+    state *to = opaque;
+    const state *s = from;
+    const vb_plan *plan = s->player->plan;
+    if (n > to->context)
+        VB_FAIL(err, VB_E_ARGUMENT, "player blas: copy of %d positions: expected a state with room, found %d positions",
+                n, to->context);
+    for (int i = 0; i < plan->n_slots; i++) {
+        memcpy(to->slots[i].keys, s->slots[i].keys, (size_t)n * key_width(&plan->slots[i]) * sizeof(float));
+        memcpy(to->slots[i].values, s->slots[i].values, (size_t)n * value_width(&plan->slots[i]) * sizeof(float));
+    }
+    return VB_OK;
+}
+
+static uint64_t scratch_bytes(const void *opaque, int tokens, int wanted)
+{
+    const player *p = opaque;
+    uint64_t bytes = 0;
+    for (int v = 0; v < p->plan->n_values; v++)
+        bytes += (uint64_t)(p->plan->values[v].wanted ? wanted : tokens) * (uint64_t)p->plan->values[v].width * 4;
+    return bytes;
+}
+
+const vb_player vb_blas_player = {
+    .name = "blas",
+    .open = open_player,
+    .close = close_player,
+    .isa = openblas,
+    .kernel = kernel,
+    .state_open = open_state,
+    .state_copy = copy_state,
+    .state_close = close_state,
+    .eval = eval,
+    .scratch_bytes = scratch_bytes,
+};

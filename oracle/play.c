@@ -1,0 +1,276 @@
+/* play.c - the reference player: one token, one step at a time, every value in memory of its own.
+ *
+ *   for each part, for each of its tokens: for each step of the plan: compute, check that all is finite (A3)
+ *
+ * A state is one array of rows a slot for keys and one for values, kept in the stored type.
+ */
+#include "oracle/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const vb_plan *plan;
+    vb_play_opts opts;
+} player;
+
+typedef struct {
+    const player *player;
+    vb_oracle_cache *slots; /* [plan->n_slots] */
+    int context;
+    vb_kv kv;
+} state;
+
+/* One token on its way through the plan. */
+typedef struct {
+    const player *player;
+    const state *state;
+    vb_token id;
+    int position, wanted;
+    float **values; /* [plan->n_values], NULL until computed */
+} token;
+
+static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts *opts, vb_err *err)
+{
+    *out = NULL;
+    if (opts->isa != NULL && strcmp(opts->isa, "scalar") != 0)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "player oracle: expected instruction set scalar, found %s", opts->isa);
+    player *p = malloc(sizeof *p);
+    if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory");
+    *p = (player){plan, *opts};
+    *out = p;
+    return VB_OK;
+}
+
+static void close_player(void *p)
+{
+    free(p);
+}
+
+static const char *scalar(const void *p)
+{
+    (void)p;
+    return "scalar";
+}
+
+static const char *kernel(const void *p, const vb_step *step)
+{
+    (void)step;
+    return scalar(p);
+}
+
+/* --- states ------------------------------------------------------------------------------------------------ */
+
+static size_t key_row(const vb_slot *s, vb_kv kv)
+{
+    return vb_oracle_kv_size(kv, (int64_t)s->kv_heads * s->dim_k);
+}
+
+static size_t value_row(const vb_slot *s, vb_kv kv)
+{
+    return vb_oracle_kv_size(kv, (int64_t)s->kv_heads * s->dim_v);
+}
+
+static void close_state(void *opaque)
+{
+    state *s = opaque;
+    if (s == NULL) return;
+    for (int i = 0; s->slots != NULL && i < s->player->plan->n_slots; i++) {
+        free(s->slots[i].keys);
+        free(s->slots[i].values);
+    }
+    free(s->slots);
+    free(s);
+}
+
+static int fill_state(state *s)
+{
+    const vb_plan *plan = s->player->plan;
+    size_t rows = (size_t)s->context;
+    s->slots = calloc((size_t)plan->n_slots + 1, sizeof *s->slots);
+    if (s->slots == NULL) return 0;
+    for (int i = 0; i < plan->n_slots; i++) {
+        s->slots[i].kv = s->kv;
+        s->slots[i].keys = calloc(rows, key_row(&plan->slots[i], s->kv));
+        s->slots[i].values = calloc(rows, value_row(&plan->slots[i], s->kv));
+        if (s->slots[i].keys == NULL || s->slots[i].values == NULL) return 0;
+    }
+    return 1;
+}
+
+static vb_status open_state(void **out, void *opaque, int context, vb_kv kv, vb_err *err)
+{
+    const player *p = opaque;
+    *out = NULL;
+    VB_TRY(vb_kv_check(p->plan, kv, err));
+    state *s = calloc(1, sizeof *s);
+    if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory");
+    s->player = p;
+    s->context = context;
+    s->kv = kv;
+    if (!fill_state(s)) {
+        close_state(s);
+        VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d positions", context);
+    }
+    *out = s;
+    return VB_OK;
+}
+
+static vb_status copy_state(void *opaque, const void *from, int n, vb_err *err)
+{
+    state *to = opaque;
+    const state *s = from;
+    const vb_plan *plan = s->player->plan;
+    if (n > to->context || to->kv != s->kv)
+        VB_FAIL(err, VB_E_ARGUMENT, "player oracle: copy of %d positions: expected a state of the same kind with room, "
+                "found %d positions", n, to->context);
+    for (int i = 0; i < plan->n_slots; i++) {
+        memcpy(to->slots[i].keys, s->slots[i].keys, (size_t)n * key_row(&plan->slots[i], s->kv));
+        memcpy(to->slots[i].values, s->slots[i].values, (size_t)n * value_row(&plan->slots[i], s->kv));
+    }
+    return VB_OK;
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------- */
+
+static void do_norm(const token *t, const vb_step *s, float *y)
+{
+    vb_oracle_norm how = {t->player->plan->values[s->out].width, s->u.norm.group, s->u.norm.eps};
+    vb_oracle_norm_rms(y, t->values[s->in[0]], s->weight->data, &how);
+}
+
+static vb_status do_rope(const token *t, const vb_step *s, float *y)
+{
+    const vb_rope *rope = &t->player->plan->ropes[s->u.rope.rope];
+    vb_oracle_turn how = {t->player->plan->values[s->out].width, s->u.rope.head_dim, rope->n_rot, rope->pairing};
+    float *cos = malloc((size_t)rope->n_rot * sizeof *cos);
+    if (cos == NULL) return VB_E_MEMORY;
+    float *sin = cos + rope->n_rot / 2;
+    vb_oracle_rope_table(cos, sin, rope, t->position);
+    vb_oracle_rope(y, t->values[s->in[0]], cos, sin, &how);
+    free(cos);
+    return VB_OK;
+}
+
+static vb_status do_attend(const token *t, const vb_step *s, float *y)
+{
+    const vb_slot *slot = &t->player->plan->slots[s->u.attend.slot];
+    const vb_oracle_cache *cache = &t->state->slots[s->u.attend.slot];
+    size_t at = (size_t)t->position;
+    vb_heads shape = {s->u.attend.heads, s->u.attend.kv_heads, s->u.attend.dim_k,
+                      s->u.attend.dim_v, s->u.attend.window,   s->u.attend.scale};
+    uint8_t *key = (uint8_t *)cache->keys + at * key_row(slot, cache->kv);
+    uint8_t *value = (uint8_t *)cache->values + at * value_row(slot, cache->kv);
+    VB_TRY(vb_oracle_kv_write(cache->kv, key, t->values[s->in[1]], (int64_t)slot->kv_heads * slot->dim_k));
+    VB_TRY(vb_oracle_kv_write(cache->kv, value, t->values[s->in[2]], (int64_t)slot->kv_heads * slot->dim_v));
+    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, t->position);
+}
+
+static vb_status perform(const token *t, const vb_step *s, float *y)
+{
+    int n = t->player->plan->values[s->out].width;
+    const float *x = s->in[0] >= 0 ? t->values[s->in[0]] : NULL;
+    switch (s->op) {
+    case VB_OP_EMBED:
+        vb_oracle_embed(y, s->weight, t->id);
+        break;
+    case VB_OP_WANTED:
+        memcpy(y, x, (size_t)n * sizeof *y);
+        break;
+    case VB_OP_SCALE:
+        vb_oracle_scale(y, x, s->u.scale.by, n);
+        break;
+    case VB_OP_ADD:
+        vb_oracle_add(y, x, t->values[s->in[1]], n);
+        break;
+    case VB_OP_NORM_RMS:
+        do_norm(t, s, y);
+        break;
+    case VB_OP_LINEAR:
+        return vb_oracle_linear(y, s->weight, s->bias, x, t->player->opts.arith);
+    case VB_OP_ROPE:
+        return do_rope(t, s, y);
+    case VB_OP_ATTEND:
+        return do_attend(t, s, y);
+    case VB_OP_GLU:
+        vb_oracle_glu(y, x, t->values[s->in[1]], n, s->u.glu.act);
+        break;
+    case VB_OP_SOFTCAP:
+        vb_oracle_softcap(y, x, s->u.softcap.cap, n);
+        break;
+    case VB_OPS:
+        return VB_E_UNSUPPORTED;
+    }
+    return VB_OK;
+}
+
+static vb_status play_step(token *t, const vb_step *s, vb_err *err)
+{
+    const vb_value *v = &t->player->plan->values[s->out];
+    const vb_play_opts *o = &t->player->opts;
+    float *y = t->values[s->out] = malloc((size_t)v->width * sizeof *y);
+    vb_status status = y == NULL ? VB_E_MEMORY : perform(t, s, y);
+    if (status == VB_E_MEMORY) VB_FAIL(err, status, "step %s (layer %d): out of memory", vb_op_name(s->op), s->layer);
+    if (status < 0 || !vb_oracle_finite(y, v->width))
+        VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op), s->layer,
+                t->position);
+    if (v->tap != NULL && o->tap != NULL) o->tap(o->ud, v->tap, s->layer, t->position, y, v->width);
+    return VB_OK;
+}
+
+static vb_status play_steps(token *t, float *logits, vb_err *err)
+{
+    const vb_plan *plan = t->player->plan;
+    for (int i = 0; i < plan->n_steps; i++)
+        if (t->wanted || !plan->values[plan->steps[i].out].wanted) VB_TRY(play_step(t, &plan->steps[i], err));
+    if (t->wanted) memcpy(logits, t->values[plan->output], (size_t)plan->vocab * sizeof *logits);
+    return VB_OK;
+}
+
+static vb_status play_token(token *t, float *logits, vb_err *err)
+{
+    int n = t->player->plan->n_values;
+    t->values = calloc((size_t)n, sizeof *t->values);
+    if (t->values == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d values", n);
+    vb_status status = play_steps(t, logits, err);
+    for (int v = 0; v < n; v++) free(t->values[v]);
+    free(t->values);
+    return status;
+}
+
+static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
+{
+    const player *p = opaque;
+    for (int i = 0; i < n; i++) {
+        const vb_part *part = &parts[i];
+        for (int k = 0; k < part->n; k++) {
+            int row = k - (part->n - part->want);
+            token t = {p, part->state, part->ids[k], part->start + k, row >= 0, NULL};
+            VB_TRY(play_token(&t, row >= 0 ? part->logits + (size_t)row * (size_t)p->plan->vocab : NULL, err));
+        }
+    }
+    return VB_OK;
+}
+
+static uint64_t scratch_bytes(const void *opaque, int tokens, int wanted)
+{
+    const player *p = opaque;
+    uint64_t bytes = 0;
+    (void)tokens;
+    (void)wanted;
+    for (int v = 0; v < p->plan->n_values; v++) bytes += (uint64_t)p->plan->values[v].width * sizeof(float);
+    return bytes;
+}
+
+const vb_player vb_oracle_player = {
+    .name = "oracle",
+    .open = open_player,
+    .close = close_player,
+    .isa = scalar,
+    .kernel = kernel,
+    .state_open = open_state,
+    .state_copy = copy_state,
+    .state_close = close_state,
+    .eval = eval,
+    .scratch_bytes = scratch_bytes,
+};
