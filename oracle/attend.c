@@ -155,7 +155,8 @@ static int attend_head(const head *h, int position, float *out, partial *one)
     return 1;
 }
 
-vb_status vb_oracle_attend(float *out, const float *q, const vb_oracle_cache *cache, const vb_heads *shape, int position)
+vb_status vb_oracle_attend(float *out, const float *q, const vb_oracle_cache *cache, const vb_heads *shape,
+                           int position)
 {
     partial one = {.o = malloc((size_t)shape->dim_v * sizeof(float))};
     vb_status status = one.o == NULL ? VB_E_MEMORY : VB_OK;

@@ -83,8 +83,8 @@ static vb_status linear(const batch *b, const vb_step *s, float *y)
         for (int r = 0; r < n; r++)
             vb_oracle_dequantize(w->format, (const uint8_t *)w->data + (size_t)(at + r) * w->row_bytes, cols,
                                  slice + (size_t)r * (size_t)cols);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, n, cols, 1.0f, b->values[s->in[0]], cols, slice, cols,
-                    0.0f, y + at, out);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, n, cols, 1.0f, b->values[s->in[0]], cols, slice,
+                    cols, 0.0f, y + at, out);
     }
     free(slice);
     for (int r = 0; r < rows && s->bias != NULL; r++)
