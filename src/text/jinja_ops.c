@@ -233,7 +233,7 @@ static vb_status index_row(vb_jinja *j, const vb_jval *v, int64_t i, vb_jval *ou
     VB_TRY(vb_j_length(j, v, &n));
     if (i < 0) i += n;
     if (i < 0 || i >= n) {
-        *out = vb_j_undef("that index", 10, v->type);
+        *out = vb_j_undef("that index", 10, (int)v->type);
         return VB_OK;
     }
     if (v->type != VB_J_STR) {
@@ -258,7 +258,7 @@ vb_status vb_j_item(vb_jinja *j, const vb_jval *v, const vb_jval *key, vb_jval *
     }
     if (is_row(v) && is_int(key)) return index_row(j, v, key->u.i, out);
     if (key->type == VB_J_STR) return vb_j_attr(j, v, key->u.s, key->len, out);
-    *out = vb_j_undef("that key", 8, v->type);
+    *out = vb_j_undef("that key", 8, (int)v->type);
     return VB_OK;
 }
 

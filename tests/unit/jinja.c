@@ -6,7 +6,7 @@
  */
 #include "base/hash.h"
 #include "file/gguf.h"
-#include "gguf_writer.h"
+#include "tests/unit/gguf_writer.h"
 #include "text/chat.h"
 #include "text/jinja.h"
 
