@@ -1,0 +1,333 @@
+/* format.c - records to bytes and back, after the tables in traces/format.h. No files and no sessions here.
+ *
+ * Invariant: decoding believes no length; a payload is accepted only if its parts fill it exactly.
+ */
+#include "traces/format.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(name, kind, member) {name, VB_TRACE_##kind, offsetof(vb_trace_header, member)}
+const vb_trace_field vb_trace_fields[VB_TRACE_FIELDS] = {
+    FIELD("arithmetic_version", I32, arithmetic_version),
+    FIELD("arithmetic", ARITH, arith),
+    FIELD("model", DIGEST, model),
+    FIELD("plan", DIGEST, plan),
+    FIELD("tokenizer", DIGEST, tokenizer),
+    FIELD("template", DIGEST, template_),
+    FIELD("context", I32, context),
+    FIELD("kv", KV, kv),
+    FIELD("top", I32, top),
+    FIELD("temperature", F32, sampling.temperature),
+    FIELD("top_p", F32, sampling.top_p),
+    FIELD("min_p", F32, sampling.min_p),
+    FIELD("typical", F32, sampling.typical),
+    FIELD("repeat", F32, sampling.repeat),
+    FIELD("presence", F32, sampling.presence),
+    FIELD("frequency", F32, sampling.frequency),
+    FIELD("top_k", I32, sampling.top_k),
+    FIELD("repeat_last", I32, sampling.repeat_last),
+    FIELD("seed", U64, sampling.seed),
+    FIELD("stream", U64, sampling.stream),
+    FIELD("created", U64, created_ns),
+    FIELD("threads", I32, threads),
+};
+
+static const char *const arith_names[] = {"int8", "f32"};
+static const char *const kv_names[] = {NULL, "f16", "f32", "q8_0"};
+
+static size_t field_size(vb_trace_kind kind)
+{
+    return kind == VB_TRACE_DIGEST ? 32 : kind == VB_TRACE_U64 ? 8 : 4;
+}
+
+void vb_trace_field_text(char *buf, size_t cap, const vb_trace_header *header, const vb_trace_field *field)
+{
+    const uint8_t *at = (const uint8_t *)header + field->at;
+    char hex[65];
+    uint64_t wide = 0;
+    uint32_t bits = 0;
+    float value;
+    memcpy(field->kind == VB_TRACE_U64 ? (void *)&wide : (void *)&bits, at, field_size(field->kind) > 4 ? 8 : 4);
+    memcpy(&value, &bits, sizeof value);
+    switch (field->kind) {
+    case VB_TRACE_I32: snprintf(buf, cap, "%d", (int)bits); break;
+    case VB_TRACE_ARITH: snprintf(buf, cap, "%s", arith_names[bits]); break;
+    case VB_TRACE_KV: snprintf(buf, cap, "%s", kv_names[bits]); break;
+    case VB_TRACE_F32: snprintf(buf, cap, "%.9g (%08x)", (double)value, bits); break;
+    case VB_TRACE_U64: snprintf(buf, cap, "%llu", (unsigned long long)wide); break;
+    case VB_TRACE_DIGEST:
+        vb_hex(hex, at, 32);
+        snprintf(buf, cap, "%s", hex);
+        break;
+    }
+}
+
+const char *vb_trace_text_name(vb_trace_text_id id)
+{
+    static const char *const names[VB_TRACE_TEXTS] = {"verbatim",   "player",     "isa",        "cpu",
+                                                      "model_path", "model_name", "model_arch", "prompt"};
+    return names[id];
+}
+
+const char *vb_trace_reason_name(vb_trace_reason reason)
+{
+    static const char *const names[VB_TRACE_REASONS] = {"closed", "end token", "context full"};
+    return names[reason];
+}
+
+/* --- encoding -------------------------------------------------------------------------------------------- */
+
+void vb_trace_bytes_free(vb_trace_bytes *b)
+{
+    free(b->data);
+    memset(b, 0, sizeof *b);
+}
+
+/* Room for n more bytes at the end, or NULL. */
+static uint8_t *grow(vb_trace_bytes *b, size_t n)
+{
+    if (b->failed) return NULL;
+    if (n > b->cap - b->len) {
+        size_t cap = (b->len + n) * 2;
+        uint8_t *more = realloc(b->data, cap);
+        if (more == NULL) {
+            b->failed = 1;
+            return NULL;
+        }
+        b->data = more;
+        b->cap = cap;
+    }
+    b->len += n;
+    return b->data + b->len - n;
+}
+
+static void put(vb_trace_bytes *b, const void *data, size_t n)
+{
+    uint8_t *to = n > 0 ? grow(b, n) : NULL;
+    if (to != NULL) memcpy(to, data, n);
+}
+
+static void store_u32(uint8_t *to, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void put_u32(vb_trace_bytes *b, uint32_t value)
+{
+    uint8_t bytes[4];
+    store_u32(bytes, value);
+    put(b, bytes, sizeof bytes);
+}
+
+static void put_u64(vb_trace_bytes *b, uint64_t value)
+{
+    put_u32(b, (uint32_t)value);
+    put_u32(b, (uint32_t)(value >> 32));
+}
+
+uint32_t vb_trace_u32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+uint32_t vb_trace_check(const uint8_t record[8])
+{
+    uint8_t digest[32];
+    vb_sha256_of(record, 8, digest);
+    return vb_trace_u32(digest);
+}
+
+/* A record's start: where it begins, and room for its prefix. */
+static size_t begin(vb_trace_bytes *b)
+{
+    grow(b, VB_TRACE_PREFIX);
+    return b->len - (b->failed ? 0 : VB_TRACE_PREFIX);
+}
+
+static void finish(vb_trace_bytes *b, size_t start, vb_trace_type type)
+{
+    if (b->failed) return;
+    uint8_t *record = b->data + start, link[VB_TRACE_LINK];
+    store_u32(record, (uint32_t)(b->len - start - VB_TRACE_PREFIX));
+    store_u32(record + 4, (uint32_t)type);
+    store_u32(record + 8, vb_trace_check(record));
+    vb_sha256_of(record - VB_TRACE_LINK, b->len - start + VB_TRACE_LINK, link);
+    put(b, link, sizeof link);
+}
+
+static const uint8_t magic[8] = {'v', 'b', 't', 'r', 'a', 'c', 'e', '\n'};
+
+void vb_trace_encode_head(vb_trace_bytes *b)
+{
+    static const uint8_t zero[VB_TRACE_HEAD - 12];
+    put(b, magic, sizeof magic);
+    put_u32(b, VB_TRACE_FORMAT);
+    put(b, zero, sizeof zero);
+}
+
+void vb_trace_encode_header(vb_trace_bytes *b, const vb_trace_header *h)
+{
+    size_t start = begin(b);
+    for (int i = 0; i < VB_TRACE_FIELDS; i++) {
+        const vb_trace_field *f = &vb_trace_fields[i];
+        const uint8_t *at = (const uint8_t *)h + f->at;
+        uint64_t wide;
+        uint32_t bits;
+        if (f->kind == VB_TRACE_DIGEST) {
+            put(b, at, 32);
+        } else if (f->kind == VB_TRACE_U64) {
+            memcpy(&wide, at, sizeof wide);
+            put_u64(b, wide);
+        } else {
+            memcpy(&bits, at, sizeof bits);
+            put_u32(b, bits);
+        }
+    }
+    for (int i = 0; i < VB_TRACE_TEXTS; i++) {
+        size_t len = h->texts[i].len < VB_TRACE_TEXT_MOST ? h->texts[i].len : VB_TRACE_TEXT_MOST;
+        put_u32(b, (uint32_t)len);
+        put(b, h->texts[i].data, len);
+    }
+    finish(b, start, VB_TRACE_HEADER);
+}
+
+void vb_trace_encode_token(vb_trace_bytes *b, const vb_trace_token *t)
+{
+    size_t start = begin(b);
+    size_t len = t->text.len < VB_TRACE_TOKEN_TEXT_MOST ? t->text.len : VB_TRACE_TOKEN_TEXT_MOST;
+    put_u32(b, (uint32_t)t->position);
+    put_u32(b, (uint32_t)t->id);
+    put_u32(b, (uint32_t)len);
+    put_u32(b, (uint32_t)t->n_top);
+    put(b, t->logits, sizeof t->logits);
+    for (int i = 0; i < t->n_top; i++) {
+        put_u32(b, (uint32_t)t->top[i].id);
+        put_u32(b, t->top[i].bits);
+    }
+    put(b, t->text.data, len);
+    finish(b, start, t->chosen ? VB_TRACE_CHOSEN : VB_TRACE_GIVEN);
+}
+
+void vb_trace_encode_end(vb_trace_bytes *b, const vb_trace_ending *end)
+{
+    size_t start = begin(b);
+    put_u32(b, (uint32_t)end->reason);
+    put_u32(b, end->tokens);
+    finish(b, start, VB_TRACE_END);
+}
+
+/* --- decoding -------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *at;
+    size_t left;
+    const char *what;
+    vb_err *err;
+} source;
+
+static vb_status take(source *s, size_t n, const uint8_t **out, const char *field)
+{
+    *out = s->at;
+    if (n > s->left)
+        VB_FAIL(s->err, VB_E_FORMAT, "%s: %s: expected %zu bytes, found %zu", s->what, field, n, s->left);
+    s->at += n;
+    s->left -= n;
+    return VB_OK;
+}
+
+static vb_status in_range(const source *s, const char *field, uint32_t value, uint32_t min, uint32_t max)
+{
+    if (value >= min && value <= max) return VB_OK;
+    VB_FAIL(s->err, VB_E_FORMAT, "%s: %s: expected %u to %u, found %u", s->what, field, min, max, value);
+}
+
+static vb_status decode_field(source *s, vb_trace_header *h, const vb_trace_field *f)
+{
+    const uint8_t *from;
+    uint8_t *to = (uint8_t *)h + f->at;
+    VB_TRY(take(s, field_size(f->kind), &from, f->name));
+    uint32_t low = vb_trace_u32(from);
+    if (f->kind == VB_TRACE_DIGEST) {
+        memcpy(to, from, 32);
+    } else if (f->kind == VB_TRACE_U64) {
+        uint64_t wide = low | (uint64_t)vb_trace_u32(from + 4) << 32;
+        memcpy(to, &wide, sizeof wide);
+    } else {
+        memcpy(to, &low, sizeof low);
+    }
+    return VB_OK;
+}
+
+static vb_status decode_header(source *s, vb_trace_header *h)
+{
+    const uint8_t *from;
+    for (int i = 0; i < VB_TRACE_FIELDS; i++) VB_TRY(decode_field(s, h, &vb_trace_fields[i]));
+    VB_TRY(in_range(s, "arithmetic", (uint32_t)h->arith, VB_ARITH_INT8, VB_ARITH_F32));
+    VB_TRY(in_range(s, "kv", (uint32_t)h->kv, VB_KV_F16, VB_KV_Q8_0));
+    VB_TRY(in_range(s, "context", (uint32_t)h->context, 1, INT32_MAX));
+    VB_TRY(in_range(s, "top", (uint32_t)h->top, 1, VB_TRACE_TOP_MOST));
+    for (int i = 0; i < VB_TRACE_TEXTS; i++) {
+        const char *name = vb_trace_text_name((vb_trace_text_id)i);
+        VB_TRY(take(s, 4, &from, name));
+        h->texts[i].len = vb_trace_u32(from);
+        VB_TRY(in_range(s, name, (uint32_t)h->texts[i].len, 0, VB_TRACE_TEXT_MOST));
+        VB_TRY(take(s, h->texts[i].len, &h->texts[i].data, name));
+    }
+    return VB_OK;
+}
+
+static vb_status decode_token(source *s, vb_trace_token *t, int chosen)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, 32, &from, "token"));
+    uint32_t position = vb_trace_u32(from), id = vb_trace_u32(from + 4), n_top = vb_trace_u32(from + 12);
+    t->chosen = chosen;
+    t->text.len = vb_trace_u32(from + 8);
+    memcpy(t->logits, from + 16, sizeof t->logits);
+    VB_TRY(in_range(s, "position", position, 0, INT32_MAX));
+    VB_TRY(in_range(s, "id", id, 0, INT32_MAX));
+    VB_TRY(in_range(s, "text", (uint32_t)t->text.len, 0, VB_TRACE_TOKEN_TEXT_MOST));
+    VB_TRY(in_range(s, "top", n_top, 0, chosen ? VB_TRACE_TOP_MOST : 0));
+    t->position = (int32_t)position;
+    t->id = (vb_token)id;
+    t->n_top = (int)n_top;
+    VB_TRY(take(s, (size_t)n_top * 8, &from, "top"));
+    for (uint32_t i = 0; i < n_top; i++) {
+        uint32_t top_id = vb_trace_u32(from + 8 * i);
+        VB_TRY(in_range(s, "top", top_id, 0, INT32_MAX));
+        t->top[i] = (vb_trace_logit){(vb_token)top_id, vb_trace_u32(from + 8 * i + 4)};
+    }
+    return take(s, t->text.len, &t->text.data, "text");
+}
+
+static vb_status decode_end(source *s, vb_trace_ending *end)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, 8, &from, "end"));
+    VB_TRY(in_range(s, "reason", vb_trace_u32(from), 0, VB_TRACE_REASONS - 1));
+    end->reason = (vb_trace_reason)vb_trace_u32(from);
+    end->tokens = vb_trace_u32(from + 4);
+    return VB_OK;
+}
+
+vb_status vb_trace_decode(vb_trace_record *out, vb_trace_type type, const uint8_t *payload, size_t n, const char *what,
+                          vb_err *err)
+{
+    source s = {payload, n, what, err};
+    vb_status status = VB_OK;
+    memset(out, 0, sizeof *out);
+    out->type = type;
+    switch (type) {
+    case VB_TRACE_HEADER: status = decode_header(&s, &out->as.header); break;
+    case VB_TRACE_GIVEN:
+    case VB_TRACE_CHOSEN: status = decode_token(&s, &out->as.token, type == VB_TRACE_CHOSEN); break;
+    case VB_TRACE_END: status = decode_end(&s, &out->as.end); break;
+    default: VB_FAIL(err, VB_E_FORMAT, "%s: type: expected 1 to 4, found %u", what, (unsigned)type);
+    }
+    if (status == VB_OK && s.left > 0)
+        VB_FAIL(err, VB_E_FORMAT, "%s: expected %zu bytes, found %zu", what, n - s.left, n);
+    return status;
+}

@@ -1,0 +1,150 @@
+/* format.h - the bytes of a trace, and the plain structs that they stand for.
+ *
+ * All numbers are little endian; a float stands as its 32 bits. A file is a head and records, one behind the other:
+ *
+ *   head    offset size
+ *                0    8  "vbtrace\n"
+ *                8    4  version of this format: 1
+ *               12   20  zero
+ *   record       0    4  n, the payload's length
+ *                4    4  type: 1 header, 2 given token, 3 chosen token, 4 end
+ *                8    4  check: the first 4 bytes of the SHA-256 of the 8 bytes before it
+ *               12    n  payload
+ *             12+n   32  link: the SHA-256 of the 32 bytes before the record and of its bytes 0 .. 12+n
+ *
+ *   [head] [record 0 .. link 0] [record 1 .. link 1] ... [end record .. link]
+ *
+ * What stands before a record is the head or the previous link, so the links form a chain: the last one depends on
+ * every byte of the file. The check tells a damaged length from a record that the end of the file cuts off.
+ *
+ *   header       0    4  arithmetic version            184    8  seed
+ *                4    4  arithmetic: 0 int8, 1 f32     192    8  stream
+ *                8   32  model SHA-256                 - information only, never compared -
+ *               40   32  plan digest                   200    8  time of creation, ns since 1970
+ *               72   32  tokenizer digest              208    4  threads
+ *              104   32  template digest, zero: none   212       texts, each a length (4) and its bytes:
+ *              136    4  context, tokens                         verbatim's version, player, isa, cpu,
+ *              140    4  KV type: 1 f16, 2 f32, 3 q8_0           model path, name and architecture, prompt
+ *              144    4  top: largest logits per token
+ *              148   28  temperature, top_p, min_p, typical, repeat, presence, frequency (7 floats)
+ *              176    8  top_k, repeat_last (2 integers)
+ *   token        0    4  position                       16   16  logits: XXH3-128 of all of them as bits
+ *                4    4  id                             32  8*k  the k largest: id (4), bits (4)
+ *                8    4  m, length of the text      32+8*k    m  text: the bytes that the token stands for
+ *               12    4  k                                       (a given token has no logits: zeros and k = 0)
+ *   end          0    4  reason: 0 closed, 1 the last token ends a generation, 2 the context is full
+ *                4    4  number of tokens
+ *
+ * Invariant: record 0 is the header, then come tokens whose positions are 0, 1, 2, ... (the first one is given), then
+ * at most one end record and nothing behind it. A file without an end record was cut: its writer was killed.
+ */
+#ifndef VB_TRACES_FORMAT_H
+#define VB_TRACES_FORMAT_H
+#include "base/err.h"
+
+enum {
+    VB_TRACE_FORMAT = 1,
+    VB_TRACE_HEAD = 32,   /* bytes before the first record */
+    VB_TRACE_PREFIX = 12, /* length, type, check */
+    VB_TRACE_LINK = 32,
+    VB_TRACE_TOP_MOST = 256,
+    VB_TRACE_TOKEN_TEXT_MOST = 1 << 16, /* longer texts are cut by the writer */
+    VB_TRACE_TEXT_MOST = 1 << 20,
+    VB_TRACE_PAYLOAD_MOST = 1 << 24,
+};
+
+typedef enum { VB_TRACE_HEADER = 1, VB_TRACE_GIVEN, VB_TRACE_CHOSEN, VB_TRACE_END } vb_trace_type;
+typedef enum { VB_TRACE_CLOSED, VB_TRACE_ENDS, VB_TRACE_FULL, VB_TRACE_REASONS } vb_trace_reason;
+typedef enum {
+    VB_TRACE_BY,
+    VB_TRACE_PLAYER,
+    VB_TRACE_ISA,
+    VB_TRACE_CPU,
+    VB_TRACE_MODEL_PATH,
+    VB_TRACE_MODEL_NAME,
+    VB_TRACE_MODEL_ARCH,
+    VB_TRACE_PROMPT,
+    VB_TRACE_TEXTS
+} vb_trace_text_id;
+
+/* Bytes that somebody else owns; a decoded record points into the file. */
+typedef struct {
+    const uint8_t *data;
+    size_t len;
+} vb_trace_text;
+
+typedef struct {
+    int32_t arithmetic_version, arith, context, kv, top, threads;
+    uint8_t model[32], plan[32], tokenizer[32], template_[32];
+    vb_sampling sampling;
+    uint64_t created_ns;
+    vb_trace_text texts[VB_TRACE_TEXTS];
+} vb_trace_header;
+
+typedef struct {
+    vb_token id;
+    uint32_t bits;
+} vb_trace_logit;
+
+typedef struct {
+    int chosen;
+    int32_t position;
+    vb_token id;
+    vb_trace_text text;
+    uint8_t logits[16];
+    int n_top;
+    vb_trace_logit top[VB_TRACE_TOP_MOST];
+} vb_trace_token;
+
+typedef struct {
+    vb_trace_reason reason;
+    uint32_t tokens;
+} vb_trace_ending;
+
+typedef struct {
+    vb_trace_type type;
+    union {
+        vb_trace_header header;
+        vb_trace_token token;
+        vb_trace_ending end;
+    } as;
+} vb_trace_record;
+
+/* The header's numbers and digests, in file order; those that are compared come first. Encoding, decoding, showing
+ * and comparing all walk this one table. */
+typedef enum { VB_TRACE_I32, VB_TRACE_ARITH, VB_TRACE_KV, VB_TRACE_F32, VB_TRACE_U64, VB_TRACE_DIGEST } vb_trace_kind;
+typedef struct {
+    const char *name;
+    vb_trace_kind kind;
+    size_t at; /* offset in vb_trace_header */
+} vb_trace_field;
+enum { VB_TRACE_COMPARED = 20, VB_TRACE_FIELDS = 22 };
+extern const vb_trace_field vb_trace_fields[VB_TRACE_FIELDS];
+/* A field's value for people: "int8", "0.8 (3f4ccccd)", a digest's digits. */
+void vb_trace_field_text(char *buf, size_t cap, const vb_trace_header *header, const vb_trace_field *field);
+const char *vb_trace_text_name(vb_trace_text_id id);
+const char *vb_trace_reason_name(vb_trace_reason reason);
+
+/* Growing memory for encoded records. After a failed allocation `failed` stays set and nothing more is added. */
+typedef struct {
+    uint8_t *data;
+    size_t len, cap;
+    int failed;
+} vb_trace_bytes;
+void vb_trace_bytes_free(vb_trace_bytes *bytes);
+
+/* Each appends one whole record, link included; the 32 bytes at the end of `bytes` must be the head or the previous
+ * link. */
+void vb_trace_encode_head(vb_trace_bytes *bytes);
+void vb_trace_encode_header(vb_trace_bytes *bytes, const vb_trace_header *header);
+void vb_trace_encode_token(vb_trace_bytes *bytes, const vb_trace_token *token);
+void vb_trace_encode_end(vb_trace_bytes *bytes, const vb_trace_ending *end);
+
+/* The check value of a record's first 8 bytes. */
+uint32_t vb_trace_check(const uint8_t record[8]);
+uint32_t vb_trace_u32(const uint8_t *bytes);
+/* A payload's bytes to a struct; `what` ("FILE: record 3") begins the error text. */
+vb_status vb_trace_decode(vb_trace_record *out, vb_trace_type type, const uint8_t *payload, size_t n, const char *what,
+                          vb_err *err);
+
+#endif

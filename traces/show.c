@@ -1,0 +1,216 @@
+/* show.c - every record of a trace on its own line: a table for people, JSON objects for programs.
+ *
+ * In JSON, integers of 64 bits are strings (many readers would round them), floats come with their bits, and text that
+ * is no UTF-8 is {"bytes": hex}. Invariant: all whole records are printed, also those before a cut or a damage, and
+ * nothing in a trace reaches a terminal as a control character.
+ */
+#include "traces/show.h"
+
+#include "base/hash.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utf8proc.h>
+
+/* --- JSON lines ------------------------------------------------------------------------------------------ */
+
+static json_t *json_hex(const uint8_t *bytes, size_t n)
+{
+    char *hex = malloc(2 * n + 1);
+    if (hex == NULL) return NULL;
+    vb_hex(hex, bytes, n);
+    json_t *value = json_string(hex);
+    free(hex);
+    return value;
+}
+
+static json_t *json_text(const vb_trace_text *text)
+{
+    json_t *value = json_stringn(text->len > 0 ? (const char *)text->data : "", text->len);
+    return value != NULL ? value : json_pack("{s:o}", "bytes", json_hex(text->data, text->len));
+}
+
+/* {"value": .., "bits": ..}; infinities and NaN have no JSON number. */
+static json_t *json_float(uint32_t bits)
+{
+    char hex[9];
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    snprintf(hex, sizeof hex, "%08x", bits);
+    json_t *number = json_real((double)value);
+    return json_pack("{s:o, s:s}", "value", number != NULL ? number : json_null(), "bits", hex);
+}
+
+static json_t *json_field(const vb_trace_header *h, const vb_trace_field *f)
+{
+    char text[96];
+    uint32_t bits;
+    memcpy(&bits, (const uint8_t *)h + f->at, sizeof bits);
+    if (f->kind == VB_TRACE_F32) return json_float(bits);
+    if (f->kind == VB_TRACE_I32) return json_integer((int32_t)bits);
+    vb_trace_field_text(text, sizeof text, h, f);
+    return json_string(text);
+}
+
+static json_t *json_header(const vb_trace_header *h)
+{
+    json_t *value = json_pack("{s:s, s:i}", "record", "header", "format", VB_TRACE_FORMAT);
+    for (int i = 0; i < VB_TRACE_FIELDS; i++)
+        json_object_set_new(value, vb_trace_fields[i].name, json_field(h, &vb_trace_fields[i]));
+    for (int i = 0; i < VB_TRACE_TEXTS; i++)
+        json_object_set_new(value, vb_trace_text_name((vb_trace_text_id)i), json_text(&h->texts[i]));
+    return value;
+}
+
+static json_t *json_token(const vb_trace_token *t)
+{
+    json_t *value = json_pack("{s:s, s:i, s:i, s:o}", "record", t->chosen ? "chosen" : "given", "position", t->position,
+                              "id", t->id, "text", json_text(&t->text));
+    if (!t->chosen) return value;
+    json_t *top = json_array();
+    for (int i = 0; i < t->n_top; i++) {
+        json_t *logit = json_float(t->top[i].bits);
+        json_object_set_new(logit, "id", json_integer(t->top[i].id));
+        json_array_append_new(top, logit);
+    }
+    json_object_set_new(value, "logits", json_hex(t->logits, sizeof t->logits));
+    json_object_set_new(value, "top", top);
+    return value;
+}
+
+static json_t *json_end(const vb_trace_reader *r, const vb_trace_ending *end)
+{
+    json_t *digest = json_hex(r->data + r->at - VB_TRACE_LINK, VB_TRACE_LINK);
+    if (end == NULL)
+        return json_pack("{s:s, s:I, s:i, s:o}", "record", "cut", "dropped_bytes", (json_int_t)(r->size - r->at), "tokens",
+                         r->tokens, "digest", digest);
+    return json_pack("{s:s, s:s, s:i, s:o}", "record", "end", "reason", vb_trace_reason_name(end->reason), "tokens",
+                     r->tokens, "digest", digest);
+}
+
+static vb_status print_line(FILE *to, json_t *value, vb_err *err)
+{
+    if (value == NULL) VB_FAIL(err, VB_E_MEMORY, "trace: out of memory");
+    int failed = json_dumpf(value, to, JSON_COMPACT);
+    json_decref(value);
+    if (failed || fputc('\n', to) == EOF) VB_FAIL(err, VB_E_IO, "trace: cannot write what it holds");
+    return VB_OK;
+}
+
+/* --- text ------------------------------------------------------------------------------------------------ */
+
+static void print_quoted(FILE *to, const vb_trace_text *text)
+{
+    fputc('"', to);
+    for (size_t i = 0, n = 0; i < text->len; i += n) {
+        const uint8_t *p = text->data + i;
+        utf8proc_int32_t c;
+        utf8proc_ssize_t got = utf8proc_iterate(p, (utf8proc_ssize_t)(text->len - i), &c);
+        int plain = got > 0 && c >= 0x20 && (c < 0x7f || c >= 0xa0);
+        n = got > 0 ? (size_t)got : 1;
+        if (plain && (c == '"' || c == '\\')) fputc('\\', to);
+        if (plain) fwrite(p, 1, n, to);
+        else if (*p == '\n') fputs("\\n", to);
+        else for (size_t k = 0; k < n; k++) fprintf(to, "\\x%02x", p[k]);
+    }
+    fputc('"', to);
+}
+
+static void print_time(FILE *to, uint64_t ns)
+{
+    char text[64] = "?";
+    struct tm parts;
+    time_t seconds = (time_t)(ns / 1000000000u);
+    if (gmtime_r(&seconds, &parts) != NULL) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    fprintf(to, "%-20s%s\n", "created", text);
+}
+
+static void print_header(FILE *to, const vb_trace_header *h)
+{
+    char text[96];
+    fprintf(to, "%-20s%d\n", "format", VB_TRACE_FORMAT);
+    for (int i = 0; i < VB_TRACE_FIELDS; i++) {
+        const vb_trace_field *f = &vb_trace_fields[i];
+        vb_trace_field_text(text, sizeof text, h, f);
+        if (f->kind == VB_TRACE_U64 && f->at == offsetof(vb_trace_header, created_ns)) print_time(to, h->created_ns);
+        else fprintf(to, "%-20s%s\n", f->name, text);
+    }
+    for (int i = 0; i < VB_TRACE_TEXTS; i++) {
+        fprintf(to, "%-20s", vb_trace_text_name((vb_trace_text_id)i));
+        print_quoted(to, &h->texts[i]);
+        fputc('\n', to);
+    }
+}
+
+static void print_token(FILE *to, const vb_trace_token *t)
+{
+    char hex[33];
+    fprintf(to, "%6d %s %6d ", t->position, t->chosen ? "chosen" : "given ", t->id);
+    print_quoted(to, &t->text);
+    if (t->chosen) {
+        vb_hex(hex, t->logits, sizeof t->logits);
+        fprintf(to, " logits %s top", hex);
+    }
+    for (int i = 0; i < t->n_top; i++) {
+        float value;
+        memcpy(&value, &t->top[i].bits, sizeof value);
+        fprintf(to, " %d:%08x(%.9g)", t->top[i].id, t->top[i].bits, (double)value);
+    }
+    fputc('\n', to);
+}
+
+static void print_end(FILE *to, const vb_trace_reader *r, const vb_trace_ending *end)
+{
+    char hex[65], cut[128];
+    vb_hex(hex, r->data + r->at - VB_TRACE_LINK, VB_TRACE_LINK);
+    vb_trace_cut_text(cut, sizeof cut, r);
+    fprintf(to, "%-20s%s, %d tokens\n%-20s%s\n", end != NULL ? "end" : "cut",
+            end != NULL ? vb_trace_reason_name(end->reason) : cut, r->tokens, "digest", hex);
+}
+
+/* --- records --------------------------------------------------------------------------------------------- */
+
+static vb_status show_record(const vb_trace_record *record, const vb_trace_reader *r, FILE *to, int json, vb_err *err)
+{
+    if (record->type == VB_TRACE_END) {
+        if (json) return print_line(to, json_end(r, &record->as.end), err);
+        print_end(to, r, &record->as.end);
+    } else {
+        if (json) return print_line(to, json_token(&record->as.token), err);
+        print_token(to, &record->as.token);
+    }
+    if (ferror(to)) VB_FAIL(err, VB_E_IO, "%s: cannot write what it holds", r->name);
+    return VB_OK;
+}
+
+static vb_status show_cut(const vb_trace_reader *r, FILE *to, int json, vb_err *err)
+{
+    vb_trace_say_cut(r);
+    if (json) return print_line(to, json_end(r, NULL), err);
+    print_end(to, r, NULL);
+    return VB_OK;
+}
+
+vb_status vb_trace_show_reader(vb_trace_reader *r, FILE *to, int json, vb_err *err)
+{
+    vb_trace_record record;
+    int more = 1;
+    if (json) VB_TRY(print_line(to, json_header(&r->header), err));
+    else print_header(to, &r->header);
+    while (more) {
+        VB_TRY(vb_trace_next(r, &record, &more, err));
+        if (more) VB_TRY(show_record(&record, r, to, json, err));
+    }
+    return r->ended ? VB_OK : show_cut(r, to, json, err);
+}
+
+VB_API vb_status vb_trace_show(const char *path, FILE *to, int json, vb_err *err)
+{
+    vb_trace_file file;
+    VB_TRY(vb_trace_file_open(&file, path, err));
+    vb_status s = vb_trace_show_reader(&file.reader, to, json, err);
+    vb_trace_file_close(&file);
+    return s;
+}
