@@ -1,0 +1,225 @@
+/* model.c - MODEL becomes an opened model: located, checked, planned, and given to a player.
+ *
+ * Invariant: nothing larger than tables is allocated before every tensor has been checked against the family's plan.
+ */
+#include "session/model.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "oracle/oracle.h"
+#include "run/pool.h"
+#include "run/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const vb_player *player_by_name(const char *name)
+{
+    static const vb_player *const players[] = {&vb_cpu_player, &vb_oracle_player, &vb_blas_player};
+    if (name == NULL) return players[0];
+    for (size_t i = 0; i < sizeof players / sizeof players[0]; i++)
+        if (strcmp(players[i]->name, name) == 0) return players[i];
+    return NULL;
+}
+
+static void copy_text(char *buf, size_t cap, const vb_gguf *g, const char *key)
+{
+    vb_text text;
+    buf[0] = 0;
+    if (vb_gguf_string(g, key, &text, NULL) != VB_OK) return;
+    size_t len = text.len < cap - 1 ? text.len : cap - 1;
+    memcpy(buf, text.ptr, len);
+    buf[len] = 0;
+}
+
+static vb_status make_plan(vb_model *m, vb_err *err)
+{
+    const char *path = vb_gguf_path(m->gguf);
+    m->arch = vb_arch_find(m->arch_name);
+    if (m->arch == NULL)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: key general.architecture: expected one of %s, found \"%s\"", path,
+                vb_arch_names(), m->arch_name);
+    VB_TRY(vb_params_read(&m->params, m->gguf, &m->arena, err));
+    VB_TRY(vb_tensors_open(&m->tensors, m->gguf, &m->arena, err));
+    VB_TRY(m->arch->settle(&m->params, err));
+    vb_plan_start(&m->plan, &m->tensors, &m->params);
+    m->arch->emit(&m->plan, &m->params);
+    VB_TRY(vb_plan_finish(&m->plan, err));
+    return vb_tensors_unused(&m->tensors, err);
+}
+
+static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *err)
+{
+    m->player = player_by_name(opts->player);
+    if (m->player == NULL)
+        VB_FAIL(err, VB_E_ARGUMENT, "player: expected cpu, oracle or blas, found \"%s\"", opts->player);
+    if (opts->arith != VB_ARITH_INT8 && opts->arith != VB_ARITH_F32)
+        VB_FAIL(err, VB_E_ARGUMENT, "arithmetic: expected int8 or f32, found %d", (int)opts->arith);
+    if (opts->threads < 0 || opts->threads > 1024)
+        VB_FAIL(err, VB_E_ARGUMENT, "threads: expected 0 to 1024, found %d", opts->threads);
+    m->arith = opts->arith;
+    m->threads = opts->threads > 0 ? opts->threads : vb_topology_cores();
+    vb_play_opts play = {.arith = m->arith, .isa = opts->isa, .threads = m->threads};
+    return m->player->open(&m->playing, &m->plan, &play, err);
+}
+
+static int has_token(const void *ud, const char *text)
+{
+    const vb_model *m = ud;
+    return m->tokenizer != NULL && vb_tokenizer_find(m->tokenizer, text, strlen(text)) >= 0;
+}
+
+/* Numbers can be computed without a tokenizer; text functions then repeat what was wrong. */
+static vb_status open_text(vb_model *m, const vb_model_opts *opts, vb_err *err)
+{
+    vb_status s = vb_tokenizer_open(&m->tokenizer, m->gguf, &m->no_tokenizer);
+    if (s < 0 && opts->vocab_only) {
+        if (err != NULL) *err = m->no_tokenizer;
+        return s;
+    }
+    if (s < 0) vb_log(VB_LOG_WARNING, "no text for this model: %s", m->no_tokenizer.text);
+    return vb_chat_template_choose(&m->template_, m->gguf, m->arch_name, opts->template_as, has_token, m, err);
+}
+
+static vb_status keep_keys(vb_model *m, vb_err *err)
+{
+    int64_t n = vb_gguf_n_entries(m->gguf);
+    m->keys = vb_arena_array(&m->arena, (size_t)n, sizeof *m->keys);
+    for (int64_t i = 0; m->keys != NULL && i < n; i++) {
+        vb_text key = vb_gguf_entry_at(m->gguf, i)->key;
+        m->keys[i] = vb_arena_text(&m->arena, key.ptr, key.len);
+        if (m->keys[i] == NULL) m->keys = NULL;
+    }
+    if (m->keys == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for its keys", vb_gguf_path(m->gguf));
+    return VB_OK;
+}
+
+static vb_status open_all(vb_model *m, const char *model, const vb_model_opts *opts, vb_err *err)
+{
+    VB_TRY(vb_store_locate(&m->located, model, err));
+    VB_TRY(vb_gguf_open(&m->gguf, m->located.path, err));
+    VB_TRY(keep_keys(m, err));
+    copy_text(m->arch_name, sizeof m->arch_name, m->gguf, "general.architecture");
+    copy_text(m->name, sizeof m->name, m->gguf, "general.name");
+    if (!opts->vocab_only) VB_TRY(make_plan(m, err));
+    VB_TRY(open_text(m, opts, err));
+    return opts->vocab_only ? VB_OK : start_player(m, opts, err);
+}
+
+VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err)
+{
+    static const vb_model_opts defaults;
+    *out = NULL;
+    if (model == NULL || model[0] == 0) VB_FAIL(err, VB_E_ARGUMENT, "model: expected a path or a name, found nothing");
+    vb_model *m = calloc(1, sizeof *m);
+    if (m == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", model);
+    pthread_mutex_init(&m->lock, NULL);
+    vb_status s = open_all(m, model, opts != NULL ? opts : &defaults, err);
+    if (s < 0) {
+        vb_model_close(m);
+        return s;
+    }
+    *out = m;
+    return VB_OK;
+}
+
+VB_API void vb_model_close(vb_model *m)
+{
+    if (m == NULL) return;
+    if (m->playing != NULL) m->player->close(m->playing);
+    vb_plan_free(&m->plan);
+    vb_tokenizer_close(m->tokenizer);
+    vb_gguf_close(m->gguf);
+    vb_located_free(&m->located);
+    vb_arena_free(&m->arena);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+/* The format of most matrices, the one people call the model by. */
+static const char *usual_format(const vb_gguf *g)
+{
+    int64_t most = 0;
+    const char *name = "F32";
+    for (int64_t i = 0; i < vb_gguf_n_tensors(g); i++) {
+        const vb_gguf_tensor *t = vb_gguf_tensor_at(g, i);
+        int64_t n = 0;
+        for (int64_t k = i; t->n_dims > 1 && k < vb_gguf_n_tensors(g); k++) {
+            const vb_gguf_tensor *u = vb_gguf_tensor_at(g, k);
+            n += u->n_dims > 1 && u->format == t->format;
+        }
+        if (n > most) {
+            most = n;
+            name = t->format->name;
+        }
+    }
+    return name;
+}
+
+static void describe_file(const vb_model *m, vb_model_info *out)
+{
+    out->path = vb_gguf_path(m->gguf);
+    out->arch = m->arch_name;
+    out->name = m->name;
+    out->format = usual_format(m->gguf);
+    for (int i = 0; i < vb_gguf_parts(m->gguf); i++) out->file_bytes += vb_gguf_part(m->gguf, i)->size;
+    for (int64_t i = 0; i < vb_gguf_n_tensors(m->gguf); i++) {
+        out->weight_bytes += vb_gguf_tensor_at(m->gguf, i)->bytes;
+        out->parameters += vb_gguf_tensor_at(m->gguf, i)->elements;
+    }
+}
+
+VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
+{
+    memset(out, 0, sizeof *out);
+    describe_file(m, out);
+    out->bos = out->eos = -1;
+    out->template_source = m->template_.source;
+    memcpy(out->template_digest, m->template_.digest, sizeof out->template_digest);
+    if (m->tokenizer != NULL) {
+        out->vocab = vb_tokenizer_size(m->tokenizer);
+        out->bos = vb_tokenizer_bos(m->tokenizer);
+        out->eos = vb_tokenizer_eos(m->tokenizer);
+        vb_tokenizer_digest(m->tokenizer, out->tokenizer_digest);
+    }
+    if (m->arch == NULL) return;
+    out->player = m->player->name;
+    out->isa = m->player->isa(m->playing);
+    out->arith = m->arith;
+    out->threads = m->threads;
+    out->layers = m->params.layers;
+    out->width = m->params.width;
+    out->heads = m->params.heads[0];
+    out->kv_heads = m->params.kv_heads[0];
+    out->vocab = m->plan.vocab;
+    out->context = m->params.context;
+    memcpy(out->plan_digest, m->plan.digest, sizeof out->plan_digest);
+}
+
+VB_API vb_status vb_model_sha256(const vb_model *m, uint8_t out[32], vb_err *err)
+{
+    int n = vb_gguf_parts(m->gguf);
+    const char **paths = malloc((size_t)n * sizeof *paths);
+    if (paths == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(m->gguf));
+    for (int i = 0; i < n; i++) paths[i] = vb_gguf_part_path(m->gguf, i);
+    vb_status s = vb_file_sha256(paths, n, out, err);
+    free(paths);
+    return s;
+}
+
+VB_API int vb_model_tensor_at(const vb_model *m, int index, vb_tensor_info *out)
+{
+    if (index < 0 || index >= vb_gguf_n_tensors(m->gguf)) return 0;
+    const vb_gguf_tensor *t = vb_gguf_tensor_at(m->gguf, index);
+    *out = (vb_tensor_info){.name = t->name, .format = t->format->name, .n_dims = t->n_dims, .bytes = t->bytes,
+                            .offset = t->offset};
+    for (int i = 0; i < 4; i++) out->ne[i] = t->ne[i];
+    return 1;
+}
+
+VB_API vb_status vb_model_explain(const vb_model *m, FILE *to, int kernels, int json, vb_err *err)
+{
+    if (m->arch == NULL)
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: a model opened for its vocabulary alone has no plan", vb_gguf_path(m->gguf));
+    return vb_plan_print(&m->plan, to, json, kernels ? m->player->kernel : NULL, m->playing, err);
+}

@@ -1,0 +1,60 @@
+/* model.h - what stands behind the public vb_model and vb_session.
+ *
+ *   file -> params, tensors -> plan -> player        (absent in vocabulary-only models)
+ *        -> tokenizer, chat template
+ *
+ * Everything in a model is read-only once vb_model_open has returned. The player is shared by the model's sessions
+ * and evaluates one batch at a time, guarded by `lock`.
+ */
+#ifndef VB_SESSION_MODEL_H
+#define VB_SESSION_MODEL_H
+#include "arch/arch.h"
+#include "file/gguf.h"
+#include "file/store.h"
+#include "plan/player.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+#include <pthread.h>
+
+struct vb_model {
+    vb_arena arena;
+    vb_located located;
+    vb_gguf *gguf;
+    vb_tokenizer *tokenizer; /* NULL: `no_tokenizer` says why */
+    vb_err no_tokenizer;
+    vb_chat_template template_;
+    const vb_arch *arch; /* NULL: vocabulary only */
+    vb_params params;
+    vb_tensors tensors;
+    vb_plan plan;
+    const vb_player *player;
+    void *playing; /* the opened player */
+    vb_arith arith;
+    int threads;
+    pthread_mutex_t lock;
+    char arch_name[64], name[128];
+    const char **keys; /* metadata keys with a NUL behind them */
+};
+
+struct vb_session {
+    vb_model *model;
+    void *state;
+    vb_token *tokens; /* [context] */
+    int n;            /* tokens known */
+    int done;         /* tokens evaluated; the rest is evaluated before anything new */
+    int context, batch;
+    vb_kv kv;
+    float *logits; /* [vocab] of token done-1 */
+    int has_logits;
+    vb_stats stats;
+};
+
+/* The default and the limits of session options, filled in; an error names the option. */
+vb_status vb_session_settle(const vb_model *model, vb_session_opts *opts, vb_err *err);
+
+/* A rendered chat as ids: control tokens only where the template wrote them, one BOS if the model wants it. Returns
+ * the number of ids, also when it is more than `cap`. */
+int64_t vb_encode_rendered(const vb_tokenizer *t, const vb_jinja_text *text, vb_token *ids, size_t cap, vb_err *err);
+
+#endif

@@ -1,0 +1,276 @@
+/* sampler.c - choosing a token: a pure function of (logits, settings, seed, stream, position), ARITHMETIC J6.
+ *
+ *   logits -> penalties -> sorted candidates -> top_k -> typical -> top_p -> min_p -> temperature -> draw
+ *
+ * Candidates are sorted by logit descending, then id ascending; every sum is binary64 in candidate order. The sort
+ * works on 64-bit keys that are all different, so any sorting method gives the same order.
+ */
+#include "session/model.h"
+
+#include "base/canon.h"
+#include "base/canon64.h"
+#include "base/fp.h"
+#include "session/philox.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    int id;
+    float l; /* logit */
+    float p; /* exp(l - l_0) */
+} candidate;
+
+static vb_status in_range(const char *name, float value, float min, float max, vb_err *err)
+{
+    if (value >= min && value <= max) return VB_OK; /* false for NaN */
+    VB_FAIL(err, VB_E_ARGUMENT, "%s: expected %g to %g, found %g", name, (double)min, (double)max, (double)value);
+}
+
+VB_API vb_status vb_sampling_check(const vb_sampling *s, vb_err *err)
+{
+    VB_TRY(in_range("temperature", s->temperature, 0.0f, 100.0f, err));
+    VB_TRY(in_range("top_p", s->top_p, 0.0f, 1.0f, err));
+    VB_TRY(in_range("min_p", s->min_p, 0.0f, 1.0f, err));
+    VB_TRY(in_range("typical", s->typical, 0.0f, 1.0f, err));
+    VB_TRY(in_range("presence penalty", s->presence, -100.0f, 100.0f, err));
+    VB_TRY(in_range("frequency penalty", s->frequency, -100.0f, 100.0f, err));
+    if (s->repeat != 0.0f) VB_TRY(in_range("repeat penalty", s->repeat, 0.01f, 100.0f, err));
+    if (s->top_k < 0) VB_FAIL(err, VB_E_ARGUMENT, "top_k: expected 0 or more, found %d", s->top_k);
+    if (s->repeat_last < -1) VB_FAIL(err, VB_E_ARGUMENT, "repeat_last: expected -1 or more, found %d", s->repeat_last);
+    return VB_OK;
+}
+
+/* --- penalties (J6 a) --------------------------------------------------------------------------------------- */
+
+static int has_penalties(const vb_sampling *s)
+{
+    return (s->repeat != 0.0f && s->repeat != 1.0f) || s->presence != 0.0f || s->frequency != 0.0f;
+}
+
+static float penalised(float l, int count, const vb_sampling *s)
+{
+    if (s->repeat != 0.0f && s->repeat != 1.0f) l = l > 0.0f ? l * (1.0f / s->repeat) : l * s->repeat;
+    if (s->frequency != 0.0f) l = l - (float)count * s->frequency;
+    if (s->presence != 0.0f) l = l - s->presence;
+    return l;
+}
+
+/* Each distinct id of the window once, with its count; windows are short, so counting again is cheap enough. */
+static void penalise(float *logits, int n_vocab, const vb_token *past, int n_past, const vb_sampling *s)
+{
+    int window = s->repeat_last == 0 ? 64 : s->repeat_last;
+    const vb_token *end = past + n_past;
+    const vb_token *start = window < 0 || window > n_past ? past : end - window;
+    for (const vb_token *t = start; t < end; t++) {
+        int count = 0, first = 1;
+        for (const vb_token *u = start; u < end && first; u++) {
+            if (*u != *t) continue;
+            if (u < t) first = 0;
+            count++;
+        }
+        if (first && *t >= 0 && *t < n_vocab) logits[*t] = penalised(logits[*t], count, s);
+    }
+}
+
+/* --- candidates (J6 b, c) ----------------------------------------------------------------------------------- */
+
+static vb_token largest(const float *logits, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
+/* Grows as the logit falls; -0 and +0 are one value. */
+static uint32_t falling(float l)
+{
+    uint32_t bits = asu(l + 0.0f);
+    return bits >> 31 ? bits : ~(bits | 0x80000000u);
+}
+
+/* Stable radix sort of (key << 32 | id) by key, eight bits at a time; ids start in ascending order. */
+static void sort_keys(uint64_t *keys, uint64_t *spare, int n)
+{
+    for (int shift = 32; shift < 64; shift += 8) {
+        size_t start[257] = {0};
+        for (int i = 0; i < n; i++) start[((keys[i] >> shift) & 255) + 1]++;
+        for (int d = 0; d < 256; d++) start[d + 1] += start[d];
+        for (int i = 0; i < n; i++) spare[start[(keys[i] >> shift) & 255]++] = keys[i];
+        uint64_t *swap = keys;
+        keys = spare;
+        spare = swap;
+    }
+}
+
+static void sorted(candidate *c, uint64_t *keys, const float *logits, int n, int keep)
+{
+    for (int i = 0; i < n; i++) keys[i] = (uint64_t)falling(logits[i]) << 32 | (uint32_t)i;
+    sort_keys(keys, keys + n, n);
+    for (int i = 0; i < keep; i++) {
+        c[i].id = (int)(uint32_t)keys[i];
+        c[i].l = logits[c[i].id];
+        c[i].p = c_exp(c[i].l - logits[(uint32_t)keys[0]]);
+    }
+}
+
+/* --- filters (J6 e, f, g) ------------------------------------------------------------------------------------ */
+
+static double sum_p(const candidate *c, int n)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) sum += (double)c[i].p;
+    return sum;
+}
+
+typedef struct {
+    double distance; /* |surprise - entropy| */
+    double q;
+    int at; /* candidate order */
+} typicality;
+
+static int by_distance(const void *a, const void *b)
+{
+    const typicality *x = a, *y = b;
+    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const typicality *x = a, *y = b;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Keeps the candidates whose surprise is nearest to the entropy, in candidate order. */
+static int keep_typical(candidate *c, int n, float typical, typicality *t)
+{
+    double sum = sum_p(c, n), log_sum = c64_log(sum), entropy = 0.0, mass = 0.0;
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        double surprise = log_sum - (double)(c[i].l - c[0].l);
+        t[i] = (typicality){surprise, (double)c[i].p / sum, i};
+        entropy += t[i].q * surprise;
+    }
+    for (int i = 0; i < n; i++) t[i].distance = fabs(t[i].distance - entropy);
+    qsort(t, (size_t)n, sizeof *t, by_distance);
+    while (kept < n && (kept == 0 || !(mass > (double)typical))) mass += t[kept++].q;
+    qsort(t, (size_t)kept, sizeof *t, by_order);
+    for (int i = 0; i < kept; i++) c[i] = c[t[i].at];
+    return kept;
+}
+
+static int keep_top_p(const candidate *c, int n, float top_p)
+{
+    double enough = (double)top_p * sum_p(c, n), sum = 0.0;
+    int kept = 0;
+    while (kept < n && (kept == 0 || sum < enough)) sum += (double)c[kept++].p;
+    return kept;
+}
+
+static int keep_min_p(candidate *c, int n, float min_p)
+{
+    int kept = 1;
+    for (int i = 1; i < n; i++)
+        if (c[i].p >= min_p) c[kept++] = c[i];
+    return kept;
+}
+
+/* --- the draw (J6 h, i) --------------------------------------------------------------------------------------- */
+
+static double uniform(const vb_sampling *s, int position)
+{
+    uint32_t key[2] = {(uint32_t)s->seed, (uint32_t)(s->seed >> 32)}, word[4];
+    uint32_t counter[4] = {(uint32_t)s->stream, (uint32_t)(s->stream >> 32), (uint32_t)position, 0};
+    vb_philox4x32_10(key, counter, word);
+    return (double)(word[0] >> 8) * 0x1p-24;
+}
+
+static vb_token draw(candidate *c, int n, const vb_sampling *s, int position)
+{
+    float inverse = 1.0f / s->temperature, top = c[0].l;
+    for (int i = 0; i < n; i++) c[i].p = c_exp((c[i].l - top) * inverse);
+    double target = uniform(s, position) * sum_p(c, n), sum = 0.0;
+    int last = 0;
+    for (int i = 0; i < n; i++) {
+        sum += (double)c[i].p;
+        if (sum > target) return c[i].id;
+        if (c[i].p > 0.0f) last = i;
+    }
+    return c[last].id;
+}
+
+static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, typicality *t)
+{
+    if (s->typical > 0.0f && s->typical < 1.0f) n = keep_typical(c, n, s->typical, t);
+    if (s->top_p > 0.0f && s->top_p < 1.0f) n = keep_top_p(c, n, s->top_p);
+    if (s->min_p > 0.0f) n = keep_min_p(c, n, s->min_p);
+    return draw(c, n, s, position);
+}
+
+/* Room for the sorted candidates: keys twice, candidates and typicalities. */
+static vb_status draw_from(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
+                           vb_err *err)
+{
+    int keep = s->top_k > 0 && s->top_k < n_vocab ? s->top_k : n_vocab;
+    uint64_t *keys = malloc((size_t)n_vocab * 2 * sizeof *keys);
+    candidate *c = malloc((size_t)keep * sizeof *c);
+    typicality *t = malloc((size_t)keep * sizeof *t);
+    vb_status status = VB_OK;
+    if (keys == NULL || c == NULL || t == NULL) {
+        status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d candidates", n_vocab);
+    } else {
+        sorted(c, keys, logits, n_vocab, keep);
+        *out = choose(c, keep, s, position, t);
+    }
+    free(keys);
+    free(c);
+    free(t);
+    return status;
+}
+
+static vb_status sample(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
+                        vb_err *err)
+{
+    if (s->temperature == 0.0f) {
+        *out = largest(logits, n_vocab);
+        return VB_OK;
+    }
+    return draw_from(logits, n_vocab, position, s, out, err);
+}
+
+VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_token *past, int n_past,
+                                  const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    if (n_vocab < 1 || n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n_vocab);
+    VB_TRY(vb_sampling_check(s, err));
+    for (int i = 0; i < n_vocab; i++)
+        if (!isfinite(logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
+    uint64_t fp = vb_fp_enter();
+    float *copy = NULL;
+    vb_status status = VB_OK;
+    if (has_penalties(s)) {
+        copy = malloc((size_t)n_vocab * sizeof *copy);
+        if (copy == NULL) {
+            status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d logits", n_vocab);
+        } else {
+            memcpy(copy, logits, (size_t)n_vocab * sizeof *copy);
+            penalise(copy, n_vocab, past, n_past, s);
+        }
+    }
+    if (status == VB_OK) status = sample(copy != NULL ? copy : logits, n_vocab, n_past, s, out, err);
+    free(copy);
+    vb_fp_leave(fp);
+    return status;
+}
+
+VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    int n_vocab, n_past;
+    const float *logits = vb_session_logits(session, &n_vocab);
+    const vb_token *past = vb_session_tokens(session, &n_past);
+    if (logits == NULL) VB_FAIL(err, VB_E_ARGUMENT, "sampling: the session has no logits; evaluate a token first");
+    return vb_sample_logits(logits, n_vocab, past, n_past, s, out, err);
+}
