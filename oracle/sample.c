@@ -175,7 +175,7 @@ vb_status vb_oracle_sample(const float *logits, int n_vocab, const vb_token *pas
     }
     penalise(&all, past, n_past, s);
     sort(&all, s);
-    *out = s->temperature == 0.0f ? all.c[0].id : choose(&all, s, n_past); /* (b) */
+    *out = s->temperature < 0x1p-60f ? all.c[0].id : choose(&all, s, n_past); /* (b) */
     free(all.c);
     return VB_OK;
 }
