@@ -13,16 +13,23 @@ static int print(const vb_args *args, const char *text, size_t len)
     return 0;
 }
 
+/* What a template refuses is a fault of its input, not of the command line. */
+static int refused(vb_status status, const vb_err *err)
+{
+    int code = vb_report(status, err);
+    return code == VB_EXIT_USAGE ? VB_EXIT_INPUT : code;
+}
+
 static int render(const vb_model *model, const vb_args *args, const char *source, size_t source_len,
                   const vb_buffer *input)
 {
     vb_err err = {0};
     int64_t len = vb_template_render(model, source, source_len, input->data, input->len, NULL, 0, &err);
-    if (len < 0) return vb_report((vb_status)len, &err);
+    if (len < 0) return refused((vb_status)len, &err);
     char *text = malloc((size_t)len + 1);
     if (text == NULL) return vb_no_memory();
     len = vb_template_render(model, source, source_len, input->data, input->len, text, (size_t)len, &err);
-    int code = len < 0 ? vb_report((vb_status)len, &err) : print(args, text, (size_t)len);
+    int code = len < 0 ? refused((vb_status)len, &err) : print(args, text, (size_t)len);
     free(text);
     return code;
 }

@@ -19,11 +19,12 @@ int main(int argc, char **argv)
     vb_session *session = NULL;
     vb_token *ids = NULL;
     vb_message messages[] = {{"user", argc > 2 ? argv[2] : "Hello!"}};
+    vb_model_opts opts = {.template_as = "ollama"}; /* a model without a chat template gets ChatML */
     vb_generation how = {.max_tokens = 64, .on_text = print};
     vb_generated done = {0};
     int64_t n;
 
-    if (vb_model_open(&model, argc > 1 ? argv[1] : "smollm2", NULL, &err) < 0) goto out;
+    if (vb_model_open(&model, argc > 1 ? argv[1] : "smollm2", &opts, &err) < 0) goto out;
     if (vb_session_open(&session, model, NULL, &err) < 0) goto out;
 
     /* A call that counts says how much room it needs when it is given none. */
