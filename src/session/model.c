@@ -90,7 +90,9 @@ static vb_status keep_keys(vb_model *m, vb_err *err)
         m->keys[i] = vb_arena_text(&m->arena, key.ptr, key.len);
         if (m->keys[i] == NULL) m->keys = NULL;
     }
-    if (m->keys == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for its keys", vb_gguf_path(m->gguf));
+    m->template_said = vb_arena_alloc(&m->arena, sizeof *m->template_said);
+    if (m->keys == NULL || m->template_said == NULL)
+        VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for its keys", vb_gguf_path(m->gguf));
     return VB_OK;
 }
 

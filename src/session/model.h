@@ -16,6 +16,7 @@
 #include "text/tokenizer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct vb_model {
     vb_arena arena;
@@ -24,6 +25,7 @@ struct vb_model {
     vb_tokenizer *tokenizer; /* NULL: `no_tokenizer` says why */
     vb_err no_tokenizer;
     vb_chat_template template_;
+    atomic_int *template_said; /* 1: a stand-in template has been announced */
     const vb_arch *arch; /* NULL: vocabulary only */
     vb_params params;
     vb_tensors tensors;

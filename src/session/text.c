@@ -1,6 +1,8 @@
 /* text.c - the public text functions: argument checks around the tokenizer and the chat template. */
 #include "session/model.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,12 +82,20 @@ VB_API int64_t vb_template_render(const vb_model *m, const char *tmpl, size_t tm
     return len;
 }
 
+/* Once a model: what renders a file that has no template of its own. */
+static void announce(const vb_model *m)
+{
+    if (m->template_.instead == NULL || atomic_exchange(m->template_said, 1)) return;
+    vb_log(VB_LOG_NOTICE, "%s has no chat template: rendering as %s", vb_gguf_path(m->gguf), m->template_.instead);
+}
+
 static vb_status render(const vb_model *m, const vb_message *msgs, size_t n, vb_jinja_text *out, vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
     if (m->template_.text == NULL)
         VB_FAIL(err, VB_E_NOT_FOUND, "%s: no chat template in the file and none known for \"%s\"; give the prompt as "
                 "raw text", vb_gguf_path(m->gguf), m->arch_name);
+    announce(m);
     char *bos = special_text(m, vb_tokenizer_bos(m->tokenizer));
     char *eos = special_text(m, vb_tokenizer_eos(m->tokenizer));
     vb_chat_style style = {&m->template_, bos, eos};

@@ -6,7 +6,6 @@
 #include "text/chat.h"
 
 #include "base/hash.h"
-#include "base/log.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -130,14 +129,14 @@ vb_status vb_chat_template_choose(vb_chat_template *out, const vb_gguf *g, const
     }
     if (template_as != NULL) {
         take(out, chatml, sizeof chatml - 1, "ollama");
-        vb_log(VB_LOG_NOTICE, "%s has no chat template: taking ChatML, as Ollama does", vb_gguf_path(g));
+        out->instead = "ChatML, as Ollama does";
         return VB_OK;
     }
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         if (strncmp(arch, families[i].arch, strlen(families[i].arch)) != 0) continue;
         if (!has_token(ud, families[i].token)) continue;
         take(out, families[i].text, strlen(families[i].text), "family");
-        vb_log(VB_LOG_NOTICE, "%s has no chat template: taking that of %s", vb_gguf_path(g), families[i].name);
+        out->instead = families[i].name;
         return VB_OK;
     }
     return VB_OK;

@@ -6,7 +6,7 @@
  *                                architecture: Llama 2
  *   none                         rendering fails
  *
- * Anything but the file's own is said in one line of talk.
+ * Who renders with anything but the file's own says so, by the name in `instead`.
  */
 #ifndef VB_TEXT_CHAT_H
 #define VB_TEXT_CHAT_H
@@ -16,7 +16,8 @@
 typedef struct {
     const char *text; /* not NUL-terminated; lies in the file or in the program; NULL: there is none */
     size_t len;
-    const char *source; /* "file", "ollama", "family" or "none" */
+    const char *source;  /* "file", "ollama", "family" or "none" */
+    const char *instead; /* whose template it is if not the file's own; else NULL */
     uint8_t digest[32]; /* SHA-256 of the text; zero: none */
 } vb_chat_template;
 
