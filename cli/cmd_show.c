@@ -18,14 +18,14 @@ typedef struct {
 
 static int open_view(view *v)
 {
-    vb_err err = {0};
+    vb_err err = {0}, worse = {0};
     vb_model_opts opts = v->args->model;
     vb_status status = vb_model_open(&v->model, v->args->rest[0], &opts, &err);
     v->runs = status == VB_OK;
     if (status == VB_E_UNSUPPORTED) {
-        vb_say("note: %s", err.text);
         opts.vocab_only = 1;
-        status = vb_model_open(&v->model, v->args->rest[0], &opts, &err);
+        if ((status = vb_model_open(&v->model, v->args->rest[0], &opts, &worse)) < 0) err = worse;
+        else vb_say("note: %s", err.text);
     }
     if (status < 0) return vb_report(status, &err);
     vb_model_describe(v->model, &v->info);
