@@ -66,8 +66,10 @@ static void logit_text(char *buf, size_t cap, const vb_trace_token *t, int i)
 static int first_top(const vb_trace_token *a, const vb_trace_token *b)
 {
     int n = a->n_top > b->n_top ? a->n_top : b->n_top;
-    for (int i = 0; i < n; i++)
-        if (i >= a->n_top || i >= b->n_top || a->top[i].id != b->top[i].id || a->top[i].bits != b->top[i].bits) return i;
+    for (int i = 0; i < n; i++) {
+        if (i >= a->n_top || i >= b->n_top) return i;
+        if (a->top[i].id != b->top[i].id || a->top[i].bits != b->top[i].bits) return i;
+    }
     return -1;
 }
 
@@ -150,9 +152,11 @@ static vb_status walk(vb_trace_reader *a, vb_trace_reader *b, vb_diff *out, int 
         if (!is_end(&ra)) {
             vb_trace_diff_token(out, record, &ra.as.token, &rb.as.token);
         } else if (ra.as.end.reason != rb.as.end.reason) {
-            *out = (vb_diff){.differs = 1, .record = record, .position = a->tokens, .field = "end", .records = out->records};
-            snprintf(out->a, sizeof out->a, "%s", vb_trace_reason_name(ra.as.end.reason));
-            snprintf(out->b, sizeof out->b, "%s", vb_trace_reason_name(rb.as.end.reason));
+            vb_diff d = at(record, a->tokens, "end");
+            d.records = out->records;
+            snprintf(d.a, sizeof d.a, "%s", vb_trace_reason_name(ra.as.end.reason));
+            snprintf(d.b, sizeof d.b, "%s", vb_trace_reason_name(rb.as.end.reason));
+            *out = d;
         }
     }
     return VB_OK;

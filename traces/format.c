@@ -50,7 +50,8 @@ void vb_trace_field_text(char *buf, size_t cap, const vb_trace_header *header, c
     uint64_t wide = 0;
     uint32_t bits = 0;
     float value;
-    memcpy(field->kind == VB_TRACE_U64 ? (void *)&wide : (void *)&bits, at, field_size(field->kind) > 4 ? 8 : 4);
+    if (field->kind == VB_TRACE_U64) memcpy(&wide, at, sizeof wide);
+    else memcpy(&bits, at, sizeof bits);
     memcpy(&value, &bits, sizeof value);
     switch (field->kind) {
     case VB_TRACE_I32: snprintf(buf, cap, "%d", (int)bits); break;
@@ -158,6 +159,21 @@ static void finish(vb_trace_bytes *b, size_t start, vb_trace_type type)
     put(b, link, sizeof link);
 }
 
+/* An information record's end: its seal, and the link as it was. */
+static void finish_sealed(vb_trace_bytes *b, size_t start)
+{
+    uint8_t seal[VB_TRACE_LINK], link[VB_TRACE_LINK];
+    if (b->failed) return;
+    uint8_t *record = b->data + start;
+    memcpy(link, record - VB_TRACE_LINK, sizeof link);
+    store_u32(record, (uint32_t)(b->len - start - VB_TRACE_PREFIX + VB_TRACE_LINK));
+    store_u32(record + 4, VB_TRACE_INFO);
+    store_u32(record + 8, vb_trace_check(record));
+    vb_sha256_of(record - VB_TRACE_LINK, b->len - start + VB_TRACE_LINK, seal);
+    put(b, seal, sizeof seal);
+    put(b, link, sizeof link);
+}
+
 static const uint8_t magic[8] = {'v', 'b', 't', 'r', 'a', 'c', 'e', '\n'};
 
 void vb_trace_encode_head(vb_trace_bytes *b)
@@ -168,10 +184,9 @@ void vb_trace_encode_head(vb_trace_bytes *b)
     put(b, zero, sizeof zero);
 }
 
-void vb_trace_encode_header(vb_trace_bytes *b, const vb_trace_header *h)
+static void put_fields(vb_trace_bytes *b, const vb_trace_header *h, int from, int to)
 {
-    size_t start = begin(b);
-    for (int i = 0; i < VB_TRACE_FIELDS; i++) {
+    for (int i = from; i < to; i++) {
         const vb_trace_field *f = &vb_trace_fields[i];
         const uint8_t *at = (const uint8_t *)h + f->at;
         uint64_t wide;
@@ -186,12 +201,21 @@ void vb_trace_encode_header(vb_trace_bytes *b, const vb_trace_header *h)
             put_u32(b, bits);
         }
     }
+}
+
+void vb_trace_encode_header(vb_trace_bytes *b, const vb_trace_header *h)
+{
+    size_t start = begin(b);
+    put_fields(b, h, 0, VB_TRACE_COMPARED);
+    finish(b, start, VB_TRACE_HEADER);
+    start = begin(b);
+    put_fields(b, h, VB_TRACE_COMPARED, VB_TRACE_FIELDS);
     for (int i = 0; i < VB_TRACE_TEXTS; i++) {
         size_t len = h->texts[i].len < VB_TRACE_TEXT_MOST ? h->texts[i].len : VB_TRACE_TEXT_MOST;
         put_u32(b, (uint32_t)len);
         put(b, h->texts[i].data, len);
     }
-    finish(b, start, VB_TRACE_HEADER);
+    finish_sealed(b, start);
 }
 
 void vb_trace_encode_token(vb_trace_bytes *b, const vb_trace_token *t)
@@ -263,12 +287,17 @@ static vb_status decode_field(source *s, vb_trace_header *h, const vb_trace_fiel
 
 static vb_status decode_header(source *s, vb_trace_header *h)
 {
-    const uint8_t *from;
-    for (int i = 0; i < VB_TRACE_FIELDS; i++) VB_TRY(decode_field(s, h, &vb_trace_fields[i]));
+    for (int i = 0; i < VB_TRACE_COMPARED; i++) VB_TRY(decode_field(s, h, &vb_trace_fields[i]));
     VB_TRY(in_range(s, "arithmetic", (uint32_t)h->arith, VB_ARITH_INT8, VB_ARITH_F32));
     VB_TRY(in_range(s, "kv", (uint32_t)h->kv, VB_KV_F16, VB_KV_Q8_0));
     VB_TRY(in_range(s, "context", (uint32_t)h->context, 1, INT32_MAX));
-    VB_TRY(in_range(s, "top", (uint32_t)h->top, 1, VB_TRACE_TOP_MOST));
+    return in_range(s, "top", (uint32_t)h->top, 1, VB_TRACE_TOP_MOST);
+}
+
+static vb_status decode_info(source *s, vb_trace_header *h)
+{
+    const uint8_t *from;
+    for (int i = VB_TRACE_COMPARED; i < VB_TRACE_FIELDS; i++) VB_TRY(decode_field(s, h, &vb_trace_fields[i]));
     for (int i = 0; i < VB_TRACE_TEXTS; i++) {
         const char *name = vb_trace_text_name((vb_trace_text_id)i);
         VB_TRY(take(s, 4, &from, name));
@@ -322,10 +351,11 @@ vb_status vb_trace_decode(vb_trace_record *out, vb_trace_type type, const uint8_
     out->type = type;
     switch (type) {
     case VB_TRACE_HEADER: status = decode_header(&s, &out->as.header); break;
+    case VB_TRACE_INFO: status = decode_info(&s, &out->as.header); break;
     case VB_TRACE_GIVEN:
     case VB_TRACE_CHOSEN: status = decode_token(&s, &out->as.token, type == VB_TRACE_CHOSEN); break;
     case VB_TRACE_END: status = decode_end(&s, &out->as.end); break;
-    default: VB_FAIL(err, VB_E_FORMAT, "%s: type: expected 1 to 4, found %u", what, (unsigned)type);
+    default: VB_FAIL(err, VB_E_FORMAT, "%s: type: expected 1 to 5, found %u", what, (unsigned)type);
     }
     if (status == VB_OK && s.left > 0)
         VB_FAIL(err, VB_E_FORMAT, "%s: expected %zu bytes, found %zu", what, n - s.left, n);

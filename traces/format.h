@@ -7,26 +7,29 @@
  *                8    4  version of this format: 1
  *               12   20  zero
  *   record       0    4  n, the payload's length
- *                4    4  type: 1 header, 2 given token, 3 chosen token, 4 end
+ *                4    4  type: 1 header, 2 given token, 3 chosen token, 4 end, 5 information
  *                8    4  check: the first 4 bytes of the SHA-256 of the 8 bytes before it
  *               12    n  payload
  *             12+n   32  link: the SHA-256 of the 32 bytes before the record and of its bytes 0 .. 12+n
  *
- *   [head] [record 0 .. link 0] [record 1 .. link 1] ... [end record .. link]
+ *   [head] [header .. link] [information .. seal, the same link] [token .. link] ... [end .. link]
  *
- * What stands before a record is the head or the previous link, so the links form a chain: the last one depends on
- * every byte of the file. The check tells a damaged length from a record that the end of the file cuts off.
+ * What stands before a record is the head or the previous link, so the links form a chain. Information (who ran it
+ * where and when) is no part of the performance: that record is sealed by a digest of its own and passes the link on
+ * unchanged. So every byte of the file is proved, and still the last link is the same for the same performance, on any
+ * machine. The check tells a damaged length from a record that the end of the file cuts off.
  *
  *   header       0    4  arithmetic version            184    8  seed
  *                4    4  arithmetic: 0 int8, 1 f32     192    8  stream
- *                8   32  model SHA-256                 - information only, never compared -
- *               40   32  plan digest                   200    8  time of creation, ns since 1970
- *               72   32  tokenizer digest              208    4  threads
- *              104   32  template digest, zero: none   212       texts, each a length (4) and its bytes:
+ *                8   32  model SHA-256               information, never compared
+ *               40   32  plan digest                     0    8  time of creation, ns since 1970
+ *               72   32  tokenizer digest                8    4  threads
+ *              104   32  template digest, zero: none    12       texts, each a length (4) and its bytes:
  *              136    4  context, tokens                         verbatim's version, player, isa, cpu,
  *              140    4  KV type: 1 f16, 2 f32, 3 q8_0           model path, name and architecture, prompt
- *              144    4  top: largest logits per token
- *              148   28  temperature, top_p, min_p, typical, repeat, presence, frequency (7 floats)
+ *              144    4  top: largest logits per token n-32   32  seal: the SHA-256 of the 32 bytes before the
+ *              148   28  7 floats: temperature, top_p,           record and of its bytes 0 .. 12+n-32
+ *                        min_p, typical, repeat, presence, frequency
  *              176    8  top_k, repeat_last (2 integers)
  *   token        0    4  position                       16   16  logits: XXH3-128 of all of them as bits
  *                4    4  id                             32  8*k  the k largest: id (4), bits (4)
@@ -35,8 +38,8 @@
  *   end          0    4  reason: 0 closed, 1 the last token ends a generation, 2 the context is full
  *                4    4  number of tokens
  *
- * Invariant: record 0 is the header, then come tokens whose positions are 0, 1, 2, ... (the first one is given), then
- * at most one end record and nothing behind it. A file without an end record was cut: its writer was killed.
+ * Invariant: header and information come first, then tokens whose positions are 0, 1, 2, ... (the first one is given),
+ * then at most one end record and nothing behind it. A file without an end record was cut: its writer was killed.
  */
 #ifndef VB_TRACES_FORMAT_H
 #define VB_TRACES_FORMAT_H
@@ -53,7 +56,7 @@ enum {
     VB_TRACE_PAYLOAD_MOST = 1 << 24,
 };
 
-typedef enum { VB_TRACE_HEADER = 1, VB_TRACE_GIVEN, VB_TRACE_CHOSEN, VB_TRACE_END } vb_trace_type;
+typedef enum { VB_TRACE_HEADER = 1, VB_TRACE_GIVEN, VB_TRACE_CHOSEN, VB_TRACE_END, VB_TRACE_INFO } vb_trace_type;
 typedef enum { VB_TRACE_CLOSED, VB_TRACE_ENDS, VB_TRACE_FULL, VB_TRACE_REASONS } vb_trace_reason;
 typedef enum {
     VB_TRACE_BY,
@@ -104,7 +107,7 @@ typedef struct {
 typedef struct {
     vb_trace_type type;
     union {
-        vb_trace_header header;
+        vb_trace_header header; /* of a header or an information record: its own fields, the others zero */
         vb_trace_token token;
         vb_trace_ending end;
     } as;
@@ -136,6 +139,7 @@ void vb_trace_bytes_free(vb_trace_bytes *bytes);
 /* Each appends one whole record, link included; the 32 bytes at the end of `bytes` must be the head or the previous
  * link. */
 void vb_trace_encode_head(vb_trace_bytes *bytes);
+/* Two records: header and information. */
 void vb_trace_encode_header(vb_trace_bytes *bytes, const vb_trace_header *header);
 void vb_trace_encode_token(vb_trace_bytes *bytes, const vb_trace_token *token);
 void vb_trace_encode_end(vb_trace_bytes *bytes, const vb_trace_ending *end);
@@ -143,7 +147,7 @@ void vb_trace_encode_end(vb_trace_bytes *bytes, const vb_trace_ending *end);
 /* The check value of a record's first 8 bytes. */
 uint32_t vb_trace_check(const uint8_t record[8]);
 uint32_t vb_trace_u32(const uint8_t *bytes);
-/* A payload's bytes to a struct; `what` ("FILE: record 3") begins the error text. */
+/* A payload's bytes (without a seal) to a struct; `what` ("FILE: record 3") begins the error text. */
 vb_status vb_trace_decode(vb_trace_record *out, vb_trace_type type, const uint8_t *payload, size_t n, const char *what,
                           vb_err *err);
 

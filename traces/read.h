@@ -9,14 +9,14 @@ typedef struct {
     const uint8_t *data;
     size_t size, at; /* at: end of the last whole record */
     vb_trace_header header;
-    int64_t records; /* read so far */
+    int64_t records; /* read so far; the information is not counted */
     int32_t tokens;  /* of them tokens; also the next position */
     int ended;       /* the end record was read */
 } vb_trace_reader;
 
-/* Checks the head and reads the header record. The bytes must outlive the reader. */
+/* Checks the head and reads header and information. The bytes must outlive the reader. */
 vb_status vb_trace_reader_start(vb_trace_reader *r, const char *name, const uint8_t *data, size_t size, vb_err *err);
-/* The next record after the header. *more is 0 when there is none: either the end record was read or the file was
+/* The next token or end record. *more is 0 when there is none: either the end record was read or the file was
  * cut, and then its last `size - at` bytes are no whole record. */
 vb_status vb_trace_next(vb_trace_reader *r, vb_trace_record *out, int *more, vb_err *err);
 /* "ended without an end record; the last 17 bytes are no whole record"; "" if the trace has ended. */

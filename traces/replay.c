@@ -237,8 +237,8 @@ static vb_status run(replay *r)
 static vb_status replay_file(replay *r, const char *model, const vb_model_opts *opts)
 {
     if (r->header->arithmetic_version != VB_ARITHMETIC_VERSION)
-        VB_FAIL(r->err, VB_E_UNSUPPORTED, "%s: arithmetic version: expected %d, found %d", r->path, VB_ARITHMETIC_VERSION,
-                r->header->arithmetic_version);
+        VB_FAIL(r->err, VB_E_UNSUPPORTED, "%s: arithmetic version: expected %d, found %d", r->path,
+                VB_ARITHMETIC_VERSION, r->header->arithmetic_version);
     VB_TRY(vb_sampling_check(&r->header->sampling, r->err));
     VB_TRY(read_ids(r));
     VB_TRY(open_model(r, model, opts));
@@ -253,7 +253,8 @@ static vb_status replay_file(replay *r, const char *model, const vb_model_opts *
             r->out->field, r->out->a, r->out->b);
 }
 
-VB_API vb_status vb_trace_replay(const char *path, const char *model, const vb_model_opts *opts, vb_diff *out, vb_err *err)
+VB_API vb_status vb_trace_replay(const char *path, const char *model, const vb_model_opts *opts, vb_diff *out,
+                                 vb_err *err)
 {
     vb_diff ignored;
     replay r = {.path = path, .out = out != NULL ? out : &ignored, .err = err};

@@ -84,8 +84,8 @@ static json_t *json_end(const vb_trace_reader *r, const vb_trace_ending *end)
 {
     json_t *digest = json_hex(r->data + r->at - VB_TRACE_LINK, VB_TRACE_LINK);
     if (end == NULL)
-        return json_pack("{s:s, s:I, s:i, s:o}", "record", "cut", "dropped_bytes", (json_int_t)(r->size - r->at), "tokens",
-                         r->tokens, "digest", digest);
+        return json_pack("{s:s, s:I, s:i, s:o}", "record", "cut", "dropped_bytes", (json_int_t)(r->size - r->at),
+                         "tokens", r->tokens, "digest", digest);
     return json_pack("{s:s, s:s, s:i, s:o}", "record", "end", "reason", vb_trace_reason_name(end->reason), "tokens",
                      r->tokens, "digest", digest);
 }
