@@ -20,7 +20,7 @@ import time
 VERBATIM, MODEL = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 100
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-kill-"))
-HEADER, GIVEN, CHOSEN, END = 1, 2, 3, 4
+HEADER, GIVEN, CHOSEN, END, INFORMATION = 1, 2, 3, 4, 5
 
 
 def read_trace(data):
@@ -32,7 +32,12 @@ def read_trace(data):
         assert data[at + 8:at + 12] == hashlib.sha256(data[at:at + 8]).digest()[:4], f"damaged record at {at}"
         if at + 12 + n + 32 > len(data):
             break
-        assert data[at + 12 + n:at + 44 + n] == hashlib.sha256(data[at - 32:at + 12 + n]).digest(), f"bad link at {at}"
+        link, before = data[at + 12 + n:at + 44 + n], data[at - 32:at]
+        if kind == INFORMATION:  # sealed by itself, no part of the chain
+            seal = data[at + 12 + n - 32:at + 12 + n]
+            assert link == before and seal == hashlib.sha256(data[at - 32:at + 12 + n - 32]).digest(), "bad seal"
+        else:
+            assert link == hashlib.sha256(data[at - 32:at + 12 + n]).digest(), f"bad link at {at}"
         records.append((kind, data[at + 12:at + 12 + n]))
         at += 44 + n
     return records, data[at:]
