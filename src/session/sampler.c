@@ -234,7 +234,7 @@ static vb_status draw_from(const float *logits, int n_vocab, int position, const
 static vb_status sample(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
                         vb_err *err)
 {
-    if (s->temperature == 0.0f) {
+    if (s->temperature < 0x1p-60f) { /* its reciprocal would overflow */
         *out = largest(logits, n_vocab);
         return VB_OK;
     }
