@@ -1,0 +1,91 @@
+/* kernels.c - which tables this build has and which of them this machine can use. */
+#include "simd/kernels.h"
+
+#include "simd/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+extern const vb_kernels vb_kernels_portable;
+#if defined(__x86_64__)
+extern const vb_kernels vb_kernels_avx2;
+#endif
+
+static const vb_kernels *const tables[] = {
+    &vb_kernels_portable,
+#if defined(__x86_64__)
+    &vb_kernels_avx2,
+#endif
+};
+
+enum { TABLES = sizeof tables / sizeof tables[0] };
+
+const vb_kernels *vb_kernels_at(int i)
+{
+    return i < TABLES ? tables[i] : NULL;
+}
+
+static int index_of(const char *isa)
+{
+    for (int i = 0; i < TABLES; i++)
+        if (strcmp(tables[i]->isa, isa) == 0) return i;
+    return -1;
+}
+
+/* The highest table that may be used, by VERBATIM_CPU. */
+static vb_status highest(int *out, vb_err *err)
+{
+    const char *cap = getenv("VERBATIM_CPU");
+    *out = cap == NULL || cap[0] == 0 ? TABLES - 1 : index_of(cap);
+    if (*out < 0) VB_FAIL(err, VB_E_ARGUMENT, "VERBATIM_CPU: expected an instruction set, found \"%s\"", cap);
+    return VB_OK;
+}
+
+vb_status vb_kernels_for(const vb_kernels **out, const char *isa, vb_err *err)
+{
+    int top, i;
+    *out = NULL;
+    VB_TRY(highest(&top, err));
+    if (isa == NULL) {
+        for (i = top; !vb_cpu_has(tables[i]->isa);) i--;
+        *out = tables[i];
+        return VB_OK;
+    }
+    i = index_of(isa);
+    if (i < 0) VB_FAIL(err, VB_E_UNSUPPORTED, "instruction set %s: this build has no kernels for it", isa);
+    if (i > top) VB_FAIL(err, VB_E_UNSUPPORTED, "instruction set %s: VERBATIM_CPU excludes it", isa);
+    if (!vb_cpu_has(isa)) VB_FAIL(err, VB_E_UNSUPPORTED, "instruction set %s: this processor lacks it", isa);
+    *out = tables[i];
+    return VB_OK;
+}
+
+/* Sizes of the parts of an activation, one behind the other; each is a multiple of 64 bytes. */
+typedef struct {
+    size_t q, d, sum, sum16, sum32;
+} act_sizes;
+
+static act_sizes sizes_of(int n)
+{
+    size_t padded = ((size_t)n + 255) / 256 * 256, blocks = padded / 32;
+    size_t words = (blocks * 4 + 63) / 64 * 64;
+    return (act_sizes){padded, words, words, words, (blocks * 2 + 63) / 64 * 64};
+}
+
+size_t vb_act_bytes(int n)
+{
+    act_sizes s = sizes_of(n);
+    return s.q + s.d + s.sum + s.sum16 + s.sum32;
+}
+
+void vb_act_place(vb_act *a, void *memory, int n)
+{
+    act_sizes s = sizes_of(n);
+    uint8_t *at = memory;
+    memset(memory, 0, vb_act_bytes(n));
+    *a = (vb_act){.n = n};
+    a->q = (int8_t *)at;
+    a->d = (float *)(void *)(at += s.q);
+    a->sum = (int32_t *)(void *)(at += s.d);
+    a->sum16 = (int16_t *)(void *)(at += s.sum);
+    a->sum32 = (int16_t *)(void *)(at + s.sum16);
+}

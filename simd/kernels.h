@@ -1,0 +1,84 @@
+/* kernels.h - the hot loops as tables of functions, one table for each instruction set.
+ *
+ *   per instruction set   vec_<isa>.h   vectors of 16, 8 and 4 lanes, one-line functions
+ *                         dot_<isa>.h   integers inside a weight block: any order, exact
+ *   once for all          t_*.inc       the drivers: every order of float operations (docs/ARITHMETIC.md)
+ *   together              isa_<isa>.c   includes all of them and fills `vb_kernels_<isa>`
+ *
+ * All tables give the same bits. A kernel that stores values of a step passes them through the guard (A5) and returns
+ * non-zero if one of them is not finite (A3). No kernel allocates; buffers need no alignment, and nothing is read
+ * behind the end of what was passed.
+ */
+#ifndef VB_SIMD_KERNELS_H
+#define VB_SIMD_KERNELS_H
+#include "base/err.h"
+#include "base/quant.h"
+
+/* Some rows of a weight matrix, in the layout of the file. */
+typedef struct {
+    const uint8_t *data;
+    size_t row_bytes;
+    int rows;
+} vb_rows;
+
+/* One token's input of a matrix: n floats and, where a kernel asks for it, their quantised form (B). Memory comes
+ * from vb_act_place; what lies behind the last block is zero up to a multiple of 8 blocks of 32. */
+typedef struct {
+    int n;
+    const float *x;
+    int8_t *q;      /* [n] */
+    float *d;       /* [n / 32] or [n / 256] */
+    int32_t *sum;   /* Q32: sum of q over each block; Q256: unused */
+    int16_t *sum16; /* Q256: over each 16 */
+    int16_t *sum32; /* Q256: over each 32 */
+} vb_act;
+size_t vb_act_bytes(int n); /* a multiple of 64 */
+void vb_act_place(vb_act *a, void *memory, int n);
+
+/* One head: n_rot/2 cosines and sines; the elements behind n_rot are copied. */
+typedef struct {
+    const float *cos, *sin;
+    int n_rot, head_dim;
+} vb_turn;
+
+/* One query head against the rows first..last of one key and value head. A position's row is `stride` bytes behind
+ * the one before. */
+typedef struct {
+    const float *q;
+    const uint8_t *keys, *values; /* of position 0 */
+    size_t key_stride, value_stride;
+    int dim_k, dim_v, first, last;
+    float scale;
+    float *part; /* [dim_v], to work in */
+} vb_query;
+
+enum { VB_KV_KINDS = VB_KV_Q8_0 + 1 };
+
+typedef struct {
+    const char *isa;
+    /* y[r] = row r . x: C and D on the quantised input where the format has one, else E1. Neither bias nor guard. */
+    void (*matvec[VB_FORMATS])(float *y, const vb_rows *w, const vb_act *a);
+    void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
+    void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
+    uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */
+    uint32_t (*norm_rms)(float *y, const float *x, const float *weight, int n, float eps); /* E4, one group */
+    uint32_t (*rope_norm)(float *y, const float *x, const vb_turn *t);
+    uint32_t (*rope_neox)(float *y, const float *x, const vb_turn *t);
+    uint32_t (*add)(float *y, const float *a, const float *b, int n);
+    uint32_t (*scale)(float *y, const float *x, float by, int n);
+    uint32_t (*glu_silu)(float *y, const float *gate, const float *up, int n);
+    uint32_t (*glu_gelu_tanh)(float *y, const float *gate, const float *up, int n);
+    uint32_t (*softcap)(float *y, const float *x, float cap, int n);
+    uint32_t (*kv_write[VB_KV_KINDS])(void *to, const float *x, int n); /* J5; non-zero: does not fit the type */
+    uint32_t (*attend[VB_KV_KINDS])(float *out, const vb_query *query); /* G */
+} vb_kernels;
+
+/* The table called `isa`; NULL: the best of this machine. The environment variable VERBATIM_CPU names the highest
+ * one that may be used. VB_E_UNSUPPORTED: this machine, build or VERBATIM_CPU excludes it. */
+vb_status vb_kernels_for(const vb_kernels **out, const char *isa, vb_err *err);
+
+/* Tables of this build from the slowest to the fastest; NULL behind the last. They may need more than this machine
+ * has: vb_kernels_for tells. */
+const vb_kernels *vb_kernels_at(int i);
+
+#endif

@@ -1,0 +1,176 @@
+/* vec_avx2.h - vectors of AVX2 and F16C: vf, vi of 16 lanes (two registers), v8 of 8 lanes, v4 of 4.
+ *
+ * Every float function is one rounded operation a lane (ARITHMETIC A2), or an ordered sum that says its order.
+ */
+#include "simd/block.h"
+
+#include <immintrin.h>
+
+typedef struct {
+    __m256 a, b; /* lanes 0-7, 8-15 */
+} vf;
+typedef struct {
+    __m256i a, b;
+} vi;
+typedef __m256 v8f;
+typedef __m256i v8i;
+typedef __m128 v4f;
+typedef __m128i v4i;
+typedef struct {
+    v4i s, m; /* their lanes add up to S and M of C3 */
+} dot_parts;
+
+#define LOAD16(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define LOAD32(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+
+/* --- 16 floats --------------------------------------------------------------------------------------------- */
+VB_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+VB_INLINE vf vf_all(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+VB_INLINE vf vf_add(vf x, vf y) { return (vf){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+VB_INLINE vf vf_sub(vf x, vf y) { return (vf){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+VB_INLINE vf vf_mul(vf x, vf y) { return (vf){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+VB_INLINE vf vf_max(vf x, vf y) { return (vf){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+VB_INLINE vi vf_bits(vf x) { return (vi){_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)}; }
+VB_INLINE vi vf_round(vf x) { return (vi){_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; } /* B4 */
+
+VB_INLINE void vf_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+
+/* (x1, x0, x3, x2, ...) */
+VB_INLINE vf vf_swap_pairs(vf x) { return (vf){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)}; }
+
+/* (p0, p0, p1, p1, ...) of 8 floats */
+VB_INLINE vf vf_load_twice(const float *p)
+{
+    __m256 x = _mm256_loadu_ps(p);
+    __m256 low = _mm256_unpacklo_ps(x, x), high = _mm256_unpackhi_ps(x, x);
+    return (vf){_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
+}
+
+/* --- 16 integers ------------------------------------------------------------------------------------------- */
+VB_INLINE vi vi_all(int32_t x) { return (vi){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+VB_INLINE vi vi_add(vi x, vi y) { return (vi){_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+VB_INLINE vi vi_sub(vi x, vi y) { return (vi){_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)}; }
+VB_INLINE vi vi_and(vi x, vi y) { return (vi){_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
+VB_INLINE vi vi_or(vi x, vi y) { return (vi){_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
+VB_INLINE vi vi_xor(vi x, vi y) { return (vi){_mm256_xor_si256(x.a, y.a), _mm256_xor_si256(x.b, y.b)}; }
+VB_INLINE vi vi_over(vi x, vi y) { return (vi){_mm256_cmpgt_epi32(x.a, y.a), _mm256_cmpgt_epi32(x.b, y.b)}; }
+VB_INLINE vi vi_shift23(vi x) { return (vi){_mm256_slli_epi32(x.a, 23), _mm256_slli_epi32(x.b, 23)}; }
+VB_INLINE vf vi_float(vi x) { return (vf){_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)}; } /* the bits */
+VB_INLINE vi vi_without(vi x, vi mask)
+{
+    return (vi){_mm256_andnot_si256(mask.a, x.a), _mm256_andnot_si256(mask.b, x.b)};
+}
+VB_INLINE uint32_t vi_any(vi mask)
+{
+    __m256i both = _mm256_or_si256(mask.a, mask.b);
+    return !_mm256_testz_si256(both, both);
+}
+
+/* --- other types in memory --------------------------------------------------------------------------------- */
+VB_INLINE vf vf_load_f16(const uint8_t *p)
+{
+    return (vf){_mm256_cvtph_ps(LOAD16(p)), _mm256_cvtph_ps(LOAD16(p + 16))};
+}
+
+VB_INLINE vf vf_load_bf16(const uint8_t *p)
+{
+    __m256i low = _mm256_cvtepu16_epi32(LOAD16(p)), high = _mm256_cvtepu16_epi32(LOAD16(p + 16));
+    return (vf){_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
+}
+
+VB_INLINE vf vf_load_i8(const int8_t *p)
+{
+    __m128i q = LOAD16(p);
+    return (vf){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
+}
+
+VB_INLINE void vf_store_f16(uint8_t *p, vf x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)(void *)(p + 16), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VB_INLINE void vi_store_i8(int8_t *p, vi x)
+{
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
+    __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128((__m128i *)(void *)p, bytes);
+}
+
+/* --- ordered sums ------------------------------------------------------------------------------------------ */
+/* Halving tree 4, 2, 1 over 8 lanes: D1's ((0+4)+(2+6)) + ((1+5)+(3+7)), and the end of E1. */
+VB_INLINE float v8f_tree(v8f x)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+VB_INLINE float vf_tree(vf x) { return v8f_tree(_mm256_add_ps(x.a, x.b)); } /* E1: 8, 4, 2, 1 */
+
+VB_INLINE float vf_most(vf x)
+{
+    __m256 y = _mm256_max_ps(x.a, x.b);
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+VB_INLINE int32_t vi_sum(vi x)
+{
+    __m256i y = _mm256_add_epi32(x.a, x.b);
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+/* --- 8 and 4 lanes: terms of blocks ------------------------------------------------------------------------ */
+VB_INLINE v8f v8f_zero(void) { return _mm256_setzero_ps(); }
+VB_INLINE v8f v8f_load(const float *p) { return _mm256_loadu_ps(p); }
+VB_INLINE v8f v8f_add(v8f x, v8f y) { return _mm256_add_ps(x, y); }
+VB_INLINE v8f v8f_mul(v8f x, v8f y) { return _mm256_mul_ps(x, y); }
+VB_INLINE v8f v8f_of(v8i x) { return _mm256_cvtepi32_ps(x); }
+VB_INLINE v8i v8i_load(const int32_t *p) { return LOAD32(p); }
+
+/* Eight halves, `stride` bytes apart. */
+VB_INLINE v8f v8f_halves(const uint8_t *p, int stride)
+{
+    __m128i h = _mm_cvtsi32_si128(half_at(p));
+    h = _mm_insert_epi16(h, half_at(p + stride), 1);
+    h = _mm_insert_epi16(h, half_at(p + 2 * stride), 2);
+    h = _mm_insert_epi16(h, half_at(p + 3 * stride), 3);
+    h = _mm_insert_epi16(h, half_at(p + 4 * stride), 4);
+    h = _mm_insert_epi16(h, half_at(p + 5 * stride), 5);
+    h = _mm_insert_epi16(h, half_at(p + 6 * stride), 6);
+    h = _mm_insert_epi16(h, half_at(p + 7 * stride), 7);
+    return _mm256_cvtph_ps(h);
+}
+
+VB_INLINE v4f v4f_all(float x) { return _mm_set1_ps(x); }
+VB_INLINE v4f v4f_add(v4f x, v4f y) { return _mm_add_ps(x, y); }
+VB_INLINE v4f v4f_sub(v4f x, v4f y) { return _mm_sub_ps(x, y); }
+VB_INLINE v4f v4f_mul(v4f x, v4f y) { return _mm_mul_ps(x, y); }
+VB_INLINE v4f v4f_of(v4i x) { return _mm_cvtepi32_ps(x); }
+VB_INLINE void v4f_store(float *p, v4f x) { _mm_storeu_ps(p, x); }
+
+VB_INLINE v4f v4f_halves(const uint8_t *const p[4], int at)
+{
+    __m128i h = _mm_cvtsi32_si128(half_at(p[0] + at));
+    h = _mm_insert_epi16(h, half_at(p[1] + at), 1);
+    h = _mm_insert_epi16(h, half_at(p[2] + at), 2);
+    h = _mm_insert_epi16(h, half_at(p[3] + at), 3);
+    return _mm_cvtph_ps(h);
+}
+
+/* The four sums of four vectors. */
+VB_INLINE v4i v4i_sums(const v4i x[4])
+{
+    __m128i ab = _mm_add_epi32(_mm_unpacklo_epi32(x[0], x[1]), _mm_unpackhi_epi32(x[0], x[1]));
+    __m128i cd = _mm_add_epi32(_mm_unpacklo_epi32(x[2], x[3]), _mm_unpackhi_epi32(x[2], x[3]));
+    return _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+}
