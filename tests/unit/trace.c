@@ -122,19 +122,25 @@ Test(trace, what_is_written_is_read)
     vb_trace_bytes_free(&b);
 }
 
+static void flip_all(uint8_t *data, size_t size)
+{
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        vb_trace_reader r;
+        vb_err err = {0};
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        vb_status s = read_all(data, size, &r, &err);
+        cr_assert(s == VB_E_FORMAT || (s == VB_E_UNSUPPORTED && bit / 8 >= 8 && bit / 8 < 12), "bit %zu: %d", bit, s);
+        cr_assert_eq(err.code, s);
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+}
+
 Test(trace, every_flipped_bit_is_noticed)
 {
     size_t ends[TOKENS + 2];
     vb_trace_bytes b = sample(TOKENS, ends);
-    for (size_t bit = 0; bit < b.len * 8; bit++) {
-        vb_trace_reader r;
-        vb_err err = {0};
-        b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        vb_status s = read_all(b.data, b.len, &r, &err);
-        cr_assert(s == VB_E_FORMAT || (s == VB_E_UNSUPPORTED && bit / 8 >= 8 && bit / 8 < 12), "bit %zu: %d", bit, s);
-        cr_assert_eq(err.code, s);
-        b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-    }
+    flip_all(b.data, b.len);
+    for (int i = 0; i < 5; i++) flip_all(b.data, ends[i]); /* cut behind record i */
     vb_trace_bytes_free(&b);
 }
 
@@ -226,6 +232,41 @@ Test(trace, fields_out_of_range_are_refused)
     t.n_top = 1;
     vb_trace_encode_token(&b, &t);
     expect_refused(&b, "top: expected 0 to 0, found 1");
+}
+
+/* The last record's payload made longer or shorter, with check and link to fit: only its contents are wrong. */
+static void resize_last(vb_trace_bytes *b, size_t start, int by)
+{
+    size_t n = b->len - start - VB_TRACE_PREFIX - VB_TRACE_LINK + (size_t)by;
+    b->data = realloc(b->data, b->len + 64);
+    uint8_t *record = b->data + start;
+    memset(b->data + b->len - VB_TRACE_LINK, 0, 64);
+    for (int i = 0; i < 4; i++) record[i] = (uint8_t)(n >> (8 * i));
+    uint32_t check = vb_trace_check(record);
+    for (int i = 0; i < 4; i++) record[8 + i] = (uint8_t)(check >> (8 * i));
+    vb_sha256_of(record - VB_TRACE_LINK, VB_TRACE_LINK + VB_TRACE_PREFIX + n, record + VB_TRACE_PREFIX + n);
+    b->len = start + VB_TRACE_PREFIX + n + VB_TRACE_LINK;
+}
+
+Test(trace, payloads_of_another_size_are_refused)
+{
+    for (int given = 0; given < 2; given++) {
+        for (int by = -40; by <= 8; by++) {
+            vb_trace_bytes b = started();
+            vb_trace_ending end = {VB_TRACE_CLOSED, 0};
+            vb_trace_token t = sample_token(0);
+            size_t start = b.len;
+            if (given) vb_trace_encode_token(&b, &t);
+            else vb_trace_encode_end(&b, &end);
+            if (by < (given ? -33 : -8)) {
+                vb_trace_bytes_free(&b);
+                continue;
+            }
+            resize_last(&b, start, by);
+            if (by != 0) expect_refused(&b, "expected");
+            vb_trace_bytes_free(&b);
+        }
+    }
 }
 
 Test(trace, long_texts_are_cut)
