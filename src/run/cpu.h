@@ -1,0 +1,68 @@
+/* cpu.h - the cpu player's inside: what run.c keeps for a batch and steps.c computes on.
+ *
+ *   rows       all tokens of all parts one behind the other; a wanted row is one whose logits are asked for
+ *   values     one block, offset[v] * tokens floats in for value v; a row's stride is its width rounded up to 16
+ *   output     goes straight to where the caller wants the logits
+ *
+ * A step is cut by rows of weights, by tokens, by heads or by elements, never inside a sum.
+ */
+#ifndef VB_RUN_CPU_H
+#define VB_RUN_CPU_H
+#include "plan/player.h"
+#include "run/pool.h"
+#include "run/rope.h"
+#include "run/state.h"
+#include "simd/kernels.h"
+
+#include <stdatomic.h>
+
+enum { VB_TILE_ROWS = 4 }; /* weight rows dequantised at a time */
+
+typedef struct {
+    const vb_state *state;
+    vb_token id;
+    int position;
+} vb_row;
+
+/* Where each kind of scratch begins, in bytes. */
+typedef struct {
+    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, total;
+} vb_scratch_layout;
+
+typedef struct {
+    const vb_plan *plan;
+    vb_play_opts opts;
+    const vb_kernels *k;
+    vb_pool *pool;
+    vb_arena arena;
+    int64_t *offset, floats; /* by vb_plan_layout */
+    vb_rope_spec *ropes;
+    int *rope_at, rope_floats; /* of one row of all tables */
+    char (*names)[64];         /* kernel of each step */
+    int cols[VB_ACT_Q256 + 1]; /* most columns of a matrix of each activation kind */
+    int worker_floats;
+
+    uint8_t *scratch;
+    size_t scratch_bytes;
+    vb_scratch_layout at;
+
+    /* the batch */
+    int tokens, n_wanted, taps;
+    vb_row *rows;
+    int *wanted;    /* row of each wanted row */
+    float **logits; /* of each wanted row */
+    vb_act *acts[VB_ACT_Q256 + 1];
+    vb_val act_of[VB_ACT_Q256 + 1]; /* the value that acts hold, -1: none */
+    atomic_int bad;                 /* first row of the step that is not finite, INT_MAX: none */
+} vb_cpu;
+
+int vb_cpu_rows(const vb_cpu *p, vb_val v); /* how many rows the value has in this batch */
+int vb_cpu_row_of(const vb_cpu *p, vb_val v, int r); /* the token of a value's row */
+float *vb_cpu_value(const vb_cpu *p, vb_val v, int r);
+/* What a step needs before the plan's first: rows of all rope tables. */
+void vb_cpu_ropes(vb_cpu *p);
+/* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
+void vb_cpu_step(vb_cpu *p, const vb_step *s);
+void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap);
+
+#endif

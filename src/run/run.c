@@ -1,0 +1,313 @@
+/* run.c - the player "cpu": for each step of the plan, all tokens of the batch; a barrier; the next step.
+ *
+ * Scratch grows to the largest batch seen and is never given back before close, so evaluation allocates nothing once
+ * it is warm. Everything that a batch needs lies in one block.
+ */
+#include "run/run.h"
+
+#include "base/fp.h"
+#include "base/os.h"
+#include "run/cpu.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- scratch ----------------------------------------------------------------------------------------------- */
+
+static size_t take(size_t *at, size_t n, size_t size)
+{
+    size_t here = *at;
+    *at = (here + n * size + 63) / 64 * 64;
+    return here;
+}
+
+static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
+{
+    vb_scratch_layout at = {0};
+    size_t end = 0;
+    at.rows = take(&end, tokens, sizeof(vb_row));
+    at.wanted = take(&end, wanted, sizeof(int));
+    at.logits = take(&end, wanted, sizeof(float *));
+    at.values = take(&end, tokens, (size_t)p->floats * sizeof(float));
+    for (int k = 0; k <= VB_ACT_Q256; k++) {
+        if (p->cols[k] == 0) continue;
+        at.acts[k] = take(&end, tokens, sizeof(vb_act));
+        if (k != VB_ACT_F32) at.quantized[k] = take(&end, tokens, vb_act_bytes(p->cols[k]));
+    }
+    at.ropes = take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
+    at.workers = take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
+    at.total = end;
+    return at;
+}
+
+static vb_status make_room(vb_cpu *p, int tokens, int wanted, vb_err *err)
+{
+    vb_scratch_layout at = lay_out(p, (size_t)tokens, (size_t)wanted);
+    if (at.total > p->scratch_bytes) {
+        vb_pages_release(p->scratch, p->scratch_bytes);
+        p->scratch_bytes = 0;
+        p->scratch = vb_pages_reserve(at.total);
+        if (p->scratch == NULL) VB_FAIL(err, VB_E_MEMORY, "evaluation: out of memory for %d tokens", tokens);
+        p->scratch_bytes = at.total;
+    }
+    p->tokens = tokens;
+    p->n_wanted = wanted;
+    p->at = at;
+    p->rows = (vb_row *)(void *)(p->scratch + at.rows);
+    p->wanted = (int *)(void *)(p->scratch + at.wanted);
+    p->logits = (float **)(void *)(p->scratch + at.logits);
+    for (int k = 0; k <= VB_ACT_Q256; k++) p->acts[k] = (vb_act *)(void *)(p->scratch + at.acts[k]);
+    return VB_OK;
+}
+
+/* --- rows and values --------------------------------------------------------------------------------------- */
+
+int vb_cpu_rows(const vb_cpu *p, vb_val v)
+{
+    return p->plan->values[v].wanted ? p->n_wanted : p->tokens;
+}
+
+int vb_cpu_row_of(const vb_cpu *p, vb_val v, int r)
+{
+    return p->plan->values[v].wanted ? p->wanted[r] : r;
+}
+
+float *vb_cpu_value(const vb_cpu *p, vb_val v, int r)
+{
+    if (v == p->plan->output) return p->logits[r];
+    size_t stride = ((size_t)p->plan->values[v].width + 15) / 16 * 16;
+    float *values = (float *)(void *)(p->scratch + p->at.values);
+    return values + (size_t)p->offset[v] * (size_t)p->tokens + stride * (size_t)r;
+}
+
+static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
+{
+    int row = 0, wanted = 0;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < parts[i].n; k++, row++) {
+            const vb_part *part = &parts[i];
+            int w = k - (part->n - part->want);
+            p->rows[row] = (vb_row){part->state, part->ids[k], part->start + k};
+            if (w < 0) continue;
+            p->wanted[wanted] = row;
+            p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->vocab;
+        }
+}
+
+/* --- evaluation -------------------------------------------------------------------------------------------- */
+
+static void show(const vb_cpu *p, const vb_step *s)
+{
+    const vb_value *v = &p->plan->values[s->out];
+    if (v->tap == NULL || p->opts.tap == NULL || !p->taps) return;
+    for (int r = 0; r < vb_cpu_rows(p, s->out); r++)
+        p->opts.tap(p->opts.ud, v->tap, s->layer, p->rows[vb_cpu_row_of(p, s->out, r)].position,
+                    vb_cpu_value(p, s->out, r), v->width);
+}
+
+static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err)
+{
+    if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
+    atomic_store_explicit(&p->bad, INT_MAX, memory_order_relaxed);
+    vb_cpu_step(p, s);
+    int bad = atomic_load_explicit(&p->bad, memory_order_relaxed);
+    if (bad == INT_MAX) {
+        show(p, s);
+        return VB_OK;
+    }
+    *failed = vb_cpu_row_of(p, s->out, bad);
+    VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op), s->layer,
+            p->rows[*failed].position);
+}
+
+/* On VB_E_FORMAT *failed is the row that is not finite. */
+static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_err *err)
+{
+    int64_t tokens = 0, wanted = 0;
+    for (int i = 0; i < n; i++) {
+        tokens += parts[i].n;
+        wanted += parts[i].want;
+    }
+    if (tokens == 0) return VB_OK;
+    if (tokens > INT_MAX / 64)
+        VB_FAIL(err, VB_E_ARGUMENT, "evaluation: expected at most %d tokens, found %lld", INT_MAX / 64,
+                (long long)tokens);
+    VB_TRY(make_room(p, (int)tokens, (int)wanted, err));
+    fill_rows(p, parts, n);
+    for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
+    vb_cpu_ropes(p);
+    for (int i = 0; i < p->plan->n_steps; i++) VB_TRY(play_step(p, &p->plan->steps[i], failed, err));
+    return VB_OK;
+}
+
+/* The parts without the rows from `row` on, into `to`. */
+static void cut(vb_part *to, const vb_part *parts, int n, int row)
+{
+    for (int i = 0; i < n; i++) {
+        int keep = row < parts[i].n ? row : parts[i].n, lost = parts[i].n - keep;
+        to[i] = parts[i];
+        to[i].n = keep;
+        to[i].want = parts[i].want > lost ? parts[i].want - lost : 0;
+        row -= keep;
+    }
+}
+
+/* A batch fails at its first step that is not finite, tokens one by one fail at the first token. So that the error
+ * does not depend on the batch, the rows before the failed one are played again until they pass. */
+static vb_status first_failure(vb_cpu *p, const vb_part *parts, int n, int row, vb_err *err)
+{
+    vb_part *before = malloc((size_t)n * sizeof *before);
+    vb_status s = VB_E_FORMAT;
+    p->taps = 0;
+    while (before != NULL && s == VB_E_FORMAT && row > 0) {
+        cut(before, parts, n, row);
+        s = play(p, before, n, &row, err);
+    }
+    p->taps = 1;
+    free(before);
+    return VB_E_FORMAT;
+}
+
+static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
+{
+    vb_cpu *p = opaque;
+    int failed = 0;
+    uint64_t old = vb_fp_enter(); /* A1 */
+    vb_status s = play(p, parts, n, &failed, err);
+    if (s == VB_E_FORMAT) s = first_failure(p, parts, n, failed, err);
+    vb_fp_leave(old);
+    return s;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------- */
+
+static vb_status prepare_ropes(vb_cpu *p, vb_err *err)
+{
+    int n = p->plan->n_ropes;
+    p->ropes = vb_arena_array(&p->arena, (size_t)n, sizeof *p->ropes);
+    p->rope_at = vb_arena_array(&p->arena, (size_t)n, sizeof *p->rope_at);
+    for (int i = 0; p->ropes != NULL && p->rope_at != NULL && i < n; i++) {
+        const vb_rope *r = &p->plan->ropes[i];
+        double *room = vb_arena_array(&p->arena, (size_t)r->n_rot / 2, sizeof *room);
+        if (room == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+        vb_rope_prepare(&p->ropes[i], r, room);
+        p->rope_at[i] = p->rope_floats;
+        p->rope_floats += (r->n_rot + 15) / 16 * 16;
+    }
+    if (p->ropes == NULL || p->rope_at == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    return VB_OK;
+}
+
+static void at_least(int *most, int64_t n)
+{
+    if (n > *most) *most = (int)n;
+}
+
+/* The largest matrix of each kind decides how much room its activations need. */
+static void measure(vb_cpu *p)
+{
+    for (int i = 0; i < p->plan->n_steps; i++) {
+        const vb_step *s = &p->plan->steps[i];
+        if (s->op == VB_OP_ATTEND) at_least(&p->worker_floats, s->u.attend.dim_v);
+        if (s->op != VB_OP_LINEAR) continue;
+        vb_act_kind stored = vb_format_of(s->weight->format)->act;
+        vb_act_kind kind = p->opts.arith == VB_ARITH_INT8 ? stored : VB_ACT_F32;
+        at_least(&p->cols[kind], s->weight->cols);
+        if (kind != stored) at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
+    }
+    p->worker_floats = (p->worker_floats + 15) / 16 * 16;
+}
+
+static vb_status prepare(vb_cpu *p, vb_err *err)
+{
+    const vb_plan *plan = p->plan;
+    p->offset = vb_arena_array(&p->arena, (size_t)plan->n_values, sizeof *p->offset);
+    p->names = vb_arena_array(&p->arena, (size_t)plan->n_steps, sizeof *p->names);
+    if (p->offset == NULL || p->names == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    p->floats = vb_plan_layout(plan, p->offset);
+    for (int i = 0; i < plan->n_steps; i++)
+        vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
+    measure(p);
+    VB_TRY(prepare_ropes(p, err));
+    return vb_pool_open(&p->pool, p->opts.threads, err);
+}
+
+static void close_player(void *opaque)
+{
+    vb_cpu *p = opaque;
+    if (p == NULL) return;
+    vb_pool_close(p->pool);
+    vb_pages_release(p->scratch, p->scratch_bytes);
+    vb_arena_free(&p->arena);
+    free(p);
+}
+
+static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts *opts, vb_err *err)
+{
+    const vb_kernels *k;
+    *out = NULL;
+    VB_TRY(vb_kernels_for(&k, opts->isa, err));
+    if (!plan->values[plan->output].wanted)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "player cpu: expected logits of wanted tokens alone");
+    vb_cpu *p = calloc(1, sizeof *p);
+    if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    p->plan = plan;
+    p->opts = *opts;
+    p->k = k;
+    p->taps = 1;
+    vb_status s = prepare(p, err);
+    if (s < 0) {
+        close_player(p);
+        return s;
+    }
+    *out = p;
+    return VB_OK;
+}
+
+static const char *isa(const void *opaque)
+{
+    return ((const vb_cpu *)opaque)->k->isa;
+}
+
+static const char *kernel(const void *opaque, const vb_step *step)
+{
+    const vb_cpu *p = opaque;
+    return p->names[step - p->plan->steps];
+}
+
+static vb_status state_open(void **state, void *player, int context, vb_kv kv, vb_err *err)
+{
+    vb_state *s;
+    vb_status status = vb_state_open(&s, ((const vb_cpu *)player)->plan, context, kv, err);
+    *state = s;
+    return status;
+}
+
+static vb_status state_copy(void *to, const void *from, int n, vb_err *err)
+{
+    return vb_state_copy(to, from, n, err);
+}
+
+static void state_close(void *state)
+{
+    vb_state_close(state);
+}
+
+static uint64_t scratch_bytes(const void *player, int tokens, int wanted)
+{
+    return lay_out(player, (size_t)tokens, (size_t)wanted).total;
+}
+
+const vb_player vb_cpu_player = {
+    .name = "cpu",
+    .open = open_player,
+    .close = close_player,
+    .isa = isa,
+    .kernel = kernel,
+    .state_open = state_open,
+    .state_copy = state_copy,
+    .state_close = state_close,
+    .eval = eval,
+    .scratch_bytes = scratch_bytes,
+};
