@@ -1,0 +1,136 @@
+/* input.c - random input in guarded memory.
+ *
+ *   slot    | page: no access |  ... free ... canary:64 [ buffer ] | page: no access | next slot
+ *
+ * A kernel that reads or writes behind a buffer touches the forbidden page and the program ends with a signal; one that
+ * writes before it changes the canary.
+ */
+#include "check/check.h"
+
+#include "base/os.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 65536, CANARY = 64, POISON = 0xa5, STRIDE = VB_CHECK_SLOT_BYTES + PAGE };
+
+static uint8_t *end_of(const vb_check *c, int slot)
+{
+    return c->slots + PAGE + (size_t)slot * STRIDE + VB_CHECK_SLOT_BYTES;
+}
+
+vb_status vb_check_start(vb_check *c, vb_err *err)
+{
+    c->slots = vb_pages_reserve((size_t)VB_CHECK_SLOTS * STRIDE + PAGE);
+    if (c->slots == NULL) VB_FAIL(err, VB_E_MEMORY, "kernel check: out of memory");
+    for (int i = 0; i <= VB_CHECK_SLOTS; i++)
+        if (mprotect(c->slots + (size_t)i * STRIDE, PAGE, PROT_NONE) != 0)
+            VB_FAIL(err, VB_E_MEMORY, "kernel check: cannot protect a page");
+    return VB_OK;
+}
+
+void vb_check_end(vb_check *c)
+{
+    vb_pages_release(c->slots, (size_t)VB_CHECK_SLOTS * STRIDE + PAGE);
+}
+
+void *vb_check_buffer(vb_check *c, int slot, size_t n)
+{
+    uint8_t *buffer = end_of(c, slot) - n;
+    memset(buffer - CANARY, POISON, CANARY + n);
+    return buffer;
+}
+
+int vb_check_intact(const vb_check *c, int slot, size_t n)
+{
+    const uint8_t *canary = end_of(c, slot) - n - CANARY;
+    for (int i = 0; i < CANARY; i++)
+        if (canary[i] != POISON) return 0;
+    return 1;
+}
+
+/* splitmix64 */
+uint32_t vb_check_random(vb_check *c, uint32_t below)
+{
+    uint64_t z = c->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (uint32_t)(((z ^ z >> 31) >> 32) * below >> 32);
+}
+
+static float with_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static float plain(vb_check *c)
+{
+    return ((float)vb_check_random(c, 1 << 24) - 0x1p23f) * 0x1p-21f;
+}
+
+/* Magnitudes from 2^-70 to 2^20, or what stands at the edges of the guard, of subnormal numbers and of zero. */
+static float wild(vb_check *c)
+{
+    static const uint32_t edges[] = {0, 0x21800000, 0x217fffff, 0x00000001, 0x007fffff, 0x00800000, 0x3f800000};
+    uint32_t sign = vb_check_random(c, 2) << 31, pick = vb_check_random(c, 16);
+    if (pick < sizeof edges / sizeof edges[0]) return with_bits(sign | edges[pick]);
+    return with_bits(sign | (57 + vb_check_random(c, 90)) << 23 | vb_check_random(c, 1 << 23));
+}
+
+void vb_check_floats(vb_check *c, float *x, int n, vb_fill fill)
+{
+    float one = plain(c);
+    for (int i = 0; i < n; i++) {
+        if (fill == VB_FILL_PLAIN) x[i] = plain(c);
+        if (fill == VB_FILL_WILD) x[i] = wild(c);
+        if (fill == VB_FILL_EQUAL) x[i] = vb_check_random(c, 8) == 0 ? -one : one;
+    }
+}
+
+float *vb_check_float_buffer(vb_check *c, int slot, int n, vb_fill fill)
+{
+    float *x = vb_check_buffer(c, slot, (size_t)n * sizeof *x);
+    vb_check_floats(c, x, n, fill);
+    return x;
+}
+
+/* A finite half: ordinary, or the largest, the smallest, a subnormal one, zero. */
+static void put_half(vb_check *c, uint8_t *to, vb_fill fill)
+{
+    static const uint16_t edges[] = {0, 0x8000, 0x7bff, 0xfbff, 0x0001, 0x83ff, 0x0400, 0x3c00};
+    uint32_t sign = vb_check_random(c, 2) << 15, exponent = 8 + vb_check_random(c, 8);
+    uint16_t half = (uint16_t)(sign | exponent << 10 | vb_check_random(c, 1024));
+    if (fill == VB_FILL_WILD) half = edges[vb_check_random(c, 8)];
+    memcpy(to, &half, sizeof half);
+}
+
+/* Elements of float formats. */
+static void put_float(vb_check *c, vb_format format, uint8_t *to, vb_fill fill)
+{
+    float x = fill == VB_FILL_WILD ? wild(c) : plain(c);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint16_t upper = (uint16_t)(bits >> 16);
+    if (format == VB_FMT_F32) memcpy(to, &x, sizeof x);
+    if (format == VB_FMT_BF16) memcpy(to, &upper, sizeof upper);
+    if (format == VB_FMT_F16) put_half(c, to, fill);
+}
+
+void vb_check_blocks(vb_check *c, vb_format format, uint8_t *w, int n, vb_fill fill)
+{
+    const vb_format_info *f = vb_format_of(format);
+    int scale = format == VB_FMT_Q6_K ? 208 : 0;
+    for (int b = 0; b < n; b++, w += f->bytes) {
+        if (f->block == 1) {
+            put_float(c, format, w, fill);
+            continue;
+        }
+        uint8_t same = (uint8_t)(vb_check_random(c, 2) ? 0xff : 0x80);
+        for (int i = 0; i < f->bytes; i++)
+            w[i] = fill == VB_FILL_EQUAL ? same : (uint8_t)vb_check_random(c, 256);
+        put_half(c, w + scale, fill);
+        if (format == VB_FMT_Q4_1 || format == VB_FMT_Q4_K) put_half(c, w + 2, fill);
+    }
+}

@@ -1,0 +1,225 @@
+/* kernelbench.h - speed of single kernels, for kernelcheck --bench: best of several rounds, instruction sets
+ * interleaved, processor time of this thread, so that other load on the machine disturbs little.
+ *
+ *   matvec      GB/s of weights, from a matrix larger than any cache ("memory") and from one that fits ("cache")
+ *   others      million values a second
+ */
+#ifndef VB_TESTS_KERNELBENCH_H
+#define VB_TESTS_KERNELBENCH_H
+#include "base/canon.h"
+#include "base/fp.h"
+#include "base/os.h"
+#include "simd/kernels.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { BENCH_COLS = 4096, BENCH_SMALL = 64, BENCH_ROUNDS = 5, BENCH_BYTES = 192 << 20, BENCH_MOST = 8 };
+
+typedef struct {
+    uint8_t *weights;
+    float *x, *y, *z;
+    uint8_t *act, *cache;
+    size_t n;      /* rows of a matrix */
+    vb_format format;
+    const vb_kernels *k;
+} bench_input;
+
+/* Does the work once; returns bytes or values. */
+typedef double bench_work(bench_input *in);
+
+static double bench_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double bench_once(bench_input *in, bench_work *work)
+{
+    double done = 0, start = bench_seconds(), now;
+    do {
+        done += work(in);
+        now = bench_seconds();
+    } while (now - start < 0.02);
+    return done / (now - start);
+}
+
+static double bench_matvec(bench_input *in)
+{
+    const vb_format_info *f = vb_format_of(in->format);
+    size_t row = (size_t)(BENCH_COLS / f->block * f->bytes);
+    vb_act a;
+    vb_act_place(&a, in->act, BENCH_COLS);
+    a.x = in->x;
+    if (f->act != VB_ACT_F32) in->k->quantize[f->act](&a);
+    for (size_t r = 0; r < in->n; r += BENCH_SMALL) {
+        vb_rows w = {in->weights + r * row, row, BENCH_SMALL};
+        in->k->matvec[in->format](in->y, &w, &a);
+    }
+    return (double)(row * in->n);
+}
+
+static double bench_dequantize(bench_input *in)
+{
+    in->k->dequantize[in->format](in->y, in->weights, BENCH_COLS);
+    return BENCH_COLS;
+}
+
+static double bench_quantize_32(bench_input *in)
+{
+    vb_act a;
+    vb_act_place(&a, in->act, BENCH_COLS);
+    a.x = in->x;
+    in->k->quantize[VB_ACT_Q32](&a);
+    return BENCH_COLS;
+}
+
+static double bench_quantize_256(bench_input *in)
+{
+    vb_act a;
+    vb_act_place(&a, in->act, BENCH_COLS);
+    a.x = in->x;
+    in->k->quantize[VB_ACT_Q256](&a);
+    return BENCH_COLS;
+}
+
+#define BENCH_VALUES(NAME, CALL)                     \
+    static double bench_##NAME(bench_input *in)      \
+    {                                                \
+        in->k->CALL;                                 \
+        return BENCH_COLS;                           \
+    }
+BENCH_VALUES(add, add(in->y, in->x, in->z, BENCH_COLS))
+BENCH_VALUES(norm_rms, norm_rms(in->y, in->x, in->z, BENCH_COLS, 1e-5f))
+BENCH_VALUES(glu_silu, glu_silu(in->y, in->x, in->z, BENCH_COLS))
+BENCH_VALUES(glu_gelu_tanh, glu_gelu_tanh(in->y, in->x, in->z, BENCH_COLS))
+BENCH_VALUES(softcap, softcap(in->y, in->x, 30.0f, BENCH_COLS))
+BENCH_VALUES(kv_write_f16, kv_write[VB_KV_F16](in->cache, in->x, BENCH_COLS))
+#undef BENCH_VALUES
+
+/* One head of 128 over 1024 positions; values are elements of keys and of values read. */
+static double bench_attend(bench_input *in, vb_kv kv, size_t row)
+{
+    enum { DIM = 128, POSITIONS = 1024 };
+    vb_query q = {.q = in->x, .keys = in->cache, .values = in->cache + row * POSITIONS, .key_stride = row,
+                  .value_stride = row, .dim_k = DIM, .dim_v = DIM, .last = POSITIONS - 1, .scale = 0.088f,
+                  .part = in->z};
+    in->k->attend[kv](in->y, &q);
+    return 2.0 * DIM * POSITIONS;
+}
+
+static double bench_attend_f16(bench_input *in)
+{
+    return bench_attend(in, VB_KV_F16, 256);
+}
+
+static double bench_attend_f32(bench_input *in)
+{
+    return bench_attend(in, VB_KV_F32, 512);
+}
+
+static double bench_attend_q8_0(bench_input *in)
+{
+    return bench_attend(in, VB_KV_Q8_0, 136);
+}
+
+static int bench_tables(const char *isa, const vb_kernels *tables[BENCH_MOST])
+{
+    int n = 0;
+    for (int i = 0; vb_kernels_at(i) != NULL && n < BENCH_MOST; i++) {
+        const char *name = vb_kernels_at(i)->isa;
+        if (isa != NULL && strcmp(isa, name) != 0) continue;
+        if (vb_kernels_for(&tables[n], name, NULL) == VB_OK) n++;
+    }
+    return n;
+}
+
+/* One line: the best round of each instruction set. */
+static void bench_line(bench_input *in, const char *name, bench_work *work, double unit, const char *isa)
+{
+    const vb_kernels *tables[BENCH_MOST];
+    double best[BENCH_MOST] = {0};
+    int n = bench_tables(isa, tables);
+    for (int round = 0; round < BENCH_ROUNDS; round++)
+        for (int i = 0; i < n; i++) {
+            in->k = tables[i];
+            double speed = bench_once(in, work);
+            if (speed > best[i]) best[i] = speed;
+        }
+    printf("%-28s", name);
+    for (int i = 0; i < n; i++) printf("  %s %8.2f", tables[i]->isa, best[i] / unit);
+    printf(unit > 1e8 ? "  GB/s\n" : "  M values/s\n");
+    fflush(stdout);
+}
+
+/* Blocks of one byte value: as floats and as halves a small number, 0x11 0x11. */
+static void bench_fill(bench_input *in)
+{
+    memset(in->weights, 0x11, BENCH_BYTES);
+    for (int i = 0; i < BENCH_COLS; i++) {
+        in->x[i] = (float)((i * 7919) % 4001 - 2000) * 0.001f;
+        in->z[i] = in->x[BENCH_COLS - 1 - i] + 0.5f;
+    }
+    for (size_t i = 0; i < 1 << 20; i += 2) memcpy(in->cache + i, "\x11\x2e", 2);
+}
+
+static void bench_formats(bench_input *in, const char *isa, const char *filter)
+{
+    for (int f = 0; f < VB_FORMATS; f++) {
+        const vb_format_info *info = vb_format_of((vb_format)f);
+        size_t row = (size_t)(BENCH_COLS / info->block * info->bytes);
+        char name[64];
+        in->format = (vb_format)f;
+        for (int memory = 0; memory < 3; memory++) {
+            static const char *const what[] = {"matvec_%s cache", "matvec_%s memory", "dequantize_%s"};
+            in->n = memory == 1 ? BENCH_BYTES / row / BENCH_SMALL * BENCH_SMALL : BENCH_SMALL;
+            snprintf(name, sizeof name, what[memory], info->name);
+            for (char *c = name; *c != 0; c++) *c = (char)tolower((unsigned char)*c);
+            if (filter != NULL && strstr(name, filter) == NULL) continue;
+            bench_line(in, name, memory == 2 ? bench_dequantize : bench_matvec, memory == 2 ? 1e6 : 1e9, isa);
+        }
+    }
+}
+
+static void bench_values(bench_input *in, const char *isa, const char *filter)
+{
+    static const struct {
+        const char *name;
+        bench_work *work;
+    } lines[] = {
+        {"quantize_32", bench_quantize_32},
+        {"quantize_256", bench_quantize_256},
+        {"add", bench_add},
+        {"norm_rms", bench_norm_rms},
+        {"glu_silu", bench_glu_silu},
+        {"glu_gelu_tanh", bench_glu_gelu_tanh},
+        {"softcap", bench_softcap},
+        {"kv_write_f16", bench_kv_write_f16},
+        {"attend_f16", bench_attend_f16},
+        {"attend_f32", bench_attend_f32},
+        {"attend_q8_0", bench_attend_q8_0},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (filter == NULL || strstr(lines[i].name, filter) != NULL)
+            bench_line(in, lines[i].name, lines[i].work, 1e6, isa);
+}
+
+static int vb_bench_kernels(const char *isa, const char *filter)
+{
+    size_t floats = BENCH_COLS * sizeof(float);
+    bench_input in = {.weights = vb_pages_reserve(BENCH_BYTES), .x = vb_pages_reserve(floats),
+                      .y = vb_pages_reserve(floats), .z = vb_pages_reserve(floats),
+                      .act = vb_pages_reserve(vb_act_bytes(BENCH_COLS)), .cache = vb_pages_reserve(1 << 20)};
+    if (in.weights == NULL || in.x == NULL || in.y == NULL || in.z == NULL || in.act == NULL || in.cache == NULL)
+        return 1;
+    vb_fp_enter();
+    bench_fill(&in);
+    bench_formats(&in, isa, filter);
+    bench_values(&in, isa, filter);
+    return 0;
+}
+
+#endif
