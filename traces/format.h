@@ -16,8 +16,8 @@
  *
  * What stands before a record is the head or the previous link, so the links form a chain. Information (who ran it
  * where and when) is no part of the performance: that record is sealed by a digest of its own and passes the link on
- * unchanged. So every byte of the file is proved, and still the last link is the same for the same performance, on any
- * machine. The check tells a damaged length from a record that the end of the file cuts off.
+ * unchanged. So every byte of the file is proved, and still the link of the last token, which is called the trace's
+ * digest, is the same for the same performance, on any machine. The check tells a damaged length from a record that the end of the file cuts off.
  *
  *   header       0    4  arithmetic version            184    8  seed
  *                4    4  arithmetic: 0 int8, 1 f32     192    8  stream

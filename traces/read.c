@@ -142,6 +142,7 @@ vb_status vb_trace_reader_start(vb_trace_reader *r, const char *name, const uint
     r->header.threads = record.as.header.threads;
     memcpy(r->header.texts, record.as.header.texts, sizeof r->header.texts);
     r->records = 1;
+    r->link = r->at - VB_TRACE_LINK;
     return VB_OK;
 }
 
@@ -163,8 +164,10 @@ vb_status vb_trace_next(vb_trace_reader *r, vb_trace_record *out, int *more, vb_
         return s;
     }
     r->records++;
-    if (out->type == VB_TRACE_END) r->ended = 1;
-    else r->tokens++;
+    r->ended = out->type == VB_TRACE_END;
+    if (r->ended) return VB_OK;
+    r->tokens++;
+    r->link = r->at - VB_TRACE_LINK;
     return VB_OK;
 }
 

@@ -8,6 +8,7 @@ typedef struct {
     const char *name; /* for error texts */
     const uint8_t *data;
     size_t size, at; /* at: end of the last whole record */
+    size_t link;     /* where the last link before the end record stands: the trace's digest */
     vb_trace_header header;
     int64_t records; /* read so far; the information is not counted */
     int32_t tokens;  /* of them tokens; also the next position */

@@ -82,7 +82,7 @@ static json_t *json_token(const vb_trace_token *t)
 
 static json_t *json_end(const vb_trace_reader *r, const vb_trace_ending *end)
 {
-    json_t *digest = json_hex(r->data + r->at - VB_TRACE_LINK, VB_TRACE_LINK);
+    json_t *digest = json_hex(r->data + r->link, VB_TRACE_LINK);
     if (end == NULL)
         return json_pack("{s:s, s:I, s:i, s:o}", "record", "cut", "dropped_bytes", (json_int_t)(r->size - r->at),
                          "tokens", r->tokens, "digest", digest);
@@ -164,7 +164,7 @@ static void print_token(FILE *to, const vb_trace_token *t)
 static void print_end(FILE *to, const vb_trace_reader *r, const vb_trace_ending *end)
 {
     char hex[65], cut[128];
-    vb_hex(hex, r->data + r->at - VB_TRACE_LINK, VB_TRACE_LINK);
+    vb_hex(hex, r->data + r->link, VB_TRACE_LINK);
     vb_trace_cut_text(cut, sizeof cut, r);
     fprintf(to, "%-20s%s, %d tokens\n%-20s%s\n", end != NULL ? "end" : "cut",
             end != NULL ? vb_trace_reason_name(end->reason) : cut, r->tokens, "digest", hex);

@@ -563,8 +563,14 @@ Test(trace, show_prints_every_record)
                      i == 0 ? plain : i == 1 ? json : i == 2 ? cut : cut_json);
         free(text);
     }
-    b.data[ends[6] + 20] ^= 1;
     vb_status s;
+    char digest[65];
+    char *whole = shown(b.data, b.len, 1, &s), *no_end = shown(b.data, ends[TOKENS], 1, &s);
+    vb_hex(digest, b.data + ends[TOKENS] - 32, 32);
+    cr_assert(strstr(whole, digest) && strstr(no_end, digest), "the digest is the last token's link");
+    free(whole);
+    free(no_end);
+    b.data[ends[6] + 20] ^= 1;
     char *text = shown(b.data, b.len, 1, &s);
     cr_assert_eq(s, VB_E_FORMAT, "damage is an error");
     expect_lines(text, 7, (const char *const[]){"\"position\":5", NULL});
