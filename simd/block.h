@@ -45,12 +45,24 @@ VB_INLINE void unpack_q4_1(const uint8_t *w, int8_t q[32])
     unpack_nibbles(w + 4, q, 0);
 }
 
+typedef uint64_t uint64x2 __attribute__((vector_size(16)));
+
+/* The eight bits of a byte to eight bytes of 0 or 16, the lowest first. */
+VB_INLINE uint64_t spread_bits(uint8_t bits)
+{
+    uint64_t x = bits * 0x0101010101010101u & 0x8040201008040201u; /* bit i alone in byte i */
+    return (x + 0x7f7f7f7f7f7f7f7fu) >> 3 & 0x1010101010101010u;
+}
+
 VB_INLINE void unpack_q5_0(const uint8_t *w, int8_t q[32])
 {
-    uint32_t fifth;
-    memcpy(&fifth, w + 2, sizeof fifth);
+    int8_t fifth[32];
+    for (int i = 0; i < 2; i++) {
+        uint64x2 bytes = {spread_bits(w[2 + 2 * i]), spread_bits(w[3 + 2 * i])};
+        memcpy(fifth + 16 * i, &bytes, sizeof bytes);
+    }
     unpack_nibbles(w + 6, q, 16);
-    for (int j = 0; j < 32; j++) q[j] = (int8_t)(q[j] + (int)(fifth >> j & 1) * 16);
+    for (int j = 0; j < 32; j++) q[j] = (int8_t)(q[j] + fifth[j]);
 }
 
 VB_INLINE void unpack_q8_0(const uint8_t *w, int8_t q[32])

@@ -33,10 +33,22 @@ VB_INLINE f4 f4_load(const void *p)
     return x;
 }
 
+VB_INLINE f4 f4_all(float x) { return (f4){x, x, x, x}; }
+VB_INLINE i4 i4_all(int32_t x) { return (i4){x, x, x, x}; }
+VB_INLINE f4 f4_of(i4 x) { return __builtin_convertvector(x, f4); }
+
+/* Halves to floats: exponents are moved by 112, twice for infinity; without exponent they count units of 2^-24. */
+VB_INLINE f4 f4_of_halves(i4 h)
+{
+    i4 a = h & 0x7fff, exponent = a & 0x7c00, zero = exponent == 0, infinite = exponent == 0x7c00;
+    i4 x = (a << 13) + 0x38000000 + (infinite & 0x38000000);
+    i4 small = (i4)(f4_of(a) * f4_all(0x1p-24f));
+    return (f4)((x & ~zero) | (small & zero) | ((h & 0x8000) << 16));
+}
+
 VB_INLINE f4 f4_halves(const uint8_t *p, int stride)
 {
-    return (f4){c_h2f(half_at(p)), c_h2f(half_at(p + stride)), c_h2f(half_at(p + 2 * stride)),
-                c_h2f(half_at(p + 3 * stride))};
+    return f4_of_halves((i4){half_at(p), half_at(p + stride), half_at(p + 2 * stride), half_at(p + 3 * stride)});
 }
 
 VB_INLINE f4 f4_bf16(const uint8_t *p)
@@ -45,11 +57,8 @@ VB_INLINE f4 f4_bf16(const uint8_t *p)
     return (f4)(bits << 16);
 }
 
-VB_INLINE f4 f4_all(float x) { return (f4){x, x, x, x}; }
-VB_INLINE i4 i4_all(int32_t x) { return (i4){x, x, x, x}; }
 VB_INLINE f4 f4_max(f4 x, f4 y) { return (f4)(((x > y) & (i4)x) | (~(x > y) & (i4)y)); }
 VB_INLINE f4 f4_swap(f4 x) { return (f4){x[1], x[0], x[3], x[2]}; }
-VB_INLINE f4 f4_of(i4 x) { return __builtin_convertvector(x, f4); }
 
 /* B4: adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low bits. */
 VB_INLINE i4 f4_round(f4 x) { return (i4)(x + f4_all(0x1.8p23f)) - i4_all(0x4b400000); }
@@ -165,8 +174,7 @@ VB_INLINE v4f v4f_of(v4i x) { return f4_of(x); }
 VB_INLINE void v4f_store(float *p, v4f x) { memcpy(p, &x, sizeof x); }
 VB_INLINE v4f v4f_halves(const uint8_t *const p[4], int at)
 {
-    return (f4){c_h2f(half_at(p[0] + at)), c_h2f(half_at(p[1] + at)), c_h2f(half_at(p[2] + at)),
-                c_h2f(half_at(p[3] + at))};
+    return f4_of_halves((i4){half_at(p[0] + at), half_at(p[1] + at), half_at(p[2] + at), half_at(p[3] + at)});
 }
 
 /* The four sums of four vectors. */

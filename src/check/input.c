@@ -96,13 +96,14 @@ float *vb_check_float_buffer(vb_check *c, int slot, int n, vb_fill fill)
     return x;
 }
 
-/* A finite half: ordinary, or the largest, the smallest, a subnormal one, zero. */
+/* A finite half: ordinary, any, or the largest, the smallest, a subnormal one, zero. */
 static void put_half(vb_check *c, uint8_t *to, vb_fill fill)
 {
     static const uint16_t edges[] = {0, 0x8000, 0x7bff, 0xfbff, 0x0001, 0x83ff, 0x0400, 0x3c00};
     uint32_t sign = vb_check_random(c, 2) << 15, exponent = 8 + vb_check_random(c, 8);
     uint16_t half = (uint16_t)(sign | exponent << 10 | vb_check_random(c, 1024));
-    if (fill == VB_FILL_WILD) half = edges[vb_check_random(c, 8)];
+    if (fill == VB_FILL_WILD && vb_check_random(c, 2)) half = edges[vb_check_random(c, 8)];
+    if (fill == VB_FILL_EQUAL) half = (uint16_t)(sign | vb_check_random(c, 0x7c00));
     memcpy(to, &half, sizeof half);
 }
 

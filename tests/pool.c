@@ -1,0 +1,105 @@
+/* pool.c - the thread pool: each tile exactly once, results visible to the caller, the same worker for the same tile,
+ * clean floating-point modes, no processor time while idle. Meant to run under ThreadSanitizer too: tiles write plain
+ * memory.
+ */
+#include "base/fp.h"
+#include "run/pool.h"
+#include "tests/tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST_TILES = 1000, ROUNDS = 300 };
+
+typedef struct {
+    int times[MOST_TILES], worker[MOST_TILES];
+    int dirty; /* tiles of other threads that met wrong modes */
+} sheet;
+
+static int modes_are_clean(void)
+{
+    uint64_t old = vb_fp_enter();
+    uint64_t clean = vb_fp_enter();
+    vb_fp_leave(old);
+    return (old & ~(uint64_t)0x3f) == (clean & ~(uint64_t)0x3f); /* the low bits are flags of past operations */
+}
+
+static void mark(void *ctx, int tile, int worker)
+{
+    sheet *s = ctx;
+    s->times[tile]++;
+    s->worker[tile] = worker;
+    if (worker > 0 && !modes_are_clean()) s->dirty = 1;
+}
+
+static int run_is_right(vb_pool *p, sheet *s, int tiles)
+{
+    int before[MOST_TILES];
+    memset(s, 0, sizeof *s);
+    vb_pool_run(p, mark, s, tiles);
+    memcpy(before, s->worker, sizeof before);
+    vb_pool_run(p, mark, s, tiles);
+    for (int i = 0; i < MOST_TILES; i++)
+        if (s->times[i] != (i < tiles ? 2 : 0)) return 0;
+    return !s->dirty && memcmp(before, s->worker, sizeof before) == 0;
+}
+
+static void check_threads(int threads)
+{
+    static sheet s;
+    vb_pool *p;
+    vb_err err;
+    if (vb_pool_open(&p, threads, &err) < 0) {
+        failed("%d threads: %s", threads, err.text);
+        return;
+    }
+    int right = vb_pool_threads(p) == threads;
+    for (int round = 0; round < ROUNDS; round++) right &= run_is_right(p, &s, round % 7 == 0 ? MOST_TILES : round % 23);
+    vb_pool_close(p);
+    if (right)
+        passed();
+    else
+        failed("%d threads: tiles were lost, repeated or moved", threads);
+}
+
+static double seconds_used(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static void check_idle(int threads)
+{
+    static sheet s;
+    vb_pool *p;
+    struct timespec rest = {0, 300000000};
+    if (vb_pool_open(&p, threads, NULL) < 0) exit(1);
+    vb_pool_run(p, mark, &s, threads);
+    double before = seconds_used();
+    nanosleep(&rest, NULL);
+    double used = seconds_used() - before;
+    vb_pool_close(p);
+    if (used < 0.05)
+        passed();
+    else
+        failed("%d idle threads used %.3f s of processor time in 0.3 s", threads, used);
+}
+
+static void check_topology(void)
+{
+    vb_topology t;
+    vb_topology_read(&t);
+    if (t.cores >= 1 && t.threads >= t.cores && t.packages >= 1 && t.numa_nodes >= 1 && t.cores == vb_topology_cores())
+        passed();
+    else
+        failed("topology: %d cores, %d threads, %d packages, %d nodes", t.cores, t.threads, t.packages, t.numa_nodes);
+}
+
+int main(void)
+{
+    static const int counts[] = {1, 2, 3, 5, 16};
+    for (int i = 0; i < 5; i++) check_threads(counts[i]);
+    for (int i = 1; i < 4; i++) check_idle(counts[i]);
+    check_topology();
+    return verdict();
+}
