@@ -29,9 +29,9 @@ void *vb_check_buffer(vb_check *c, int slot, size_t n);
 int vb_check_intact(const vb_check *c, int slot, size_t n);
 
 uint32_t vb_check_random(vb_check *c, uint32_t below);
-/* Kinds of random floats: ordinary, of one magnitude (so that integers get large), or of all magnitudes with zeros,
- * subnormal numbers and numbers around the guard. */
-typedef enum { VB_FILL_PLAIN, VB_FILL_EQUAL, VB_FILL_WILD, VB_FILLS } vb_fill;
+/* Kinds of random floats: ordinary, of one magnitude (so that integers get large), of all magnitudes with zeros,
+ * subnormal numbers and the places where functions change their form, or all around the guard. */
+typedef enum { VB_FILL_PLAIN, VB_FILL_EQUAL, VB_FILL_WILD, VB_FILL_TINY, VB_FILLS } vb_fill;
 void vb_check_floats(vb_check *c, float *x, int n, vb_fill fill);
 float *vb_check_float_buffer(vb_check *c, int slot, int n, vb_fill fill);
 /* n blocks of a format with finite scales. */

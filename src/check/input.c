@@ -70,21 +70,33 @@ static float plain(vb_check *c)
     return ((float)vb_check_random(c, 1 << 24) - 0x1p23f) * 0x1p-21f;
 }
 
-/* Magnitudes from 2^-70 to 2^20, or what stands at the edges of the guard, of subnormal numbers and of zero. */
+/* Magnitudes from 2^-70 to 2^20, or the edges: zero, the guard, subnormal numbers, 1, 2^-6 (tanh), 60 (silu, gelu, exp),
+ * 40 (exp), 2^75. */
 static float wild(vb_check *c)
 {
-    static const uint32_t edges[] = {0, 0x21800000, 0x217fffff, 0x00000001, 0x007fffff, 0x00800000, 0x3f800000};
-    uint32_t sign = vb_check_random(c, 2) << 31, pick = vb_check_random(c, 16);
+    static const uint32_t edges[] = {0,          0x21800000, 0x217fffff, 0x00000001, 0x007fffff,
+                                     0x00800000, 0x3f800000, 0x3c800000, 0x3c7fffff, 0x42700000,
+                                     0x42700001, 0x42780000, 0x42200001, 0x65000000};
+    uint32_t sign = vb_check_random(c, 2) << 31, pick = vb_check_random(c, 28);
     if (pick < sizeof edges / sizeof edges[0]) return with_bits(sign | edges[pick]);
     return with_bits(sign | (57 + vb_check_random(c, 90)) << 23 | vb_check_random(c, 1 << 23));
+}
+
+/* Below 2^(top - 126), by up to three powers of two. */
+static float tiny(vb_check *c, uint32_t top)
+{
+    uint32_t sign = vb_check_random(c, 2) << 31, exponent = top - vb_check_random(c, 4);
+    return with_bits(sign | exponent << 23 | vb_check_random(c, 1 << 23));
 }
 
 void vb_check_floats(vb_check *c, float *x, int n, vb_fill fill)
 {
     float one = plain(c);
+    uint32_t top = 64 + vb_check_random(c, 6); /* around the guard and B2's limit, 2^-60 */
     for (int i = 0; i < n; i++) {
         if (fill == VB_FILL_PLAIN) x[i] = plain(c);
         if (fill == VB_FILL_WILD) x[i] = wild(c);
+        if (fill == VB_FILL_TINY) x[i] = tiny(c, top);
         if (fill == VB_FILL_EQUAL) x[i] = vb_check_random(c, 8) == 0 ? -one : one;
     }
 }
