@@ -294,7 +294,7 @@ VB_API vb_status vb_trace_open(vb_trace **out, const char *path, const vb_sessio
 /* Adds the token `id`, about to be appended to the session, together with the logits it was chosen from. Called by
  * vb_generate; call it yourself only when you sample by hand, before vb_eval. */
 VB_API vb_status vb_trace_add(vb_trace *trace, const vb_session *session, vb_token id, vb_err *err);
-VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the chain's last link */
+VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the last token's link in the chain */
 VB_API vb_status vb_trace_close(vb_trace *trace, vb_err *err);
 
 typedef struct {

@@ -82,6 +82,13 @@ uint64_t vb_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+void vb_memory_read(uint64_t *bytes, uint64_t *available)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    *bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
+    *available = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * page;
+}
+
 int vb_dir(int which, char *buf, size_t cap)
 {
     const char *xdg = getenv(which == VB_DIR_CACHE ? "XDG_CACHE_HOME" : "XDG_DATA_HOME");

@@ -17,6 +17,7 @@ void vb_map_close(vb_map *map);
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);
 
 uint64_t vb_clock_ns(void); /* monotonic */
+void vb_memory_read(uint64_t *bytes, uint64_t *available); /* of the machine */
 
 /* Directories after the XDG rules, with "/verbatim" behind; written to buf, 0 if it does not fit or HOME is unset.
  * VB_DIR_CACHE: $XDG_CACHE_HOME, ~/.cache. VB_DIR_DATA: $XDG_DATA_HOME, ~/.local/share. */
