@@ -117,8 +117,7 @@ static vb_status take_specials(vb_tokenizer *t, const vb_gguf *g, vb_err *err)
     t->add_space = t->spm;
     VB_TRY(take_flag(g, "tokenizer.ggml.add_bos_token", &t->add_bos, err));
     VB_TRY(take_flag(g, "tokenizer.ggml.add_eos_token", &t->add_eos, err));
-    VB_TRY(take_flag(g, "tokenizer.ggml.add_space_prefix", &t->add_space, err));
-    return vb_special_sort(t, err);
+    return take_flag(g, "tokenizer.ggml.add_space_prefix", &t->add_space, err);
 }
 
 static void mark_end(vb_tokenizer *t, vb_token id)
@@ -126,12 +125,24 @@ static void mark_end(vb_tokenizer *t, vb_token id)
     if (id >= 0) t->ends[id / 8] |= (uint8_t)(1 << id % 8);
 }
 
-/* Files name one end token, but models end turns with others too; these texts mean an end wherever they exist. */
+/* Files name one end token, but models end their turns with others too. These texts mean an end wherever they are
+ * tokens, and are control tokens whatever the file calls them. */
+static void mark_usual_ends(vb_tokenizer *t)
+{
+    static const char *const texts[] = {
+        "<|eot_id|>",    "<|im_end|>",    "<|end|>",     "<|return|>",         "<|call|>", "<|flush|>",
+        "<|calls|>",     "<end_of_turn>", "<turn|>",     "<|endoftext|>",      "</s>",     "<|eom_id|>",
+        "<EOT>",         "_<EOT>",        "[EOT]",       "[EOS]",              "<eos>",    "<|end_of_text|>",
+        "[e~[",          "<end_of_utterance>", "<|tool_response>", "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        vb_token id = vb_text_index_find(&t->index, texts[i], strlen(texts[i]));
+        mark_end(t, id);
+        if (id >= 0) t->kinds[id] = VB_TOKEN_CONTROL;
+    }
+}
+
 static vb_status take_ends(vb_tokenizer *t, const vb_gguf *g, vb_err *err)
 {
-    static const char *const texts[] = {"<|eot_id|>",     "<|im_end|>",    "<|end|>",      "<|return|>", "<|call|>",
-                                        "<|flush|>",      "<|calls|>",     "<end_of_turn>", "<|endoftext|>",
-                                        "<|end_of_text|>", "<|eom_id|>",   "<EOT>",        "_<EOT>"};
     vb_token id;
     t->ends = vb_arena_alloc(&t->arena, (size_t)t->n / 8 + 1);
     if (t->ends == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for %d tokens", t->path, t->n);
@@ -140,8 +151,7 @@ static vb_status take_ends(vb_tokenizer *t, const vb_gguf *g, vb_err *err)
     mark_end(t, id);
     VB_TRY(take_id(t, g, "tokenizer.ggml.eom_token_id", &id, err));
     mark_end(t, id);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        mark_end(t, vb_text_index_find(&t->index, texts[i], strlen(texts[i])));
+    mark_usual_ends(t);
     return VB_OK;
 }
 
@@ -186,6 +196,7 @@ static vb_status open_all(vb_tokenizer *t, const vb_gguf *g, vb_err *err)
     VB_TRY(t->spm ? take_scores(t, g, err) : take_merges(t, g, err));
     VB_TRY(take_specials(t, g, err));
     VB_TRY(take_ends(t, g, err));
+    VB_TRY(vb_special_sort(t, err));
     return take_digest(t, err);
 }
 
