@@ -4,7 +4,7 @@
  *   worker            sees the round, its share, left - 1 ..... waits for the next
  *
  * Waiting begins with a short spin, because rounds follow each other within microseconds while tokens are evaluated;
- * then it sleeps on a condition variable and burns nothing. With more threads than cores nobody spins.
+ * then it sleeps on a condition variable and burns nothing. With more threads than cores a spin gives its core away.
  *
  * Invariant: tile, ctx and tiles are written only while left is 0; `round` publishes them, `left` gives them back.
  */
@@ -14,11 +14,12 @@
 #include "run/topology.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPINS = 2000 };
+enum { SPINS = 2000, YIELDS = 50 };
 
 typedef struct {
     vb_pool *pool;
@@ -27,7 +28,8 @@ typedef struct {
 } worker;
 
 struct vb_pool {
-    int threads, started, spins;
+    int threads, started;
+    int pinned; /* each worker has a core of its own */
     worker *workers; /* [threads]; 0 is the caller's place */
     vb_tile *tile;
     void *ctx;
@@ -38,8 +40,17 @@ struct vb_pool {
     pthread_cond_t go, done;
 };
 
-static void pause_briefly(void)
+static int spins(const vb_pool *p)
 {
+    return p->pinned ? SPINS : YIELDS;
+}
+
+static void pause_briefly(const vb_pool *p)
+{
+    if (!p->pinned) {
+        sched_yield();
+        return;
+    }
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -55,9 +66,9 @@ static void share(vb_pool *p, int w)
 
 static void wait_for_round(vb_pool *p, unsigned seen)
 {
-    for (int i = 0; i < p->spins; i++) {
+    for (int i = 0; i < spins(p); i++) {
         if (atomic_load_explicit(&p->round, memory_order_acquire) != seen) return;
-        pause_briefly();
+        pause_briefly(p);
     }
     pthread_mutex_lock(&p->lock);
     while (atomic_load_explicit(&p->round, memory_order_acquire) == seen) pthread_cond_wait(&p->go, &p->lock);
@@ -90,9 +101,9 @@ static void publish(vb_pool *p)
 
 static void wait_for_all(vb_pool *p)
 {
-    for (int i = 0; i < p->spins; i++) {
+    for (int i = 0; i < spins(p); i++) {
         if (atomic_load_explicit(&p->left, memory_order_acquire) == 0) return;
-        pause_briefly();
+        pause_briefly(p);
     }
     pthread_mutex_lock(&p->lock);
     while (atomic_load_explicit(&p->left, memory_order_acquire) != 0) pthread_cond_wait(&p->done, &p->lock);
@@ -121,9 +132,8 @@ int vb_pool_threads(const vb_pool *p)
 static vb_status start(vb_pool *p, hwloc_topology_t t, hwloc_const_bitmap_t mask, vb_err *err)
 {
     hwloc_bitmap_t core = hwloc_bitmap_alloc();
-    int pinned = t != NULL && core != NULL && vb_topology_core(t, mask, p->threads - 1, core);
+    p->pinned = t != NULL && core != NULL && vb_topology_core(t, mask, p->threads - 1, core);
     vb_status s = VB_OK;
-    p->spins = pinned ? SPINS : 0;
     for (int i = 1; i < p->threads && s == VB_OK; i++) {
         p->workers[i] = (worker){.pool = p, .index = i};
         int e = pthread_create(&p->workers[i].thread, NULL, work, &p->workers[i]);
@@ -131,7 +141,7 @@ static vb_status start(vb_pool *p, hwloc_topology_t t, hwloc_const_bitmap_t mask
             s = vb_fail(err, VB_E_MEMORY, "threads: expected %d, started %d: %s", p->threads, i, strerror(e));
         else
             p->started = i;
-        if (e == 0 && pinned && vb_topology_core(t, mask, i, core))
+        if (e == 0 && p->pinned && vb_topology_core(t, mask, i, core))
             hwloc_set_thread_cpubind(t, p->workers[i].thread, core, 0);
     }
     hwloc_bitmap_free(core);
