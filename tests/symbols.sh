@@ -7,24 +7,28 @@ B=$1
 passed=0
 failed=0
 
-# must be empty: what, then the offending lines on stdin
+# The second argument must be empty.
 empty() {
-    lines=$(cat)
-    if [ -z "$lines" ]; then
+    if [ -z "$2" ]; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
         echo "FAIL $1:"
-        echo "$lines"
+        echo "$2"
     fi
 }
 
-nm -A "$B"/src/run/*.o "$B"/simd/*.o | grep -E 'vb_(oracle|blas)_' | empty "the fast path names the oracle"
-nm -A "$B"/oracle/*.o | grep -E ' U vb_(kernels|matvec|cpu_|run_)| c_exp| c64_' | empty "the oracle names a kernel"
-nm -D --defined-only "$B/libverbatim.so" | awk '$3 !~ /^vb_/ && $3 !~ /^VERBATIM_/' | empty "exported symbols that are not vb_"
-nm -A "$B"/src/*/*.o "$B"/simd/*.o "$B"/oracle/*.o "$B"/traces/*.o |
-    grep -E ' U (abort|exit|_exit|printf|puts|putchar|perror|stdout|stderr)$' | empty "the library prints or exits"
-objdump -t "$B"/src/*/*.o "$B"/simd/*.o "$B"/oracle/*.o "$B"/traces/*.o |
-    awk '/ O \.(bss|data|data\.rel|data\.rel\.local)[ \t]/ { print $NF }' | grep -vx sink | empty "writable globals"
+all="$B/src/*/*.o $B/simd/*.o $B/oracle/*.o $B/traces/*.o"
+# shellcheck disable=SC2086
+{
+    empty "the fast path names the oracle" "$(nm -A $B/src/run/*.o $B/simd/*.o | grep -E 'vb_(oracle|blas)_')"
+    empty "the oracle names a kernel" "$(nm -A $B/oracle/*.o | grep -E ' vb_(kernels|cpu_|matvec)| c_exp| c64_')"
+    empty "exported symbols that are not vb_" \
+        "$(nm -D --defined-only $B/libverbatim.so | awk '$3 !~ /^vb_/ && $3 !~ /^VERBATIM_/')"
+    empty "the library prints or exits" \
+        "$(nm -A $all | grep -E ' U (abort|exit|_exit|printf|puts|putchar|perror|stdout|stderr)$')"
+    empty "writable globals" "$(objdump -t $all |
+        awk '/ O \.(bss|data|data\.rel|data\.rel\.local)[ \t]/ { print $NF }' | grep -vx sink)"
+}
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$failed" -eq 0 ] && [ "$passed" -eq 5 ]
