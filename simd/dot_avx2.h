@@ -27,14 +27,15 @@ VB_INLINE __m256i high_nibbles(__m256i q)
     return _mm256_and_si256(_mm256_srli_epi16(q, 4), _mm256_set1_epi8(15));
 }
 
+/* x: pairs of blocks (vb_act). */
 VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
 {
     const __m256i one = _mm256_set1_epi16(1);
     __m256i r[4];
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + bytes * v, 4 * bytes);
-        __m256i low = _mm256_maddubs_epi16(low_nibbles(q), two(x + 32 * v, 128));
-        __m256i high = _mm256_maddubs_epi16(high_nibbles(q), two(x + 32 * v + 16, 128));
+        __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + 64 * v));
+        __m256i high = _mm256_maddubs_epi16(high_nibbles(q), LOAD32(x + 64 * v + 32));
         r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), one);
     }
     return sums_of_halves(r);
@@ -42,13 +43,13 @@ VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
 
 VB_INLINE v8i dot8_q4_0(const uint8_t *w, const vb_act *a, int b)
 {
-    v8i sum = nibbles8(w + 2, Q4_0_BYTES, a->q + 32 * b);
+    v8i sum = nibbles8(w + 2, Q4_0_BYTES, a->pairs + 32 * b);
     return _mm256_sub_epi32(sum, _mm256_slli_epi32(LOAD32(a->sum + b), 3));
 }
 
 VB_INLINE v8i dot8_q4_1(const uint8_t *w, const vb_act *a, int b)
 {
-    return nibbles8(w + 4, Q4_1_BYTES, a->q + 32 * b);
+    return nibbles8(w + 4, Q4_1_BYTES, a->pairs + 32 * b);
 }
 
 /* 32 bits to 32 bytes of 0 or 16. */

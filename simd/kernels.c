@@ -61,20 +61,20 @@ vb_status vb_kernels_for(const vb_kernels **out, const char *isa, vb_err *err)
 
 /* Sizes of the parts of an activation, one behind the other; each is a multiple of 64 bytes. */
 typedef struct {
-    size_t q, d, sum, sum16, sum32;
+    size_t q, pairs, d, sum, sum16, sum32;
 } act_sizes;
 
 static act_sizes sizes_of(int n)
 {
     size_t padded = ((size_t)n + 255) / 256 * 256, blocks = padded / 32;
     size_t words = (blocks * 4 + 63) / 64 * 64;
-    return (act_sizes){padded, words, words, words, (blocks * 2 + 63) / 64 * 64};
+    return (act_sizes){padded, padded, words, words, words, (blocks * 2 + 63) / 64 * 64};
 }
 
 size_t vb_act_bytes(int n)
 {
     act_sizes s = sizes_of(n);
-    return s.q + s.d + s.sum + s.sum16 + s.sum32;
+    return s.q + s.pairs + s.d + s.sum + s.sum16 + s.sum32;
 }
 
 void vb_act_place(vb_act *a, void *memory, int n)
@@ -84,7 +84,8 @@ void vb_act_place(vb_act *a, void *memory, int n)
     memset(memory, 0, vb_act_bytes(n));
     *a = (vb_act){.n = n};
     a->q = (int8_t *)at;
-    a->d = (float *)(void *)(at += s.q);
+    a->pairs = (int8_t *)(at += s.q);
+    a->d = (float *)(void *)(at += s.pairs);
     a->sum = (int32_t *)(void *)(at += s.d);
     a->sum16 = (int16_t *)(void *)(at += s.sum);
     a->sum32 = (int16_t *)(void *)(at + s.sum16);

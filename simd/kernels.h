@@ -27,6 +27,8 @@ typedef struct {
     int n;
     const float *x;
     int8_t *q;      /* [n] */
+    int8_t *pairs;  /* Q32: q of blocks v and v + 4 of each eight side by side, as 4-bit weights are unpacked:
+                       v 0-15, v+4 0-15, v 16-31, v+4 16-31 */
     float *d;       /* [n / 32] or [n / 256] */
     int32_t *sum;   /* Q32: sum of q over each block; Q256: unused */
     int16_t *sum16; /* Q256: over each 16 */
@@ -58,6 +60,8 @@ typedef struct {
     const char *isa;
     /* y[r] = row r . x: C and D on the quantised input where the format has one, else E1. Neither bias nor guard. */
     void (*matvec[VB_FORMATS])(float *y, const vb_rows *w, const vb_act *a);
+    /* The same for four activations of one length; NULL for formats whose matvec is not quantised (E1). */
+    void (*matvec4[VB_FORMATS])(float *const y[4], const vb_rows *w, const vb_act a[4]);
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
     uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */

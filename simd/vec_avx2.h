@@ -152,6 +152,7 @@ VB_INLINE v8f v8f_halves(const uint8_t *p, int stride)
 }
 
 VB_INLINE v4f v4f_all(float x) { return _mm_set1_ps(x); }
+VB_INLINE v4f v4f_load(const float *p) { return _mm_loadu_ps(p); }
 VB_INLINE v4f v4f_add(v4f x, v4f y) { return _mm_add_ps(x, y); }
 VB_INLINE v4f v4f_sub(v4f x, v4f y) { return _mm_sub_ps(x, y); }
 VB_INLINE v4f v4f_mul(v4f x, v4f y) { return _mm_mul_ps(x, y); }

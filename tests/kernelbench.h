@@ -62,6 +62,23 @@ static double bench_matvec(bench_input *in)
     return (double)(row * in->n * in->passes);
 }
 
+/* Four activations at once from a matrix in cache: weights count once for each. */
+static double bench_matvec4(bench_input *in)
+{
+    const vb_format_info *f = vb_format_of(in->format);
+    size_t row = (size_t)(BENCH_COLS / f->block * f->bytes);
+    float *y[4] = {in->y, in->y + BENCH_SMALL, in->y + 2 * BENCH_SMALL, in->y + 3 * BENCH_SMALL};
+    vb_rows w = {in->weights, row, BENCH_SMALL};
+    vb_act a[4];
+    for (int i = 0; i < 4; i++) {
+        vb_act_place(&a[i], in->act + vb_act_bytes(BENCH_COLS) * (size_t)i, BENCH_COLS);
+        a[i].x = in->x;
+        in->k->quantize[f->act](&a[i]);
+    }
+    for (size_t i = 0; i < in->passes; i++) in->k->matvec4[in->format](y, &w, a);
+    return 4.0 * (double)(row * BENCH_SMALL * in->passes);
+}
+
 static double bench_dequantize(bench_input *in)
 {
     in->k->dequantize[in->format](in->y, in->weights, BENCH_COLS);
@@ -173,14 +190,17 @@ static void bench_formats(bench_input *in, const char *isa, const char *filter)
         size_t row = (size_t)(BENCH_COLS / info->block * info->bytes);
         char name[64];
         in->format = (vb_format)f;
-        for (int memory = 0; memory < 3; memory++) {
-            static const char *const what[] = {"matvec_%s cache", "matvec_%s memory", "dequantize_%s"};
+        for (int memory = 0; memory < 4; memory++) {
+            static const char *const what[] = {"matvec_%s cache", "matvec_%s memory", "dequantize_%s",
+                                               "matvec4_%s cache"};
+            static bench_work *const work[] = {bench_matvec, bench_matvec, bench_dequantize, bench_matvec4};
             in->passes = memory == 1 ? 1 : 16;
             in->n = memory == 1 ? BENCH_BYTES / row / BENCH_SMALL * BENCH_SMALL : BENCH_SMALL;
             snprintf(name, sizeof name, what[memory], info->name);
             for (char *c = name; *c != 0; c++) *c = (char)tolower((unsigned char)*c);
             if (filter != NULL && strstr(name, filter) == NULL) continue;
-            bench_line(in, name, memory == 2 ? bench_dequantize : bench_matvec, memory == 2 ? 1e6 : 1e9, isa);
+            if (memory == 3 && info->act == VB_ACT_F32) continue;
+            bench_line(in, name, work[memory], memory == 2 ? 1e6 : 1e9, isa);
         }
     }
 }
@@ -213,7 +233,7 @@ static int vb_bench_kernels(const char *isa, const char *filter)
     size_t floats = BENCH_COLS * sizeof(float);
     bench_input in = {.weights = vb_pages_reserve(BENCH_BYTES), .x = vb_pages_reserve(floats),
                       .y = vb_pages_reserve(floats), .z = vb_pages_reserve(floats),
-                      .act = vb_pages_reserve(vb_act_bytes(BENCH_COLS)), .cache = vb_pages_reserve(1 << 20)};
+                      .act = vb_pages_reserve(4 * vb_act_bytes(BENCH_COLS)), .cache = vb_pages_reserve(1 << 20)};
     if (in.weights == NULL || in.x == NULL || in.y == NULL || in.z == NULL || in.act == NULL || in.cache == NULL)
         return 1;
     vb_fp_enter();

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* Each buffer of a check lives in a slot of its own, ending where a page that may not be touched begins. */
-enum { VB_CHECK_SLOTS = 8, VB_CHECK_SLOT_BYTES = 1 << 20 };
+enum { VB_CHECK_SLOTS = 16, VB_CHECK_SLOT_BYTES = 1 << 20 };
 
 typedef struct {
     const vb_kernels *k;
@@ -44,6 +44,7 @@ void vb_check_fail(vb_check *c, const char *fmt, ...) __attribute__((format(prin
 
 /* One function for each family of kernels; `which` tells the member. */
 void vb_check_matvec(vb_check *c, int format);
+void vb_check_matvec4(vb_check *c, int format);
 void vb_check_dequantize(vb_check *c, int format);
 void vb_check_quantize(vb_check *c, int act);
 void vb_check_settle(vb_check *c, int which);

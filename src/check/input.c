@@ -70,8 +70,8 @@ static float plain(vb_check *c)
     return ((float)vb_check_random(c, 1 << 24) - 0x1p23f) * 0x1p-21f;
 }
 
-/* Magnitudes from 2^-70 to 2^20, or the edges: zero, the guard, subnormal numbers, 1, 2^-6 (tanh), 60 (silu, gelu, exp),
- * 40 (exp), 2^75. */
+/* Magnitudes from 2^-70 to 2^20, or the edges: zero, the guard, subnormal numbers, 1, 2^-6 (tanh), 60 (silu, gelu,
+ * exp), 40 (exp), 2^75. */
 static float wild(vb_check *c)
 {
     static const uint32_t edges[] = {0,          0x21800000, 0x217fffff, 0x00000001, 0x007fffff,

@@ -20,6 +20,8 @@ typedef struct {
 static const entry entries[] = {
 #define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"matvec_" text, vb_check_matvec, VB_FMT_##ID},
 #include "base/quant.def"
+#define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"matvec4_" text, vb_check_matvec4, VB_FMT_##ID},
+#include "base/quant.def"
 #define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"dequantize_" text, vb_check_dequantize, VB_FMT_##ID},
 #include "base/quant.def"
     {"quantize_32", vb_check_quantize, VB_ACT_Q32},

@@ -209,6 +209,20 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
     return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
 }
 
+/* Rows of weights against all tokens, four at a time where there is a kernel for it. */
+static void multiply(const job *j, vb_format format, const vb_rows *w, int from)
+{
+    vb_cpu *p = j->p;
+    const vb_act *acts = p->acts[kind_of(p, j->s)];
+    int tokens = vb_cpu_rows(p, j->s->out), r = 0;
+    for (; p->k->matvec4[format] != NULL && r + 4 <= tokens; r += 4) {
+        float *y[4];
+        for (int i = 0; i < 4; i++) y[i] = vb_cpu_value(p, j->s->out, r + i) + from;
+        p->k->matvec4[format](y, w, &acts[r]);
+    }
+    for (; r < tokens; r++) p->k->matvec[format](vb_cpu_value(p, j->s->out, r) + from, w, &acts[r]);
+}
+
 static void linear_tile(void *ctx, int tile, int worker)
 {
     const job *j = ctx;
@@ -224,11 +238,9 @@ static void linear_tile(void *ctx, int tile, int worker)
         w = as_floats(p, j->s, &w, worker);
         format = VB_FMT_F32;
     }
-    for (int r = 0; r < tokens; r++) {
-        float *y = vb_cpu_value(p, j->s->out, r) + from;
-        p->k->matvec[format](y, &w, &p->acts[kind][r]);
-        note(p, r, p->k->settle(y, bias, w.rows));
-    }
+    multiply(j, format, &w, from);
+    for (int r = 0; r < tokens; r++)
+        note(p, r, p->k->settle(vb_cpu_value(p, j->s->out, r) + from, bias, w.rows));
 }
 
 static int tile_rows(const vb_cpu *p, const vb_step *s)
