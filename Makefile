@@ -6,7 +6,7 @@
 CC        ?= cc
 OPT       ?= -O2 -g
 WARN       = -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wmissing-prototypes -Wstrict-prototypes
-CFLAGS    += -std=c11 -ffp-contract=off -fno-math-errno -fno-tree-reassoc -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
+CFLAGS    += -std=c11 -ffp-contract=off -fno-math-errno -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -Isrc -I. -MMD -MP
 LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lopenblas -lm -lpthread
 VERSION    = 0.1.0

@@ -24,7 +24,7 @@ typedef struct {
     float *expected, *found; /* want x vocab */
 } question;
 
-static void fatal(const vb_err *err)
+__attribute__((noreturn)) static void fatal(const vb_err *err)
 {
     fprintf(stderr, "matrix: %s\n", err->text);
     exit(1);
@@ -194,5 +194,8 @@ int main(int argc, char **argv)
         q.arith = a == 0 ? VB_ARITH_INT8 : VB_ARITH_F32;
         ask(&q);
     }
+    free(q.expected);
+    free(q.found);
+    free(q.tokens.id);
     return verdict();
 }

@@ -17,13 +17,12 @@ tests: $(UNIT) $(PROGRAMS) examples
 fuzzers: $(FUZZERS)
 
 # The same sources under sanitizers, in folders of their own.
-SANITIZED = $(MAKE) -s CC=clang
 asan-build:
-	@$(SANITIZED) B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
+	@$(MAKE) -s CC=clang B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
 tsan-build:
-	@$(SANITIZED) B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix
+	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix
 fuzz-build:
-	@$(SANITIZED) B=build/fuzz OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzzers
+	@$(MAKE) -s CC=clang B=build/fuzz OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" fuzzers
 
 check: all tests                               ## what must pass before every commit (under 2 minutes)
 	@tools/suite.sh check=$B

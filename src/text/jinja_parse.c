@@ -286,7 +286,7 @@ static vb_status subscript(vb_jparser *p, vb_jnode **node)
     }
     (*node)->s = p->now.s;
     (*node)->len = p->now.len;
-    vb_jtoken token;
+    vb_jtoken token = {0};
     return vb_j_expect_name(p, &token);
 }
 
@@ -306,7 +306,7 @@ static vb_status postfix(vb_jparser *p, vb_jnode **node)
 
 vb_status vb_j_filter(vb_jparser *p, vb_jnode **node)
 {
-    vb_jtoken token;
+    vb_jtoken token = {0};
     VB_TRY(wrap(p, VB_J_N_FILTER, node));
     VB_TRY(vb_j_expect_name(p, &token));
     (*node)->s = token.s;
@@ -334,7 +334,7 @@ static int starts_argument(const vb_jparser *p)
 
 static vb_status test(vb_jparser *p, vb_jnode **node)
 {
-    vb_jtoken token;
+    vb_jtoken token = {0};
     VB_TRY(vb_j_next(p));
     int negated = vb_j_at_name(p, "not");
     if (negated) VB_TRY(vb_j_next(p));

@@ -104,17 +104,22 @@ static vb_status encode(worker *w, const char *text, size_t len)
     return VB_OK;
 }
 
+/* In broken UTF-8 a character may swallow part of a written-out space, so there can be as many symbols as bytes. */
+static vb_status encode_escaped(worker *w, const char *text, size_t len)
+{
+    w->symbols = malloc((len + 1) * sizeof *w->symbols);
+    if (w->symbols == NULL)
+        VB_FAIL(w->sink->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
+    return encode(w, text, len);
+}
+
 vb_status vb_spm_encode(vb_id_sink *s, const char *text, size_t len, int prefix_space)
 {
     worker w = {.sink = s};
     if (len >= INT32_MAX / 4) VB_FAIL(s->err, VB_E_ARGUMENT, "text: expected at most 512 MiB, found %zu bytes", len);
     char *escaped = malloc((len + 1) * SPACE);
-    w.symbols = malloc((len + 1) * sizeof *w.symbols);
-    vb_status status;
-    if (escaped == NULL || w.symbols == NULL)
-        status = vb_fail(s->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
-    else
-        status = encode(&w, escaped, escape(escaped, text, len, prefix_space));
+    if (escaped == NULL) VB_FAIL(s->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
+    vb_status status = encode_escaped(&w, escaped, escape(escaped, text, len, prefix_space));
     free(escaped);
     free(w.symbols);
     vb_heap_free(&w.heap);

@@ -133,7 +133,7 @@ static void mark_usual_ends(vb_tokenizer *t)
         "<|eot_id|>",    "<|im_end|>",    "<|end|>",     "<|return|>",         "<|call|>", "<|flush|>",
         "<|calls|>",     "<end_of_turn>", "<turn|>",     "<|endoftext|>",      "</s>",     "<|eom_id|>",
         "<EOT>",         "_<EOT>",        "[EOT]",       "[EOS]",              "<eos>",    "<|end_of_text|>",
-        "[e~[",          "<end_of_utterance>", "<|tool_response>", "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"};
+        "[e~[",          "<end_of_utterance>", "<|tool_response>", "<｜end▁of▁sentence｜>"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         vb_token id = vb_text_index_find(&t->index, texts[i], strlen(texts[i]));
         mark_end(t, id);
