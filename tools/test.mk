@@ -20,7 +20,7 @@ fuzzers: $(FUZZERS)
 asan-build:
 	@$(MAKE) -s CC=clang B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
 tsan-build:
-	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix
+	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool
 fuzz-build:
 	@$(MAKE) -s CC=clang B=build/fuzz OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" fuzzers
 
