@@ -1,6 +1,6 @@
 # run.mk - from a fresh machine to an answer: packages, model, build, run. Only the answer goes to stdout.
 
-PROMPT    ?= What is the capital of France?
+PROMPT    ?= Why is the sky blue?
 ARGS      ?= -n 256
 export PROMPT
 

@@ -13,7 +13,7 @@ $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-tests: $(UNIT) $(PROGRAMS) examples
+tests: $(UNIT) $(PROGRAMS) $B/bench/speed examples
 fuzzers: $(FUZZERS)
 
 # The same sources under sanitizers, in folders of their own.

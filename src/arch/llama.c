@@ -81,7 +81,7 @@ static void emit_with(family f, float embedding, float logits)
     vb_output(p, x);
 }
 
-static vb_status dense_with_eps(const vb_params *h, vb_err *err)
+static vb_status dense_with_eps(vb_params *h, vb_err *err)
 {
     if (h->experts > 0)
         VB_FAIL(err, VB_E_UNSUPPORTED, "%s.expert_count: expected a dense model, found %d experts", h->arch,
@@ -89,8 +89,7 @@ static vb_status dense_with_eps(const vb_params *h, vb_err *err)
     if (h->eps == 0.0f)
         VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_rms_epsilon: expected a positive number, found none",
                 h->arch);
-    if (h->scaling == VB_SCALING_YARN && h->scaling_context == 0.0)
-        VB_FAIL(err, VB_E_FORMAT, "%s.rope.scaling.original_context_length: expected a number, found none", h->arch);
+    if (h->scaling_context == 0.0) h->scaling_context = (double)h->context; /* what a file that is silent means */
     return VB_OK;
 }
 
