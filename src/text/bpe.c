@@ -1,203 +1,253 @@
-/* bpe.c - byte-level BPE: a word's bytes become symbols, and neighbours merge by rank until none can.
+/* bpe.c - merges as a hash table over pairs of ids, and words through the merge queue.
  *
- *   "low er"   l o w e r   ->   lo w e r   ->   low er   ->   lower
+ *   text -> code points -> words (split.c) -> bytes -> symbols with ids -> merges -> tokens
  *
- * The lowest rank goes first, the leftmost of equal ranks. Symbols are slices of one buffer in a linked list; pairs
- * wait in a heap, and one whose parts have changed since is dropped when its turn comes. So a word of n bytes takes
- * n log n, however long it is.
+ * Invalid UTF-8 is replaced before splitting, so the bytes of a word are those of its code points. A merge may make a
+ * text that is no token; such texts have ids behind the tokens, and one that is left over in the end falls apart into
+ * the bytes of its written form, of which those that are tokens count.
  */
-#include "text/heap.h"
+#include "text/bpe.h"
+
+#include "text/merge.h"
 #include "text/unicode.h"
-#include "text/vocab.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* --- bytes as code points ---------------------------------------------------------------------------------- */
+/* --- bytes and their characters ---------------------------------------------------------------------------- */
 
-/* Bytes that print stand for themselves; the others, 0-32, 127-160 and 173, are counted from U+0100. */
-static uint32_t code_point_of(unsigned byte)
+static int is_itself(uint32_t c)
 {
-    if (byte <= 32) return 256 + byte;
-    if (byte >= 127 && byte <= 160) return 256 + 33 + byte - 127;
-    return byte == 173 ? 256 + 67 : byte;
+    return (c >= 0x21 && c <= 0x7e) || (c >= 0xa1 && c <= 0xac) || (c >= 0xae && c <= 0xff);
 }
 
-static int byte_of(uint32_t cp)
+/* The others in order are 0x00..0x20, 0x7f..0xa0, 0xad. */
+uint32_t vb_bpe_character(uint8_t byte)
 {
-    if (cp < 256) return code_point_of(cp) == cp ? (int)cp : -1;
-    if (cp <= 256 + 32) return (int)cp - 256;
-    if (cp < 256 + 67) return (int)cp - 256 - 33 + 127;
-    return cp == 256 + 67 ? 173 : -1;
+    if (is_itself(byte)) return byte;
+    return 0x100u + (byte <= 0x20 ? byte : byte <= 0xa0 ? byte - 0x7fu + 0x21u : 0x43u);
 }
 
-size_t vb_byte_level_write(char *out, const char *bytes, size_t len)
+int vb_bpe_byte(uint32_t c)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) n += vb_utf8_write(out + n, code_point_of((unsigned char)bytes[i]));
-    return n;
+    if (c < 0x100) return is_itself(c) ? (int)c : -1;
+    if (c > 0x143) return -1;
+    c -= 0x100;
+    return (int)(c <= 0x20 ? c : c <= 0x42 ? c - 0x21 + 0x7f : 0xad);
 }
 
-size_t vb_byte_level_read(char *out, const char *text, size_t len)
+static void find_letters(vb_bpe *b)
 {
-    size_t n = 0;
-    for (size_t at = 0; at < len;) {
-        uint32_t cp;
-        size_t used = vb_utf8_read(text + at, len - at, &cp);
-        int byte = byte_of(cp);
-        if (byte >= 0)
-            out[n++] = (char)byte;
-        else
-            memcpy(out + n, text + at, used), n += used;
-        at += used;
+    for (int byte = 0; byte < 256; byte++) {
+        char text[4], raw = (char)byte;
+        b->letter[byte] = vb_vocab_find(b->vocab, text, vb_utf8_write(text, vb_bpe_character((uint8_t)byte)));
+        int32_t id = vb_vocab_find(b->vocab, &raw, 1);
+        b->raw[byte] = id < b->n_tokens ? id : -1;
     }
-    return n;
 }
 
-/* --- merging ------------------------------------------------------------------------------------------------- */
+/* --- merges ------------------------------------------------------------------------------------------------ */
+
+static size_t slot_of(const vb_bpe *b, uint64_t key)
+{
+    uint64_t h = (key ^ key >> 32) * 0x9e3779b97f4a7c15u;
+    size_t i = (size_t)(h >> 32) & b->mask;
+    while (b->slots[i].key != key && b->slots[i].key != UINT64_MAX) i = (i + 1) & b->mask;
+    return i;
+}
+
+static int is_joined(const vb_piece *p, vb_text left, vb_text right)
+{
+    return p->len == left.len + right.len && memcmp(p->text, left.ptr, left.len) == 0 &&
+           memcmp(p->text + left.len, right.ptr, right.len) == 0;
+}
+
+/* The id of left and right written together. Most vocabularies were numbered as they were merged, so it is usually
+ * `guess`. */
+static int32_t intern_joined(vb_vocab *v, vb_arena *arena, vb_text left, vb_text right, int32_t guess)
+{
+    if ((size_t)guess < v->n && is_joined(&v->pieces[guess], left, right)) return guess;
+    char small[256], *text = small;
+    size_t len = left.len + right.len;
+    if (len > sizeof small && (text = vb_arena_alloc(arena, len)) == NULL) return -1;
+    memcpy(text, left.ptr, left.len);
+    memcpy(text + left.len, right.ptr, right.len);
+    int32_t id = vb_vocab_find(v, text, len);
+    if (id >= 0) return id;
+    text = vb_arena_text(arena, text, len);
+    return text == NULL ? -1 : vb_vocab_intern(v, text, len);
+}
+
+/* "left right", cut at the first space behind the first byte; without two sides it can never apply. */
+static int parse_merge(vb_text merge, vb_text *left, vb_text *right)
+{
+    merge.len = strnlen(merge.ptr, merge.len);
+    const char *space = merge.len > 1 ? memchr(merge.ptr + 1, ' ', merge.len - 1) : NULL;
+    if (space == NULL) return 0;
+    *left = (vb_text){merge.ptr, (size_t)(space - merge.ptr)};
+    *right = (vb_text){space + 1, merge.len - left->len - 1};
+    return right->len > 0;
+}
+
+/* The first of equal merges counts. *last: the result of the one before. */
+static int add_merge(vb_bpe *b, vb_vocab *v, vb_arena *arena, vb_text merge, uint32_t rank, int32_t *last)
+{
+    vb_text left, right;
+    if (!parse_merge(merge, &left, &right)) return 1;
+    int32_t l = vb_vocab_intern(v, left.ptr, left.len), r = vb_vocab_intern(v, right.ptr, right.len);
+    int32_t result = *last = intern_joined(v, arena, left, right, *last + 1);
+    if (l < 0 || r < 0 || result < 0) return 0;
+    uint64_t key = (uint64_t)(uint32_t)l << 32 | (uint32_t)r;
+    vb_merge_slot *slot = &b->slots[slot_of(b, key)];
+    if (slot->key != key) *slot = (vb_merge_slot){key, rank, result};
+    return 1;
+}
+
+vb_status vb_bpe_open(vb_bpe *b, vb_vocab *vocab, vb_arena *arena, const vb_gguf *g, vb_err *err)
+{
+    const vb_gguf_entry *merges;
+    size_t slots = 16;
+    VB_TRY(vb_gguf_array(g, "tokenizer.ggml.merges", VB_GGUF_STRINGS, &merges, err));
+    if (merges->n > VB_VOCAB_MOST)
+        VB_FAIL(err, VB_E_FORMAT, "%s: tokenizer.ggml.merges: expected at most %d, found %llu", vb_gguf_path(g),
+                VB_VOCAB_MOST, (unsigned long long)merges->n);
+    b->vocab = vocab;
+    b->n_tokens = (int32_t)vocab->n;
+    while (slots < merges->n + merges->n / 2 + 1) slots *= 2;
+    b->mask = slots - 1;
+    b->slots = malloc(slots * sizeof *b->slots);
+    if (b->slots == NULL) goto no_memory;
+    memset(b->slots, 0xff, slots * sizeof *b->slots);
+    const uint8_t *cursor = merges->data;
+    int32_t last = -1;
+    for (uint32_t rank = 0; rank < merges->n; rank++)
+        if (!add_merge(b, vocab, arena, vb_gguf_next_string(&cursor), rank, &last)) goto no_memory;
+    find_letters(b);
+    return VB_OK;
+no_memory:
+    VB_FAIL(err, VB_E_MEMORY, "%s: tokenizer.ggml.merges: no memory for %llu merges", vb_gguf_path(g),
+            (unsigned long long)merges->n);
+}
+
+void vb_bpe_close(vb_bpe *b)
+{
+    free(b->slots);
+    b->slots = NULL;
+}
+
+/* --- encoding ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    vb_text text; /* len 0: merged into its left neighbour */
-    int32_t left, right;
-} symbol;
+    const vb_bpe *b;
+    vb_codepoints text;
+    vb_merger merger;
+    vb_ids *out;
+    vb_err *err;
+} job;
 
-/* Memory for the longest word so far, kept from word to word. */
-typedef struct {
-    vb_id_sink *sink;
-    const uint32_t *cp;
-    char *raw, *text;
-    symbol *symbols;
-    vb_heap heap;
-    size_t room; /* bytes of raw */
-} worker;
-
-static vb_status make_room(worker *w, size_t bytes)
+/* A symbol's id is that of its character, or -1 - byte where the vocabulary has none. */
+static int join(const void *ud, const vb_symbol *left, const vb_symbol *right, uint32_t *rank, int32_t *id)
 {
-    if (bytes <= w->room) return VB_OK;
-    size_t room = bytes < 256 ? 256 : bytes * 2;
-    char *raw = realloc(w->raw, room);
-    if (raw != NULL) w->raw = raw;
-    char *text = realloc(w->text, room * 2);
-    if (text != NULL) w->text = text;
-    symbol *symbols = realloc(w->symbols, room * sizeof *symbols);
-    if (symbols != NULL) w->symbols = symbols;
-    if (raw == NULL || text == NULL || symbols == NULL)
-        VB_FAIL(w->sink->err, VB_E_MEMORY, "tokenizer: out of memory for a word of %zu bytes", bytes);
-    w->room = room;
-    return VB_OK;
+    const vb_bpe *b = ud;
+    if (left->id < 0 || right->id < 0) return 0;
+    const vb_merge_slot *slot = &b->slots[slot_of(b, (uint64_t)(uint32_t)left->id << 32 | (uint32_t)right->id)];
+    *rank = slot->rank;
+    *id = slot->result;
+    return slot->key != UINT64_MAX;
 }
 
-static vb_status offer(worker *w, int32_t left)
+static void push_raw(const vb_bpe *b, const char *text, size_t len, vb_ids *out)
 {
-    if (left < 0 || w->symbols[left].right < 0) return VB_OK;
-    const symbol *a = &w->symbols[left], *b = &w->symbols[a->right];
-    int32_t rank = vb_text_index_find_pair(&w->sink->t->merges, a->text, b->text);
-    if (rank < 0) return VB_OK;
-    return vb_heap_push(&w->heap, (vb_pair){(float)rank, left, (uint32_t)(a->text.len + b->text.len)}, w->sink->err);
+    for (size_t i = 0; i < len; i++)
+        if (b->raw[(uint8_t)text[i]] >= 0) vb_ids_push(out, b->raw[(uint8_t)text[i]]);
 }
 
-static vb_status merge_all(worker *w)
+static void push_symbol(const vb_bpe *b, int32_t id, vb_ids *out)
 {
-    vb_pair p;
-    while (vb_heap_pop(&w->heap, &p)) {
-        symbol *a = &w->symbols[p.left];
-        if (a->text.len == 0 || a->right < 0) continue;
-        symbol *b = &w->symbols[a->right];
-        if (a->text.len + b->text.len != p.len) continue;
-        a->text.len += b->text.len;
-        b->text.len = 0;
-        a->right = b->right;
-        if (a->right >= 0) w->symbols[a->right].left = p.left;
-        VB_TRY(offer(w, a->left));
-        VB_TRY(offer(w, p.left));
-    }
-    return VB_OK;
+    char text[4];
+    if (id >= b->n_tokens)
+        push_raw(b, b->vocab->pieces[id].text, b->vocab->pieces[id].len, out);
+    else if (id >= 0)
+        vb_ids_push(out, id);
+    else
+        push_raw(b, text, vb_utf8_write(text, vb_bpe_character((uint8_t)(-1 - id))), out);
 }
 
-/* A symbol that is no token falls apart into its bytes; what is no token even then is left out. */
-static void push_symbol(vb_id_sink *s, vb_text text)
+/* The token that is the whole word [from, to), written in characters; -1: none. */
+static vb_token whole_word(const job *j, size_t from, size_t to)
 {
-    vb_token id = vb_text_index_find(&s->t->index, text.ptr, text.len);
-    if (id >= 0) {
-        vb_id_push(s, id);
-        return;
+    char text[256], utf8[4];
+    size_t len = 0;
+    for (; from < to; from++) {
+        size_t n = vb_utf8_write(utf8, j->text.cp[from]);
+        if (len + 2 * n > sizeof text) return -1;
+        for (size_t i = 0; i < n; i++) len += vb_utf8_write(text + len, vb_bpe_character((uint8_t)utf8[i]));
     }
-    for (size_t i = 0; i < text.len; i++) {
-        id = vb_text_index_find(&s->t->index, text.ptr + i, 1);
-        if (id >= 0) vb_id_push(s, id);
-    }
-}
-
-static vb_status merge_word(worker *w, size_t len)
-{
-    int32_t n = 0;
-    for (size_t at = 0; at < len; n++) {
-        uint32_t cp;
-        size_t used = vb_utf8_read(w->text + at, len - at, &cp);
-        w->symbols[n] = (symbol){{w->text + at, used}, n - 1, n + 1};
-        at += used;
-    }
-    w->symbols[n - 1].right = -1;
-    for (int32_t i = 0; i + 1 < n; i++) VB_TRY(offer(w, i));
-    VB_TRY(merge_all(w));
-    for (int32_t i = 0; i >= 0; i = w->symbols[i].right) push_symbol(w->sink, w->symbols[i].text);
-    return VB_OK;
+    int32_t id = vb_vocab_find(j->b->vocab, text, len);
+    return id < j->b->n_tokens ? id : -1;
 }
 
 static int encode_word(void *ud, size_t from, size_t to)
 {
-    worker *w = ud;
-    const vb_tokenizer *t = w->sink->t;
-    size_t raw = 0;
-    VB_TRY(make_room(w, (to - from) * 4));
-    for (size_t i = from; i < to; i++) raw += vb_utf8_write(w->raw + raw, w->cp[i]);
-    size_t len = vb_byte_level_write(w->text, w->raw, raw);
-    vb_token whole = vb_split_whole_words(t->split) ? vb_text_index_find(&t->index, w->text, len) : -1;
+    job *j = ud;
+    vb_merger *m = &j->merger;
+    vb_token whole = vb_split_is(j->b->split, VB_SPLIT_WHOLE_WORDS) ? whole_word(j, from, to) : -1;
     if (whole >= 0) {
-        vb_id_push(w->sink, whole);
+        vb_ids_push(j->out, whole);
         return VB_OK;
     }
-    return merge_word(w, len);
+    if (to - from > VB_WORD_MOST / 4)
+        VB_FAIL(j->err, VB_E_UNSUPPORTED, "text: expected words of at most %d characters, found one of %zu",
+                VB_WORD_MOST / 4, to - from);
+    vb_merge_start(m);
+    for (; from < to; from++) {
+        char utf8[4];
+        size_t n = vb_utf8_write(utf8, j->text.cp[from]);
+        for (size_t i = 0; i < n; i++) {
+            uint8_t byte = (uint8_t)utf8[i];
+            int32_t id = j->b->letter[byte];
+            if (!vb_merge_add(m, 1, id >= 0 ? id : -1 - byte)) goto no_memory;
+        }
+    }
+    if (!vb_merge_run(m)) goto no_memory;
+    for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) push_symbol(j->b, m->symbols[i].id, j->out);
+    return VB_OK;
+no_memory:
+    VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu bytes", m->n);
 }
 
-/* --- a run of text --------------------------------------------------------------------------------------------- */
-
-static uint8_t class_of(uint32_t cp)
+/* Code points and their classes, into two arrays of `len` elements. */
+static vb_status read_text(const char *text, size_t len, uint32_t *cp, uint8_t *class, size_t *n, vb_err *err)
 {
-    return vb_cp_is_space(cp) ? VB_CP_SPACE : (uint8_t)vb_cp_class_of(cp);
-}
-
-static vb_status read_all(uint32_t *cp, uint8_t *class, const char *text, size_t len, vb_codepoints *out, vb_err *err)
-{
-    *out = (vb_codepoints){cp, class, 0};
-    for (size_t at = 0; at < len; out->n++) {
-        at += vb_utf8_read(text + at, len - at, &cp[out->n]);
-        if (cp[out->n] > 0x10ffff)
-            VB_FAIL(err, VB_E_ARGUMENT, "text: invalid codepoint: expected at most U+10FFFF, found U+%X before byte %zu",
-                    cp[out->n], at);
-        class[out->n] = class_of(cp[out->n]);
+    *n = 0;
+    for (size_t at = 0; at < len; ++*n) {
+        uint32_t c;
+        size_t used = vb_utf8_read(text + at, len - at, &c);
+        if (c > 0x10ffff)
+            VB_FAIL(err, VB_E_FORMAT, "text: byte %zu: expected a code point up to U+10FFFF, found U+%X", at, c);
+        cp[*n] = c;
+        class[*n] = vb_cp_is_space(c) ? VB_CP_SPACE : (uint8_t)vb_cp_class_of(c);
+        at += used;
     }
     return VB_OK;
 }
 
-vb_status vb_bpe_encode(vb_id_sink *s, const char *text, size_t len)
+vb_status vb_bpe_encode(const vb_bpe *b, const char *text, size_t len, vb_ids *out, vb_err *err)
 {
-    vb_codepoints all;
-    worker w = {.sink = s};
-    uint32_t *cp = malloc(len * sizeof *cp);
+    size_t bytes;
+    if (__builtin_mul_overflow(len, sizeof(uint32_t), &bytes))
+        VB_FAIL(err, VB_E_ARGUMENT, "text: expected fewer bytes, found %zu", len);
+    uint32_t *cp = malloc(bytes);
     uint8_t *class = malloc(len);
-    vb_status status = VB_OK;
+    job j = {.b = b, .text = {cp, class, 0}, .merger = {.join = join, .ud = b}, .out = out, .err = err};
+    vb_status s = VB_OK;
     if (cp == NULL || class == NULL)
-        status = vb_fail(s->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
+        s = vb_fail(err, VB_E_MEMORY, "text: no memory for %zu bytes", len);
     else
-        status = read_all(cp, class, text, len, &all, s->err);
-    w.cp = cp;
-    if (status == VB_OK) status = (vb_status)vb_split_run(s->t->split, &all, encode_word, &w);
-    free(cp);
+        s = read_text(text, len, cp, class, &j.text.n, err);
+    if (s >= 0) s = (vb_status)vb_split_run(b->split, &j.text, encode_word, &j);
+    vb_merge_free(&j.merger);
     free(class);
-    free(w.raw);
-    free(w.text);
-    free(w.symbols);
-    vb_heap_free(&w.heap);
-    return status;
+    free(cp);
+    return s;
 }

@@ -1,182 +1,222 @@
-/* special.c - special tokens in a text, found before it is split into words.
+/* special.c - one pass for the places where a special token starts, then one over these places for each length.
  *
- * The result is what searching for each token in turn gives, the longest token first: its occurrences are taken from
- * the left, and shorter tokens find only what is left over. Done in few passes instead: one pass notes at which places
- * any token starts, then each length that occurs is tried at those places, the longest first. Tokens are sorted by
- * text, so all that start at a place are found by narrowing a range byte by byte.
+ * Time is the text's length times the number of distinct lengths at worst, and independent of how many special tokens
+ * there are: a token is looked up by its text.
  */
-#include "text/vocab.h"
+#include "text/special.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int by_text(const vb_text *a, const vb_text *b)
+/* --- the index ---------------------------------------------------------------------------------------------- */
+
+static int is_special(const vb_special *s, size_t id)
 {
-    size_t n = a->len < b->len ? a->len : b->len;
-    int c = memcmp(a->ptr, b->ptr, n);
-    return c != 0 ? c : (a->len > b->len) - (a->len < b->len);
+    int hidden = VB_IS_CONTROL | VB_IS_UNKNOWN;
+    if (!s->parse && (s->is[id] & hidden)) return 0;
+    return (s->is[id] & (hidden | VB_IS_USER_DEFINED)) != 0;
 }
 
-/* Heap sort: the comparison needs the tokenizer, which qsort cannot pass on. */
-static void sift(const vb_tokenizer *t, vb_token *ids, int at, int n)
+static int by_length(const void *a, const void *b)
 {
-    for (int child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && by_text(&t->tokens[ids[child]], &t->tokens[ids[child + 1]]) < 0) child++;
-        if (by_text(&t->tokens[ids[at]], &t->tokens[ids[child]]) >= 0) return;
-        vb_token swap = ids[at];
-        ids[at] = ids[child];
-        ids[child] = swap;
-    }
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
 }
 
-static int is_special(const vb_tokenizer *t, int id)
+/* Keeps the first of equal elements. */
+static size_t unique(uint64_t *key, size_t n)
 {
-    int kind = t->kinds[id];
-    return t->tokens[id].len > 0 &&
-           (kind == VB_TOKEN_CONTROL || kind == VB_TOKEN_USER_DEFINED || kind == VB_TOKEN_UNKNOWN);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || key[i] != key[i - 1]) key[kept++] = key[i];
+    return kept;
 }
 
-vb_status vb_special_sort(vb_tokenizer *t, vb_err *err)
+/* key: first byte << 32 | ~length, so that sorting puts the longest first. */
+static int store_lengths(vb_special *s, uint64_t *key, size_t n, vb_arena *arena)
 {
-    int n = 0;
-    for (int id = 0; id < t->n; id++) n += is_special(t, id);
-    t->special = vb_arena_array(&t->arena, (size_t)n, sizeof *t->special);
-    if (t->special == NULL) VB_FAIL(err, VB_E_MEMORY, "vocabulary: out of memory for %d special tokens", n);
-    for (int id = 0; id < t->n; id++) {
-        if (!is_special(t, id)) continue;
-        t->special[t->n_special++] = id;
-        if ((int)t->tokens[id].len > t->longest_special) t->longest_special = (int)t->tokens[id].len;
+    qsort(key, n, sizeof *key, by_length);
+    n = unique(key, n);
+    s->lengths = vb_arena_array(arena, n, sizeof *s->lengths);
+    s->all = vb_arena_array(arena, n, sizeof *s->all);
+    if (s->lengths == NULL || s->all == NULL) return 0;
+    for (size_t i = 0; i < n; i++) {
+        s->lengths[i] = ~(uint32_t)key[i];
+        s->first[(key[i] >> 32) + 1]++;
+        key[i] = (uint32_t)key[i];
     }
-    for (int i = n / 2; i-- > 0;) sift(t, t->special, i, n);
-    for (int end = n; end-- > 1;) {
-        vb_token swap = t->special[0];
-        t->special[0] = t->special[end];
-        t->special[end] = swap;
-        sift(t, t->special, 0, end);
-    }
-    return VB_OK;
+    for (int b = 0; b < 256; b++) s->first[b + 1] += s->first[b];
+    qsort(key, n, sizeof *key, by_length);
+    s->n_all = unique(key, n);
+    for (size_t i = 0; i < s->n_all; i++) s->all[i] = ~(uint32_t)key[i];
+    return 1;
 }
 
-/* The first position in [low, high) whose text has a byte >= c at depth. All have equal bytes before depth. */
-static int first_from(const vb_tokenizer *t, int low, int high, size_t depth, int c)
+int vb_special_open(vb_special *s, const vb_vocab *vocab, const uint16_t *is, size_t n, int parse, vb_arena *arena)
 {
-    while (low < high) {
-        int mid = (low + high) / 2;
-        const vb_text *text = &t->tokens[t->special[mid]];
-        if (depth >= text->len || (unsigned char)text->ptr[depth] < c)
-            low = mid + 1;
-        else
-            high = mid;
+    size_t count = 0, k = 0;
+    *s = (vb_special){.vocab = vocab, .is = is, .parse = parse};
+    for (size_t id = 0; id < n; id++) count += (size_t)is_special(s, id);
+    if (count == 0) return 1;
+    uint64_t *key = malloc(count * sizeof *key);
+    if (key == NULL) return 0;
+    for (size_t id = 0; id < n; id++) {
+        const vb_piece *p = &vocab->pieces[id];
+        if (!is_special(s, id)) continue;
+        key[k++] = (uint64_t)(uint8_t)p->text[0] << 32 | (uint32_t)~p->len;
+        if (p->len > 1) s->starts[(uint8_t)p->text[0]][(uint8_t)p->text[1] / 8] |= (uint8_t)(1 << (p->text[1] & 7));
     }
-    return low;
+    int ok = store_lengths(s, key, count, arena);
+    free(key);
+    return ok;
 }
 
-/* Calls the tokens that stand at `text` one by one, shorter ones first: *longest is the longest one's length, and the
- * id of exactly `want` bytes is returned (-1: none; want 0: only *longest is asked for). */
-static vb_token at_place(const vb_tokenizer *t, const char *text, size_t len, int control, size_t want, size_t *longest)
-{
-    int low = 0, high = t->n_special;
-    vb_token found = -1;
-    *longest = 0;
-    for (size_t depth = 0; depth < len && low < high; depth++) {
-        int c = (unsigned char)text[depth];
-        low = first_from(t, low, high, depth, c);
-        high = first_from(t, low, high, depth, c + 1);
-        for (int i = low; i < high && t->tokens[t->special[i]].len == depth + 1; i++) {
-            vb_token id = t->special[i];
-            if (!control && t->kinds[id] != VB_TOKEN_USER_DEFINED) continue;
-            *longest = depth + 1;
-            if (want == depth + 1) found = id;
-        }
-    }
-    return found;
-}
+/* --- finding ------------------------------------------------------------------------------------------------ */
 
 typedef struct {
-    const vb_tokenizer *t;
+    const vb_special *s;
     const char *text;
     size_t len;
-    int control;
-    size_t *places; /* where a token starts, ascending */
-    size_t n_places;
+    struct place {
+        size_t at;
+        uint32_t longest; /* special token here */
+    } * places;
+    size_t n_places, places_cap;
     uint8_t *taken; /* [len] */
     vb_special_hit *hits;
-    size_t n_hits;
+    size_t n_hits, hits_cap;
 } search;
 
-static vb_status note_places(search *s, size_t *longest, vb_err *err)
+/* The special token text[at, at + len); -1: none. */
+static int32_t token_at(const search *f, size_t at, size_t len)
 {
-    size_t cap = 0, here;
-    *longest = 0;
-    for (size_t at = 0; at < s->len; at++) {
-        at_place(s->t, s->text + at, s->len - at, s->control, 0, &here);
-        if (here == 0) continue;
-        if (here > *longest) *longest = here;
-        if (s->n_places == cap) {
-            cap = cap == 0 ? 64 : cap * 2;
-            size_t *more = realloc(s->places, cap * sizeof *more);
-            if (more == NULL) VB_FAIL(err, VB_E_MEMORY, "tokenizer: out of memory for %zu special tokens", cap);
-            s->places = more;
-        }
-        s->places[s->n_places++] = at;
-    }
-    return VB_OK;
+    int32_t id = len <= f->len - at ? vb_vocab_find(f->s->vocab, f->text + at, len) : -1;
+    return id >= 0 && is_special(f->s, (size_t)id) ? id : -1;
 }
 
-static int free_between(const search *s, size_t at, size_t len)
+static int add_place(search *f, size_t at, uint32_t longest)
 {
-    return !s->taken[at] && !s->taken[at + len - 1];
+    if (f->n_places == f->places_cap) {
+        size_t cap = 2 * f->places_cap + 16;
+        struct place *grown = realloc(f->places, cap * sizeof *grown);
+        if (grown == NULL) return 0;
+        f->places = grown;
+        f->places_cap = cap;
+    }
+    f->places[f->n_places++] = (struct place){at, longest};
+    return 1;
 }
 
-/* Tokens of one length, from the left; places that are taken afterwards are forgotten. Returns the longest length
- * below `len` that may still be found. */
-static size_t take_length(search *s, size_t len)
+/* The length of the longest special token here; 0: none. */
+static uint32_t longest_at(const search *f, size_t at)
 {
-    size_t kept = 0, next = 0, here;
-    for (size_t i = 0; i < s->n_places; i++) {
-        size_t at = s->places[i];
-        if (s->taken[at]) continue;
-        vb_token id = -1;
-        size_t room = s->len - at;
-        if (room >= len && free_between(s, at, len)) id = at_place(s->t, s->text + at, len, s->control, len, &here);
-        if (id >= 0) {
-            memset(s->taken + at, 1, len);
-            s->hits[s->n_hits++] = (vb_special_hit){at, len, id};
-            continue;
-        }
-        at_place(s->t, s->text + at, room < len - 1 ? room : len - 1, s->control, 0, &here);
-        if (here > next) next = here;
-        if (here > 0) s->places[kept++] = at;
+    uint8_t a = (uint8_t)f->text[at], b = at + 1 < f->len ? (uint8_t)f->text[at + 1] : 0;
+    uint32_t from = f->s->first[a], to = f->s->first[a + 1];
+    if (from == to) return 0;
+    if (!(f->s->starts[a][b / 8] >> (b & 7) & 1)) from = to - 1; /* where a length of 1 would stand */
+    for (uint32_t i = from; i < to; i++)
+        if (token_at(f, at, f->s->lengths[i]) >= 0) return f->s->lengths[i];
+    return 0;
+}
+
+static int find_places(search *f)
+{
+    for (size_t at = 0; at < f->len; at++) {
+        uint32_t longest = longest_at(f, at);
+        if (longest > 0 && !add_place(f, at, longest)) return 0;
     }
-    s->n_places = kept;
-    return next;
+    return 1;
+}
+
+static int add_hit(search *f, size_t from, size_t to, int32_t id)
+{
+    if (f->n_hits == f->hits_cap) {
+        size_t cap = 2 * f->hits_cap + 16;
+        vb_special_hit *grown = realloc(f->hits, cap * sizeof *grown);
+        if (grown == NULL) return 0;
+        f->hits = grown;
+        f->hits_cap = cap;
+    }
+    f->hits[f->n_hits++] = (vb_special_hit){from, to, id};
+    return 1;
+}
+
+/* Candidates of one length stand behind the hits so far, in order of place; the lower id goes first. */
+static int by_id(const void *a, const void *b)
+{
+    const vb_special_hit *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->from > y->from) - (x->from < y->from);
 }
 
 static int by_place(const void *a, const void *b)
 {
     const vb_special_hit *x = a, *y = b;
-    return x->at < y->at ? -1 : x->at > y->at;
+    return (x->from > y->from) - (x->from < y->from);
 }
 
-vb_status vb_special_find(const vb_tokenizer *t, const char *text, size_t len, int control, vb_special_hit **hits,
-                          size_t *n, vb_err *err)
+static int is_white(char c)
 {
-    search s = {.t = t, .text = text, .len = len, .control = control};
-    size_t longest;
-    *hits = NULL;
-    *n = 0;
-    vb_status status = note_places(&s, &longest, err);
-    if (status == VB_OK && s.n_places > 0) {
-        s.taken = calloc(len, 1);
-        s.hits = malloc(s.n_places * sizeof *s.hits);
-        if (s.taken == NULL || s.hits == NULL)
-            status = vb_fail(err, VB_E_MEMORY, "tokenizer: out of memory for %zu special tokens", s.n_places);
-        while (status == VB_OK && longest > 0) longest = take_length(&s, longest);
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Marks a candidate's bytes, and the white space it swallows, unless some are taken already. */
+static int take(search *f, vb_special_hit *hit)
+{
+    uint16_t is = f->s->is[hit->id];
+    if (memchr(f->taken + hit->from, 1, hit->to - hit->from) != NULL) return 0;
+    if (is & VB_STRIPS_LEFT)
+        while (hit->from > 0 && !f->taken[hit->from - 1] && is_white(f->text[hit->from - 1])) hit->from--;
+    if (is & VB_STRIPS_RIGHT)
+        while (hit->to < f->len && !f->taken[hit->to] && is_white(f->text[hit->to])) hit->to++;
+    memset(f->taken + hit->from, 1, hit->to - hit->from);
+    return 1;
+}
+
+static int take_length(search *f, uint32_t len)
+{
+    size_t before = f->n_hits, kept = 0, mixed = 0;
+    for (size_t i = 0; i < f->n_places; i++) {
+        struct place p = f->places[i];
+        if (f->taken[p.at]) continue;
+        f->places[kept++] = p;
+        int32_t id = p.longest < len ? -1 : token_at(f, p.at, len);
+        if (id < 0) continue;
+        if (!add_hit(f, p.at, p.at + len, id)) return 0;
+        mixed |= id != f->hits[before].id;
     }
-    free(s.taken);
-    free(s.places);
-    if (s.n_hits > 0) qsort(s.hits, s.n_hits, sizeof *s.hits, by_place);
-    *hits = s.hits;
-    *n = s.n_hits;
-    return status;
+    f->n_places = kept;
+    if (mixed) qsort(f->hits + before, f->n_hits - before, sizeof *f->hits, by_id);
+    size_t end = f->n_hits;
+    f->n_hits = before;
+    for (size_t i = before; i < end; i++)
+        if (take(f, &f->hits[i])) f->hits[f->n_hits++] = f->hits[i];
+    return 1;
+}
+
+static int search_all(search *f)
+{
+    if (!find_places(f)) return 0;
+    if (f->n_places == 0) return 1;
+    f->taken = calloc(f->len, 1);
+    if (f->taken == NULL) return 0;
+    for (size_t i = 0; i < f->s->n_all; i++)
+        if (!take_length(f, f->s->all[i])) return 0;
+    if (f->n_hits > 0) qsort(f->hits, f->n_hits, sizeof *f->hits, by_place);
+    return 1;
+}
+
+vb_status vb_special_find(const vb_special *s, const char *text, size_t len, vb_special_hit **hits, size_t *n,
+                          vb_err *err)
+{
+    search f = {.s = s, .text = text, .len = len};
+    int ok = s->n_all == 0 || search_all(&f);
+    free(f.places);
+    free(f.taken);
+    *hits = f.hits;
+    *n = f.n_hits;
+    if (ok) return VB_OK;
+    free(f.hits);
+    *hits = NULL;
+    VB_FAIL(err, VB_E_MEMORY, "text: no memory for %zu bytes", len);
 }

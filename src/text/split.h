@@ -17,9 +17,17 @@ enum { VB_CP_SPACE = 15 };
 
 typedef struct vb_split vb_split;
 const vb_split *vb_split_find(const char *pre, size_t len); /* NULL: unknown name */
-int vb_split_whole_words(const vb_split *s); /* 1: a word that is a token is not merged from its parts */
-int vb_split_adds_bos(const vb_split *s);    /* what a file that does not say means */
-const char *vb_split_names(void);            /* for errors */
+const char *vb_split_name(const vb_split *s);
+const vb_split *vb_split_at(size_t i); /* all of them, one after the other; NULL: no more */
+
+/* What else a name says about its vocabularies. */
+enum {
+    VB_SPLIT_WHOLE_WORDS = 1,  /* a word that is a token is not merged from its parts */
+    VB_SPLIT_ADDS_BOS = 2,     /* unless the file says otherwise */
+    VB_SPLIT_WITHOUT_BOS = 4,  /* a file that names no BOS token has none */
+    VB_SPLIT_KEEPS_SPACES = 8, /* decoded text is not closed up before punctuation */
+};
+int vb_split_is(const vb_split *s, int what);
 
 /* Calls `word` for each piece [from, to) in order; stops at a negative status and returns it. */
 typedef int (*vb_word_fn)(void *ud, size_t from, size_t to);

@@ -1,127 +1,153 @@
-/* spm.c - SentencePiece BPE: characters merge by the score of the token they make, the highest first.
+/* spm.c - score-driven merges over a text cut where no token can cross.
  *
- * Spaces become U+2581; a character that is no token becomes its bytes' tokens. The leftmost of equal scores goes
- * first. A merge never makes a control token: what a user wrote stays text. Lists and heap are those of bpe.c's idea:
- * symbols are slices of one buffer, stale pairs are dropped when their turn comes.
+ *   "the cat"  ->  the U+2581 cat  ->  the | U+2581 cat       if no token has U+2581 behind an "e"
+ *
+ * Joins make tokens only, so a place that no token of the vocabulary crosses never joins; the parts between such
+ * places are merged each on its own, with the same result as the whole and queues that stay small.
  */
-#include "text/heap.h"
-#include "text/vocab.h"
+#include "text/spm.h"
 
+#include "text/merge.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-    const char *text;
-    uint32_t len; /* 0: merged into its left neighbour */
-    int32_t left, right;
-} symbol;
-
-typedef struct {
-    vb_id_sink *sink;
-    symbol *symbols;
-    vb_heap heap;
-} worker;
-
-static const char space[] = "\xe2\x96\x81";
-enum { SPACE = sizeof space - 1 };
-
-/* Spaces written out, with one in front if `prefix`; out holds 3 * (len + 1) bytes. */
-static size_t escape(char *out, const char *text, size_t len, int prefix)
+/* `<0x41>` or else the byte itself. */
+static vb_token byte_token(const vb_vocab *v, int byte)
 {
-    size_t n = 0;
-    if (prefix) memcpy(out, space, SPACE), n = SPACE;
+    char text[8], raw = (char)byte;
+    int n = snprintf(text, sizeof text, "<0x%02X>", (unsigned)byte);
+    int32_t id = vb_vocab_find(v, text, (size_t)n);
+    return id >= 0 ? id : vb_vocab_find(v, &raw, 1);
+}
+
+static int is_space_sign(const char *p)
+{
+    return memcmp(p, VB_SPM_SPACE, VB_SPM_SPACE_LEN) == 0;
+}
+
+void vb_spm_open(vb_spm *s, const vb_vocab *vocab)
+{
+    s->vocab = vocab;
+    for (int byte = 0; byte < 256; byte++) s->byte[byte] = byte_token(vocab, byte);
+    memset(s->crosses, 0, sizeof s->crosses);
+    for (size_t id = 0; id < vocab->n; id++) {
+        const char *text = vocab->pieces[id].text, *end = text + vocab->pieces[id].len;
+        for (const char *p = text + 1; end - p >= VB_SPM_SPACE_LEN; p++) {
+            p = memchr(p, VB_SPM_SPACE[0], (size_t)(end - p) - VB_SPM_SPACE_LEN + 1);
+            if (p == NULL) break;
+            if (is_space_sign(p)) s->crosses[(uint8_t)p[-1]] = 1;
+        }
+    }
+}
+
+/* --- encoding ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const vb_spm *s;
+    const char *word; /* of the merger's symbols */
+    vb_merger merger;
+    vb_ids *out;
+    vb_err *err;
+} job;
+
+/* Floats in descending order are these numbers in ascending order; both zeros are one. */
+static uint32_t rank_of(float score)
+{
+    uint32_t bits;
+    score += 0.0f;
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 31 ? bits : ~(bits | 0x80000000u);
+}
+
+static int join(const void *ud, const vb_symbol *left, const vb_symbol *right, uint32_t *rank, int32_t *id)
+{
+    const job *j = ud;
+    *id = vb_vocab_find(j->s->vocab, j->word + left->at, (size_t)left->len + right->len);
+    if (*id < 0) return 0;
+    *rank = rank_of(j->s->vocab->pieces[*id].score);
+    return 1;
+}
+
+static vb_status push_symbol(const job *j, const vb_symbol *symbol)
+{
+    const char *text = j->word + symbol->at;
+    vb_token id = symbol->id >= 0 ? symbol->id : vb_vocab_find(j->s->vocab, text, symbol->len);
+    if (id >= 0) {
+        vb_ids_push(j->out, id);
+        return VB_OK;
+    }
+    for (uint32_t i = 0; i < symbol->len; i++) {
+        id = j->s->byte[(uint8_t)text[i]];
+        if (id < 0)
+            VB_FAIL(j->err, VB_E_FORMAT, "vocabulary: expected a token for byte 0x%02X, found none", (uint8_t)text[i]);
+        vb_ids_push(j->out, id);
+    }
+    return VB_OK;
+}
+
+static vb_status finish_word(job *j)
+{
+    vb_merger *m = &j->merger;
+    if (m->n == 0) return VB_OK;
+    if (!vb_merge_run(m)) VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu characters", m->n);
+    for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) VB_TRY(push_symbol(j, &m->symbols[i]));
+    vb_merge_start(m);
+    return VB_OK;
+}
+
+/* Bytes of the character that starts here, by its first byte alone. */
+static size_t character(const char *p, size_t len)
+{
+    uint8_t lead = (uint8_t)*p;
+    size_t n = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return n < len ? n : len;
+}
+
+static vb_status encode_signs(job *j, const char *text, size_t len)
+{
+    j->word = text;
+    for (size_t at = 0, n; at < len; at += n) {
+        const char *p = text + at;
+        n = character(p, len - at);
+        if (p > j->word && n == VB_SPM_SPACE_LEN && is_space_sign(p) && !j->s->crosses[(uint8_t)p[-1]]) {
+            VB_TRY(finish_word(j));
+            j->word = p;
+        }
+        if (p - j->word > VB_WORD_MOST)
+            VB_FAIL(j->err, VB_E_UNSUPPORTED, "text: expected words of at most %d bytes, found a longer one",
+                    VB_WORD_MOST);
+        if (!vb_merge_add(&j->merger, (uint32_t)n, -1))
+            VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu characters", j->merger.n);
+    }
+    return finish_word(j);
+}
+
+static size_t put_sign(char *out)
+{
+    memcpy(out, VB_SPM_SPACE, VB_SPM_SPACE_LEN);
+    return VB_SPM_SPACE_LEN;
+}
+
+vb_status vb_spm_encode(const vb_spm *s, const char *text, size_t len, int prefix, vb_ids *out, vb_err *err)
+{
+    size_t bytes = prefix ? VB_SPM_SPACE_LEN : 0, n = 0;
+    for (size_t i = 0; i < len; i++) bytes += text[i] == ' ' ? VB_SPM_SPACE_LEN : 1;
+    char *signs = malloc(bytes);
+    if (signs == NULL) VB_FAIL(err, VB_E_MEMORY, "text: no memory for %zu bytes", bytes);
+    if (prefix) n += put_sign(signs);
     for (size_t i = 0; i < len; i++) {
         if (text[i] == ' ')
-            memcpy(out + n, space, SPACE), n += SPACE;
+            n += put_sign(signs + n);
         else
-            out[n++] = text[i];
+            signs[n++] = text[i];
     }
-    return n;
-}
-
-/* By the first byte alone, so that invalid UTF-8 is cut the same way everywhere. */
-static size_t character(unsigned char first, size_t left)
-{
-    size_t n = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    return n < left ? n : left;
-}
-
-static vb_status offer(worker *w, int32_t left)
-{
-    const vb_tokenizer *t = w->sink->t;
-    if (left < 0 || w->symbols[left].right < 0) return VB_OK;
-    const symbol *a = &w->symbols[left];
-    uint32_t len = a->len + w->symbols[a->right].len;
-    vb_token id = vb_text_index_find(&t->index, a->text, len);
-    if (id < 0 || t->kinds[id] == VB_TOKEN_CONTROL) return VB_OK;
-    return vb_heap_push(&w->heap, (vb_pair){-t->scores[id], left, len}, w->sink->err);
-}
-
-static vb_status merge_all(worker *w)
-{
-    vb_pair p;
-    while (vb_heap_pop(&w->heap, &p)) {
-        symbol *a = &w->symbols[p.left];
-        if (a->len == 0 || a->right < 0) continue;
-        symbol *b = &w->symbols[a->right];
-        if (a->len + b->len != p.len) continue;
-        a->len += b->len;
-        b->len = 0;
-        a->right = b->right;
-        if (a->right >= 0) w->symbols[a->right].left = p.left;
-        VB_TRY(offer(w, a->left));
-        VB_TRY(offer(w, p.left));
-    }
-    return VB_OK;
-}
-
-static void push_symbol(vb_id_sink *s, const symbol *sym)
-{
-    vb_token id = vb_text_index_find(&s->t->index, sym->text, sym->len);
-    if (id >= 0 && s->t->kinds[id] != VB_TOKEN_CONTROL) {
-        vb_id_push(s, id);
-        return;
-    }
-    for (uint32_t i = 0; i < sym->len; i++) {
-        id = s->t->byte_token[(unsigned char)sym->text[i]];
-        if (id < 0) id = s->t->unknown;
-        if (id >= 0) vb_id_push(s, id);
-    }
-}
-
-static vb_status encode(worker *w, const char *text, size_t len)
-{
-    int32_t n = 0;
-    for (size_t at = 0; at < len; n++) {
-        size_t used = character((unsigned char)text[at], len - at);
-        w->symbols[n] = (symbol){text + at, (uint32_t)used, n - 1, n + 1};
-        at += used;
-    }
-    w->symbols[n - 1].right = -1;
-    for (int32_t i = 0; i + 1 < n; i++) VB_TRY(offer(w, i));
-    VB_TRY(merge_all(w));
-    for (int32_t i = 0; i >= 0; i = w->symbols[i].right) push_symbol(w->sink, &w->symbols[i]);
-    return VB_OK;
-}
-
-/* In broken UTF-8 a character may swallow part of a written-out space, so there can be as many symbols as bytes. */
-static vb_status encode_escaped(worker *w, const char *text, size_t len)
-{
-    w->symbols = malloc((len + 1) * sizeof *w->symbols);
-    if (w->symbols == NULL)
-        VB_FAIL(w->sink->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
-    return encode(w, text, len);
-}
-
-vb_status vb_spm_encode(vb_id_sink *s, const char *text, size_t len, int prefix_space)
-{
-    worker w = {.sink = s};
-    if (len >= INT32_MAX / 4) VB_FAIL(s->err, VB_E_ARGUMENT, "text: expected at most 512 MiB, found %zu bytes", len);
-    char *escaped = malloc((len + 1) * SPACE);
-    if (escaped == NULL) VB_FAIL(s->err, VB_E_MEMORY, "tokenizer: out of memory for %zu bytes of text", len);
-    vb_status status = encode_escaped(&w, escaped, escape(escaped, text, len, prefix_space));
-    free(escaped);
-    free(w.symbols);
-    vb_heap_free(&w.heap);
+    job j = {.s = s, .out = out, .err = err};
+    j.merger.join = join;
+    j.merger.ud = &j;
+    vb_status status = encode_signs(&j, signs, n);
+    vb_merge_free(&j.merger);
+    free(signs);
     return status;
 }

@@ -1,10 +1,7 @@
-/* tokenizer.h - text to ids and back, as a GGUF's vocabulary says.
+/* tokenizer.h - text to ids and ids to bytes, exactly as the vocabulary's makers did it.
  *
- *   text --special.c--> runs between special tokens --bpe.c | spm.c--> ids
- *
- * Two kinds of vocabulary (`tokenizer.ggml.model`): "gpt2", byte-level BPE by merge ranks over words that split.c cuts;
- * "llama", SentencePiece BPE by scores with byte fallback. Ids and bytes are those of llama.cpp on the same file. A
- * tokenizer keeps pointers into the file's map; it is read-only once opened and may be shared by threads.
+ * A tokenizer keeps pointers into the GGUF file, which must stay open longer. It is read-only after opening (the digest
+ * is computed once, guarded), so threads may share it.
  */
 #ifndef VB_TEXT_TOKENIZER_H
 #define VB_TEXT_TOKENIZER_H
@@ -12,35 +9,36 @@
 
 typedef struct vb_tokenizer vb_tokenizer;
 
-/* `tokenizer.ggml.token_type` */
-enum {
-    VB_TOKEN_NORMAL = 1,
+typedef enum {
+    VB_TOKEN_NORMAL,
     VB_TOKEN_UNKNOWN,
     VB_TOKEN_CONTROL,
     VB_TOKEN_USER_DEFINED,
     VB_TOKEN_UNUSED,
-    VB_TOKEN_BYTE
-};
+    VB_TOKEN_BYTE,
+} vb_token_kind;
 
+/* Needs the tokenizer.* keys only; other metadata and tensors may be missing. */
 vb_status vb_tokenizer_open(vb_tokenizer **out, const vb_gguf *g, vb_err *err);
 void vb_tokenizer_close(vb_tokenizer *t);
 
-/* Flags VB_ADD_SPECIAL, VB_PARSE_SPECIAL. The count of ids, also when more than `cap`, or a negative status. */
+/* flags: VB_ADD_SPECIAL, VB_PARSE_SPECIAL. Returns the count, also when it is more than `cap`. User-defined tokens are
+ * found in the text with any flags, control tokens with VB_PARSE_SPECIAL only. */
 int64_t vb_tokenizer_encode(const vb_tokenizer *t, const char *text, size_t len, int flags, vb_token *ids, size_t cap,
                             vb_err *err);
-/* The count of bytes, also when more than `cap`; control tokens are written out if `special`, else left out. */
+/* Bytes, also when they are more than `cap`; control tokens are left out unless `special`. */
 int64_t vb_tokenizer_decode(const vb_tokenizer *t, const vb_token *ids, size_t n, int special, char *buf, size_t cap,
                             vb_err *err);
-/* The bytes of one token inside a text, control tokens written out. VB_E_ARGUMENT if there is no such id. */
+/* What one token adds in the middle of a text; control tokens written out. VB_E_ARGUMENT: no such token. */
 int64_t vb_tokenizer_piece(const vb_tokenizer *t, vb_token id, char *buf, size_t cap);
 
 int vb_tokenizer_size(const vb_tokenizer *t);
 vb_token vb_tokenizer_bos(const vb_tokenizer *t); /* -1: none */
 vb_token vb_tokenizer_eos(const vb_tokenizer *t);
-int vb_tokenizer_ends(const vb_tokenizer *t, vb_token id); /* EOS, end of turn and their usual names */
-int vb_tokenizer_kind_of(const vb_tokenizer *t, vb_token id);
 vb_token vb_tokenizer_find(const vb_tokenizer *t, const char *text, size_t len); /* exact text; -1: none */
-/* SHA-256 over everything that decides tokenization. */
+int vb_tokenizer_kind_of(const vb_tokenizer *t, vb_token id); /* a vb_token_kind; VB_TOKEN_UNUSED: no such token */
+int vb_tokenizer_ends(const vb_tokenizer *t, vb_token id);    /* 1: ends a generation */
+/* SHA-256 over everything that decides what the functions above answer. */
 void vb_tokenizer_digest(const vb_tokenizer *t, uint8_t out[32]);
 
 #endif

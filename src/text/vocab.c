@@ -1,51 +1,103 @@
-/* vocab.c - an index from text to position: open addressing, at most half full, XXH3 of the text.
- *
- * A pair is joined in a small buffer first; no merge is as long as that, so a longer pair is none.
- */
+/* vocab.c - open addressing over XXH3: slots hold 32 bits of the hash and the id, at most two thirds of them in use. */
 #include "text/vocab.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-enum { LONGEST_PAIR = 512 };
-
-static int same(vb_text a, const char *text, size_t len)
+static size_t free_slot(const vb_vocab *v, uint64_t hash)
 {
-    return a.len == len && memcmp(a.ptr, text, len) == 0;
+    size_t i = (size_t)(hash >> 32) & v->mask;
+    while (v->slots[i].id >= 0) i = (i + 1) & v->mask;
+    return i;
 }
 
-vb_status vb_text_index_make(vb_text_index *index, vb_arena *arena, const vb_text *texts, size_t n, vb_err *err)
+static int rehash(vb_vocab *v, size_t slots)
+{
+    vb_vocab_slot *old = v->slots;
+    v->slots = malloc(slots * sizeof *v->slots);
+    if (v->slots == NULL) {
+        v->slots = old;
+        return 0;
+    }
+    memset(v->slots, 0xff, slots * sizeof *v->slots);
+    v->mask = slots - 1;
+    for (size_t id = 0; id < v->n; id++) {
+        uint64_t hash = XXH3_64bits(v->pieces[id].text, v->pieces[id].len);
+        v->slots[free_slot(v, hash)] = (vb_vocab_slot){(uint32_t)hash, (int32_t)id};
+    }
+    free(old);
+    return 1;
+}
+
+int vb_vocab_reserve(vb_vocab *v, size_t n)
 {
     size_t slots = 16;
-    while (slots < 2 * n) slots *= 2;
-    index->texts = texts;
-    index->mask = (uint32_t)(slots - 1);
-    index->slots = vb_arena_array(arena, slots, sizeof *index->slots);
-    if (index->slots == NULL) VB_FAIL(err, VB_E_MEMORY, "vocabulary: out of memory for %zu texts", n);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t at = (uint32_t)XXH3_64bits(texts[i].ptr, texts[i].len) & index->mask;
-        while (index->slots[at] != 0 && !same(texts[index->slots[at] - 1], texts[i].ptr, texts[i].len))
-            at = (at + 1) & index->mask;
-        index->slots[at] = (uint32_t)i + 1;
+    if (n > VB_VOCAB_MOST) return 0;
+    if (n > v->cap) {
+        vb_piece *pieces = realloc(v->pieces, n * sizeof *pieces);
+        if (pieces == NULL) return 0;
+        v->pieces = pieces;
+        v->cap = n;
     }
-    return VB_OK;
+    while (slots < n + n / 2 + 1) slots *= 2;
+    return v->slots != NULL && slots <= v->mask + 1 ? 1 : rehash(v, slots);
 }
 
-int32_t vb_text_index_find(const vb_text_index *index, const char *text, size_t len)
+void vb_vocab_free(vb_vocab *v)
 {
-    uint32_t at = (uint32_t)XXH3_64bits(text, len) & index->mask;
-    for (; index->slots[at] != 0; at = (at + 1) & index->mask)
-        if (same(index->texts[index->slots[at] - 1], text, len)) return (int32_t)(index->slots[at] - 1);
+    free(v->pieces);
+    free(v->slots);
+    *v = (vb_vocab){0};
+}
+
+static int32_t find(const vb_vocab *v, const char *text, size_t len, uint64_t hash)
+{
+    for (size_t i = (size_t)(hash >> 32) & v->mask; v->slots[i].id >= 0; i = (i + 1) & v->mask) {
+        if (v->slots[i].hash != (uint32_t)hash) continue;
+        const vb_piece *p = &v->pieces[v->slots[i].id];
+        if (p->len == len && memcmp(p->text, text, len) == 0) return v->slots[i].id;
+    }
     return -1;
 }
 
-int32_t vb_text_index_find_pair(const vb_text_index *index, vb_text left, vb_text right)
+/* Slots of a block are fetched while its hashes are computed; waiting for memory is most of the work. */
+size_t vb_vocab_index(vb_vocab *v, size_t n)
 {
-    char joined[LONGEST_PAIR];
-    size_t len = left.len + 1 + right.len;
-    if (len > sizeof joined) return -1;
-    memcpy(joined, left.ptr, left.len);
-    joined[left.len] = ' ';
-    memcpy(joined + left.len + 1, right.ptr, right.len);
-    return vb_text_index_find(index, joined, len);
+    enum { BLOCK = 32 };
+    uint64_t hash[BLOCK];
+    while (v->n < n) {
+        size_t count = n - v->n < BLOCK ? n - v->n : BLOCK;
+        for (size_t i = 0; i < count; i++) {
+            const vb_piece *p = &v->pieces[v->n + i];
+            hash[i] = XXH3_64bits(p->text, p->len);
+            __builtin_prefetch(&v->slots[(size_t)(hash[i] >> 32) & v->mask], 1);
+            if (p->len > v->longest) v->longest = p->len;
+        }
+        for (size_t i = 0; i < count; i++, v->n++) {
+            const vb_piece *p = &v->pieces[v->n];
+            if (find(v, p->text, p->len, hash[i]) >= 0) return v->n;
+            v->slots[free_slot(v, hash[i])] = (vb_vocab_slot){(uint32_t)hash[i], (int32_t)v->n};
+        }
+    }
+    return n;
+}
+
+int32_t vb_vocab_find(const vb_vocab *v, const char *text, size_t len)
+{
+    if (len == 0 || len > v->longest) return -1;
+    return find(v, text, len, XXH3_64bits(text, len));
+}
+
+int32_t vb_vocab_intern(vb_vocab *v, const char *text, size_t len)
+{
+    uint64_t hash = XXH3_64bits(text, len);
+    if (v->n == v->cap && !vb_vocab_reserve(v, 2 * v->cap + 16)) return -1;
+    int32_t id = find(v, text, len, hash);
+    if (id >= 0) return id;
+    id = (int32_t)v->n++;
+    v->pieces[id] = (vb_piece){text, (uint32_t)len, 0};
+    v->slots[free_slot(v, hash)] = (vb_vocab_slot){(uint32_t)hash, id};
+    if (len > v->longest) v->longest = len;
+    return id;
 }
