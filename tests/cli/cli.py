@@ -619,15 +619,15 @@ def test_chat_interrupt_stops_the_answer():
         raise Skip("needs SMOLLM2")
     terminal = Terminal("run", REAL)
     terminal.until(">>> ")
-    terminal.keys("Count from 1 to 500, one number a line.\r")
-    terminal.until("3\r\n")
+    terminal.keys("Tell me a short story about a lighthouse.\r")
+    terminal.until("the fury of the sea")  # which this model goes on about without an end
     terminal.keys("\x03")
     terminal.until("decode", 20)
     terminal.until(">>> ")
     terminal.keys("/clear\r")
     terminal.until(">>> ")
-    terminal.keys("What is the capital of France? One word.\r")
-    assert "Paris" in terminal.until("decode")
+    terminal.keys("Why is the sky blue?\r")
+    assert "Rayleigh scattering" in terminal.until("decode")
     terminal.until(">>> ")
     terminal.keys("/bye\r")
     same(terminal.end(), 0)
@@ -636,15 +636,15 @@ def test_chat_interrupt_stops_the_answer():
 def test_a_real_model_answers():
     if not REAL:
         raise Skip("needs SMOLLM2")
-    question = "What is the capital of France?"
-    answer = good("run", REAL, "-n", "24", question)
-    assert b"Paris" in answer, answer
-    same(good("run", REAL, "-n", "24", stdin=question + "\n"), answer)
-    same(good("run", REAL, "-n", "24", "-t1", "-", stdin=question), answer)
+    question = "Why is the sky blue?"
+    answer = good("run", REAL, "-n", "40", question)
+    assert b"Rayleigh scattering" in answer, answer
+    same(good("run", REAL, "-n", "40", stdin=question + "\n"), answer)
+    same(good("run", REAL, "-n", "40", "-t1", "-", stdin=question), answer)
     template = good("template", REAL, "-", stdin=json.dumps(
         {"messages": [{"role": "user", "content": question}], "add_generation_prompt": True})).decode()
-    same(good("run", REAL, "-n", "24", "--raw", template), answer)
-    assert good("run", REAL, "-n", "24", "--system", "Answer in French.", question) != answer
+    same(good("run", REAL, "-n", "40", "--raw", template), answer)
+    assert good("run", REAL, "-n", "40", "--system", "Answer in French.", question) != answer
 
 
 def main():
