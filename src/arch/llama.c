@@ -89,7 +89,7 @@ static vb_status dense_with_eps(vb_params *h, vb_err *err)
     if (h->eps == 0.0f)
         VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_rms_epsilon: expected a positive number, found none",
                 h->arch);
-    if (h->scaling_context == 0.0) h->scaling_context = (double)h->context; /* what a file that is silent means */
+    if (h->scaling == VB_SCALING_YARN && h->scaling_context == 0.0) h->scaling_context = (double)h->context;
     return VB_OK;
 }
 
