@@ -42,14 +42,6 @@ static vb_val attention(const family *f, int i, vb_val n)
     return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
 }
 
-static vb_val feed_forward(const family *f, int i, vb_val n)
-{
-    vb_plan *p = f->p;
-    vb_val gate = vb_linear(p, n, "ffn_gate", f->h->ff[i]);
-    vb_val up = vb_linear(p, n, "ffn_up", f->h->ff[i]);
-    return vb_linear(p, vb_gated(p, gate, up, VB_GLU_GELU_TANH), "ffn_down", f->h->width);
-}
-
 static vb_val block(const family *f, int i, vb_val x)
 {
     vb_plan *p = f->p;
@@ -64,7 +56,7 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_tap(p, "sa_out", x);
     n = vb_norm_rms(p, x, "ffn_norm", width, eps);
     vb_tap(p, "ffn_norm", n);
-    n = vb_norm_rms(p, feed_forward(f, i, n), "post_ffw_norm", width, eps);
+    n = vb_norm_rms(p, vb_gated_ffn(p, n, f->h->ff[i], VB_GLU_GELU_TANH), "post_ffw_norm", width, eps);
     vb_tap(p, "ffn_post_norm", n);
     x = vb_add(p, n, x);
     vb_tap(p, "l_out", x);

@@ -33,14 +33,6 @@ static vb_val attention(const family *f, int i, vb_val n)
     return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
 }
 
-static vb_val feed_forward(const family *f, int i, vb_val n)
-{
-    vb_plan *p = f->p;
-    vb_val gate = vb_linear(p, n, "ffn_gate", f->h->ff[i]);
-    vb_val up = vb_linear(p, n, "ffn_up", f->h->ff[i]);
-    return vb_linear(p, vb_gated(p, gate, up, VB_GLU_SILU), "ffn_down", f->h->width);
-}
-
 static vb_val block(const family *f, int i, vb_val x)
 {
     vb_plan *p = f->p;
@@ -51,7 +43,7 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_tap(p, "ffn_inp", x);
     n = vb_norm_rms(p, x, "ffn_norm", f->h->width, f->h->eps);
     vb_tap(p, "ffn_norm", n);
-    x = vb_add(p, vb_scale(p, feed_forward(f, i, n), f->residual), x);
+    x = vb_add(p, vb_scale(p, vb_gated_ffn(p, n, f->h->ff[i], VB_GLU_SILU), f->residual), x);
     vb_tap(p, "l_out", x);
     return x;
 }

@@ -229,6 +229,15 @@ vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act)
     return out;
 }
 
+vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act)
+{
+    if (failed(p)) return -1;
+    int width = value(p, x)->width;
+    vb_val gate = vb_linear(p, x, "ffn_gate", ff);
+    vb_val up = vb_linear(p, x, "ffn_up", ff);
+    return vb_linear(p, vb_gated(p, gate, up, act), "ffn_down", width);
+}
+
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap)
 {
     vb_step *s;

@@ -115,6 +115,8 @@ typedef struct {
 } vb_heads;
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
 vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
+/* ffn_down(act(ffn_gate x) * (ffn_up x)), as wide as x. */
+vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act);
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap); /* cap 0 adds no step */
 void vb_tap(vb_plan *p, const char *name, vb_val x);
 void vb_output(vb_plan *p, vb_val logits);
