@@ -6,7 +6,7 @@ passed=0
 failed=0
 for case in "$@"; do
     [ -f "$case/model.gguf" ] || continue
-    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 40)
+    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 150)
     echo "$out"
     line=$(echo "$out" | tail -n 1)
     p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed, .*/\1/p')
