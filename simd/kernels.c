@@ -90,3 +90,11 @@ void vb_act_place(vb_act *a, void *memory, int n)
     a->sum16 = (int16_t *)(void *)(at += s.sum);
     a->sum32 = (int16_t *)(void *)(at + s.sum16);
 }
+
+/* A panel holds at most 32 rows. For each 256 columns: bytes of weights, scales and mins of 16 sub-blocks, and for
+ * each 32 the two floats of a block. */
+size_t vb_panel_bytes(int n)
+{
+    enum { ROWS = 32, BYTES = 256 + 16 * 4 + 16 * 2 + 8 * 2 * 4 };
+    return ((size_t)n + 255) / 256 * ROWS * BYTES;
+}

@@ -54,6 +54,16 @@ typedef struct {
     float *part; /* [dim_v], to work in */
 } vb_query;
 
+/* Weight rows times many tokens. Results go to y[t][from], y[t][from + 1], ... for each token t. */
+typedef struct {
+    const vb_rows *w;
+    const vb_act *a; /* [tokens] */
+    int tokens, from;
+    float *const *y; /* [tokens] */
+    uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
+} vb_product;
+size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
+
 enum { VB_KV_KINDS = VB_KV_Q8_0 + 1 };
 
 typedef struct {
@@ -62,6 +72,8 @@ typedef struct {
     void (*matvec[VB_FORMATS])(float *y, const vb_rows *w, const vb_act *a);
     /* The same for four activations of one length; NULL for formats whose matvec is not quantised (E1). */
     void (*matvec4[VB_FORMATS])(float *const y[4], const vb_rows *w, const vb_act a[4]);
+    /* The same for many, by panels packed on the fly; NULL where a table has none: matvec and matvec4 do it then. */
+    void (*matmul[VB_FORMATS])(const vb_product *p);
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
     uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */

@@ -1,4 +1,4 @@
-/* cpu.h - the cpu player's inside: what run.c keeps for a batch and steps.c computes on.
+/* cpu.h - the cpu player's inside: what run.c keeps for a batch and steps.c, linear.c, attend.c compute on.
  *
  *   rows       all tokens of all parts one behind the other; a wanted row is one whose logits are asked for
  *   values     one block, offset[v] * tokens floats in for value v; a row's stride is its width rounded up to 16
@@ -56,13 +56,30 @@ typedef struct {
     atomic_int bad;                 /* first row of the step that is not finite, INT_MAX: none */
 } vb_cpu;
 
+/* One step as tiles for the pool. */
+typedef struct {
+    vb_cpu *p;
+    const vb_step *s;
+    int tiles_a_row; /* of element-wise steps */
+    int tile_rows;   /* of linear steps */
+    int tiles;
+} vb_job;
+/* work: about as many additions. Small jobs stay on the calling thread: waking others would take longer. */
+void vb_job_run(vb_job *j, vb_tile *tile, int64_t work);
+
 int vb_cpu_rows(const vb_cpu *p, vb_val v); /* how many rows the value has in this batch */
 int vb_cpu_row_of(const vb_cpu *p, vb_val v, int r); /* the token of a value's row */
 float *vb_cpu_value(const vb_cpu *p, vb_val v, int r);
+int vb_cpu_width(const vb_cpu *p, vb_val v);
+void vb_cpu_note(vb_cpu *p, int row, uint32_t bad); /* A3: remembers the first row that is not finite */
+/* What the activations of a matrix become. */
+vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s);
 /* What a step needs before the plan's first: rows of all rope tables. */
 void vb_cpu_ropes(vb_cpu *p);
 /* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
 void vb_cpu_step(vb_cpu *p, const vb_step *s);
+void vb_cpu_linear(vb_cpu *p, const vb_step *s);
+void vb_cpu_attend(vb_cpu *p, const vb_step *s);
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap);
 
 #endif

@@ -1,0 +1,100 @@
+/* linear.c - matrices: tiles of weight rows, each against all tokens, so that weights are read from memory once a batch.
+ *
+ * Inputs are quantised once (B); matrices that share an input share its quantised form.
+ */
+#include "run/cpu.h"
+
+enum { TILE_BYTES = 32768, MOST_TILE_ROWS = 64 };
+
+vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
+{
+    return p->opts.arith == VB_ARITH_INT8 ? vb_format_of(s->weight->format)->act : VB_ACT_F32;
+}
+
+static void quantize_tile(void *ctx, int r, int worker)
+{
+    const vb_job *j = ctx;
+    vb_cpu *p = j->p;
+    vb_act_kind kind = vb_cpu_act_kind(p, j->s);
+    size_t bytes = vb_act_bytes(p->cols[kind]);
+    vb_act *a = &p->acts[kind][r];
+    (void)worker;
+    if (kind == VB_ACT_F32) {
+        *a = (vb_act){.n = vb_cpu_width(p, j->s->in[0])};
+    } else {
+        vb_act_place(a, p->scratch + p->at.quantized[kind] + bytes * (size_t)r, vb_cpu_width(p, j->s->in[0]));
+    }
+    a->x = vb_cpu_value(p, j->s->in[0], r);
+    if (kind != VB_ACT_F32) p->k->quantize[kind](a);
+}
+
+/* Matrices that share an input share its quantised form. */
+static void prepare(vb_cpu *p, const vb_step *s, int tokens)
+{
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    vb_job j = {.p = p, .s = s, .tiles = tokens};
+    if (p->act_of[kind] == s->in[0]) return;
+    vb_job_run(&j, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
+    p->act_of[kind] = s->in[0];
+}
+
+/* The f32 mode meets a quantised matrix: its rows become floats in the worker's own memory (C6). */
+static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, int worker)
+{
+    int cols = (int)s->weight->cols;
+    float *to = (float *)(void *)(p->scratch + p->at.workers) + (size_t)worker * (size_t)p->worker_floats;
+    for (int r = 0; r < w->rows; r++)
+        p->k->dequantize[s->weight->format](to + (size_t)r * (size_t)cols, w->data + w->row_bytes * (size_t)r, cols);
+    return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
+}
+
+/* Rows of weights against all tokens, four at a time where there is a kernel for it. */
+static void multiply(const vb_job *j, vb_format format, const vb_rows *w, int from)
+{
+    vb_cpu *p = j->p;
+    const vb_act *acts = p->acts[vb_cpu_act_kind(p, j->s)];
+    int tokens = vb_cpu_rows(p, j->s->out), r = 0;
+    for (; p->k->matvec4[format] != NULL && r + 4 <= tokens; r += 4) {
+        float *y[4];
+        for (int i = 0; i < 4; i++) y[i] = vb_cpu_value(p, j->s->out, r + i) + from;
+        p->k->matvec4[format](y, w, &acts[r]);
+    }
+    for (; r < tokens; r++) p->k->matvec[format](vb_cpu_value(p, j->s->out, r) + from, w, &acts[r]);
+}
+
+static void linear_tile(void *ctx, int tile, int worker)
+{
+    const vb_job *j = ctx;
+    vb_cpu *p = j->p;
+    const vb_tensor *t = j->s->weight;
+    int from = tile * j->tile_rows, left = (int)t->rows - from, tokens = vb_cpu_rows(p, j->s->out);
+    vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes,
+                 left < j->tile_rows ? left : j->tile_rows};
+    vb_format format = t->format;
+    vb_act_kind kind = vb_cpu_act_kind(p, j->s);
+    const float *bias = j->s->bias != NULL ? (const float *)j->s->bias->data + from : NULL;
+    if (kind == VB_ACT_F32 && vb_format_of(format)->act != VB_ACT_F32) {
+        w = as_floats(p, j->s, &w, worker);
+        format = VB_FMT_F32;
+    }
+    multiply(j, format, &w, from);
+    for (int r = 0; r < tokens; r++)
+        vb_cpu_note(p, r, p->k->settle(vb_cpu_value(p, j->s->out, r) + from, bias, w.rows));
+}
+
+static int tile_rows(const vb_cpu *p, const vb_step *s)
+{
+    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->act != VB_ACT_F32) return VB_TILE_ROWS;
+    int rows = (int)(TILE_BYTES / s->weight->row_bytes) / 4 * 4;
+    if (rows < 4) return 4;
+    return rows < MOST_TILE_ROWS ? rows : MOST_TILE_ROWS;
+}
+
+void vb_cpu_linear(vb_cpu *p, const vb_step *s)
+{
+    int tokens = vb_cpu_rows(p, s->out), rows = (int)s->weight->rows;
+    vb_job j = {.p = p, .s = s, .tile_rows = tile_rows(p, s)};
+    j.tiles = (rows + j.tile_rows - 1) / j.tile_rows;
+    prepare(p, s, tokens);
+    vb_job_run(&j, linear_tile, (int64_t)tokens * rows * s->weight->cols / 16);
+}
