@@ -1,7 +1,8 @@
-/* cpu.c - processor features by cpuid, together with what the operating system saves for a thread.
+/* cpu.c - processor features: what the processor has and the operating system saves for a thread.
  *
- * __builtin_cpu_supports asks both (cpuid and xgetbv), so an instruction set counts only if its registers survive a
- * thread switch.
+ *   x86-64    __builtin_cpu_supports asks cpuid and xgetbv, so an instruction set counts only if its registers survive
+ *             a thread switch
+ *   AArch64   the system's list of hardware capabilities
  */
 #include "simd/cpu.h"
 
@@ -55,6 +56,39 @@ void vb_cpu_name(char *buf, size_t cap)
 void vb_cpu_features(char *buf, size_t cap)
 {
     snprintf(buf, cap, "sse2%s%s", __builtin_cpu_supports("avx2") ? " avx2" : "", has_f16c() ? " f16c" : "");
+}
+
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+/* Bits of AT_HWCAP as Linux numbers them for AArch64. */
+enum { HAS_NEON = 1 << 1, HAS_ID_REGISTERS = 1 << 11, HAS_DOTPROD = 1 << 20 };
+
+static int has(unsigned long bits)
+{
+    return (getauxval(AT_HWCAP) & bits) == bits;
+}
+
+int vb_cpu_has(const char *isa)
+{
+    if (strcmp(isa, "neon") == 0) return has(HAS_NEON | HAS_DOTPROD);
+    return strcmp(isa, "portable") == 0;
+}
+
+/* The processor has no name in words: the implementer's and the part's number, which the system lets programs read. */
+void vb_cpu_name(char *buf, size_t cap)
+{
+    uint64_t id = 0;
+    snprintf(buf, cap, "unknown AArch64 processor");
+    if (!has(HAS_ID_REGISTERS)) return;
+    __asm__("mrs %0, midr_el1" : "=r"(id));
+    snprintf(buf, cap, "AArch64 processor, implementer 0x%02x, part 0x%03x", (unsigned)(id >> 24 & 0xff),
+             (unsigned)(id >> 4 & 0xfff));
+}
+
+void vb_cpu_features(char *buf, size_t cap)
+{
+    snprintf(buf, cap, "neon%s", has(HAS_DOTPROD) ? " dotprod" : "");
 }
 
 #else

@@ -9,12 +9,16 @@
 extern const vb_kernels vb_kernels_portable;
 #if defined(__x86_64__)
 extern const vb_kernels vb_kernels_avx2;
+#elif defined(__aarch64__)
+extern const vb_kernels vb_kernels_neon;
 #endif
 
 static const vb_kernels *const tables[] = {
     &vb_kernels_portable,
 #if defined(__x86_64__)
     &vb_kernels_avx2,
+#elif defined(__aarch64__)
+    &vb_kernels_neon,
 #endif
 };
 
