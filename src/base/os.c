@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +84,16 @@ uint64_t vb_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+void vb_sleep_while(atomic_uint *word, unsigned value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void vb_wake(atomic_uint *word, int n)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
 void vb_memory_read(uint64_t *bytes, uint64_t *available)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -117,6 +129,8 @@ vb_status vb_dir_make(const char *path, vb_err *err)
             VB_FAIL(err, VB_E_IO, "%s: cannot create directory: %s", part, strerror(errno));
         part[i] = end;
     }
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) VB_FAIL(err, VB_E_IO, "%s: expected a directory", path);
     return VB_OK;
 }
 

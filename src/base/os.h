@@ -3,6 +3,8 @@
 #define VB_BASE_OS_H
 #include "base/err.h"
 
+#include <stdatomic.h>
+
 /* A file mapped read-only, private. size may be 0 (then data is NULL). */
 typedef struct {
     const uint8_t *data;
@@ -17,6 +19,9 @@ void vb_map_close(vb_map *map);
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);
 
 uint64_t vb_clock_ns(void); /* monotonic */
+/* Sleeps while *word is `value`; may return for no reason. Wakes up to n threads that sleep on the word. */
+void vb_sleep_while(atomic_uint *word, unsigned value);
+void vb_wake(atomic_uint *word, int n);
 void vb_memory_read(uint64_t *bytes, uint64_t *available); /* of the machine */
 
 /* Directories after the XDG rules, with "/verbatim" behind; written to buf, 0 if it does not fit or HOME is unset.
