@@ -11,15 +11,14 @@
 
 enum { PIECE = 256 };
 
-static int read_prompt(vb_session *session, const vb_ids *ids, vb_err *err)
+static int read_prompt(vb_session *session, const vb_ids *ids, int *known, vb_err *err)
 {
-    int total = (int)ids->n, had = 0;
-    const vb_token *old = vb_session_tokens(session, &had);
-    int from = 0;
-    while (from < had && from < total && old[from] == ids->ids[from]) from++;
-    for (int n = from;;) {
-        n = total - n > PIECE ? n + PIECE : total;
-        vb_status status = vb_session_sync(session, ids->ids, n, err);
+    int total = (int)ids->n;
+    vb_status status = vb_session_recall(session, ids->ids, total, known, err);
+    if (status < 0) return vb_report(status, err);
+    for (int n = *known;;) {
+        n = total - n > PIECE ? (n / PIECE + 1) * PIECE : total;
+        status = vb_session_sync(session, ids->ids, n, err);
         if (status < 0) return vb_report(status, err);
         if (n == total) return 0;
         if (vb_interrupted()) return VB_EXIT_INTERRUPTED;
@@ -96,7 +95,7 @@ int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, 
     answer->trace = NULL;
     vb_session_stats(session, &before);
     int code = vb_buffer_add(&answer->text, "", 0);
-    if (code == 0) code = read_prompt(session, ids, &err);
+    if (code == 0) code = read_prompt(session, ids, &answer->known, &err);
     if (code == 0 && trace != NULL) {
         answer->trace = trace;
         code = recorded(answer, session, args, prompt, &err);
@@ -114,10 +113,11 @@ static double speed(uint64_t tokens, uint64_t ns)
 void vb_answer_say(const vb_answer *answer)
 {
     const vb_stats *s = &answer->stats;
-    char digest[65];
+    char digest[65], known[32] = "";
+    if (answer->known > 0) snprintf(known, sizeof known, " (%d more known)", answer->known);
     vb_hex_text(digest, answer->digest, 32);
-    vb_say("prefill %llu tokens %.1f/s, decode %llu tokens %.1f/s%s%s%s%s", (unsigned long long)s->prefill_tokens,
-           speed(s->prefill_tokens, s->prefill_ns), (unsigned long long)s->decode_tokens,
+    vb_say("prefill %llu tokens %.1f/s%s, decode %llu tokens %.1f/s%s%s%s%s", (unsigned long long)s->prefill_tokens,
+           speed(s->prefill_tokens, s->prefill_ns), known, (unsigned long long)s->decode_tokens,
            speed(s->decode_tokens, s->decode_ns), answer->trace ? ", trace " : "", answer->trace ? answer->trace : "",
            answer->trace ? ", digest " : "", answer->trace ? digest : "");
 }

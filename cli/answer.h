@@ -8,6 +8,7 @@ typedef struct {
     vb_buffer text; /* free its data */
     vb_generated generated;
     vb_stats stats;     /* of this answer alone */
+    int known;          /* tokens of the prompt that needed no evaluation */
     const char *trace;  /* path, NULL: none */
     uint8_t digest[32]; /* the trace's last link */
     int print, failed;

@@ -46,9 +46,9 @@ static int print_json(const vb_answer *answer, const vb_session *session, const 
     vb_model_describe(vb_session_model(session), &info);
     for (int i = (int)ids->n; i < n; i++) json_array_append_new(new_ids, json_integer(tokens[i]));
     return vb_print_json(json_pack(
-        "{s:o, s:o, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "model", vb_json_string(info.path), "text",
-        vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n, "tokens",
-        answer->generated.tokens, "end", end_name(answer->generated.end), "prefill",
+        "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "model", vb_json_string(info.path), "text",
+        vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n,
+        "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", end_name(answer->generated.end), "prefill",
         speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
         speed(answer->stats.decode_tokens, answer->stats.decode_ns), "trace", vb_json_string(answer->trace), "digest",
         answer->trace ? vb_json_hex(answer->digest, 32) : json_null()));

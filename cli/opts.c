@@ -48,6 +48,8 @@ const vb_opt vb_opts[] = {
     {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN), "system message before the prompt"},
     {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN),
      "no chat template: the prompt as it is, control tokens in it are read, BOS as the model says"},
+    {"cache", 0, VB_OPT_FILE, "DIR", 0, 0, AT(session.cache), ON(RUN),
+     "keep evaluated prompts in DIR, so that they need not be evaluated again"},
     {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, 0, ON(RUN), "end the answer before TEXT; may be given again"},
     {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW),
      "context size in tokens (default: the model's own, at most 8192)"},

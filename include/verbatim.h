@@ -183,6 +183,10 @@ typedef struct {
     int context; /* tokens; 0: the model's own, at most 8192 */
     vb_kv kv;
     int batch; /* tokens evaluated at a time by sync; 0: 512. Changes speed and memory, never bits. */
+    /* Directory where sync keeps what it evaluated and looks for what is kept; NULL: none. Its files serve the same
+     * model, plan, arithmetic and KV type alone, and change no bit; what is damaged is made again. It may be
+     * shared by processes and deleted at any time. Only for player "cpu". */
+    const char *cache;
 } vb_session_opts;
 
 typedef struct {
@@ -200,6 +204,9 @@ VB_API vb_status vb_session_open(vb_session **out, vb_model *model, const vb_ses
 VB_API vb_status vb_session_fork(vb_session **out, const vb_session *session, vb_err *err);
 VB_API void vb_session_close(vb_session *session);
 VB_API vb_model *vb_session_model(const vb_session *session);
+/* Become the longest known beginning of these tokens, from what the session holds and from its cache, without
+ * evaluating anything; *held gets its length. vb_session_sync does this first. */
+VB_API vb_status vb_session_recall(vb_session *session, const vb_token *ids, int n, int *held, vb_err *err);
 /* Become exactly these tokens: keep the common prefix, drop the rest, evaluate what is new. Afterwards the logits
  * of the last token are there. n >= 1. */
 VB_API vb_status vb_session_sync(vb_session *session, const vb_token *ids, int n, vb_err *err);

@@ -37,6 +37,11 @@ typedef struct {
     vb_status (*state_open)(void **state, void *player, int context, vb_kv kv, vb_err *err); /* kv not default */
     vb_status (*state_copy)(void *to, const void *from, int n, vb_err *err); /* the first n positions */
     void (*state_close)(void *state);
+    /* n positions from `from` on as vb_kv_bytes says, and back: the first n of the `held` positions in `buf`.
+     * For each layer all keys, then all values; a head's positions one behind the other. NULL: this player keeps
+     * states in a form of its own. */
+    void (*state_get)(const void *state, int from, int n, uint8_t *buf);
+    void (*state_put)(void *state, int from, int n, const uint8_t *buf, int held);
     /* ids are in range and positions fit the context: the caller has checked. A value that is not finite is an
      * error that names step, layer and position (A3). */
     vb_status (*eval)(void *player, const vb_part *parts, int n, vb_err *err);

@@ -289,6 +289,16 @@ static vb_status state_copy(void *to, const void *from, int n, vb_err *err)
     return vb_state_copy(to, from, n, err);
 }
 
+static void state_get(const void *state, int from, int n, uint8_t *buf)
+{
+    vb_state_get(state, from, n, buf);
+}
+
+static void state_put(void *state, int from, int n, const uint8_t *buf, int held)
+{
+    vb_state_put(state, from, n, buf, held);
+}
+
 static void state_close(void *state)
 {
     vb_state_close(state);
@@ -308,6 +318,8 @@ const vb_player vb_cpu_player = {
     .state_open = state_open,
     .state_copy = state_copy,
     .state_close = state_close,
+    .state_get = state_get,
+    .state_put = state_put,
     .eval = eval,
     .scratch_bytes = scratch_bytes,
 };

@@ -81,3 +81,27 @@ vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
         }
     return VB_OK;
 }
+
+void vb_state_get(const vb_state *s, int from, int n, uint8_t *buf)
+{
+    for (int slot = 0; slot < s->plan->n_slots; slot++)
+        for (int values = 0; values < 2; values++)
+            for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {
+                vb_head_rows h = vb_state_head(s, slot, head);
+                size_t stride = values ? h.value_stride : h.key_stride;
+                memcpy(buf, (values ? h.values : h.keys) + (size_t)from * stride, (size_t)n * stride);
+                buf += (size_t)n * stride;
+            }
+}
+
+void vb_state_put(vb_state *s, int from, int n, const uint8_t *buf, int held)
+{
+    for (int slot = 0; slot < s->plan->n_slots; slot++)
+        for (int values = 0; values < 2; values++)
+            for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {
+                vb_head_rows h = vb_state_head(s, slot, head);
+                size_t stride = values ? h.value_stride : h.key_stride;
+                memcpy((values ? h.values : h.keys) + (size_t)from * stride, buf, (size_t)n * stride);
+                buf += (size_t)held * stride;
+            }
+}

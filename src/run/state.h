@@ -28,6 +28,9 @@ vb_status vb_state_open(vb_state **out, const vb_plan *plan, int context, vb_kv 
 void vb_state_close(vb_state *s);
 /* The first n positions. */
 vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err);
+/* Positions from..from+n to and from a buffer that holds `held` of them, as vb_player says. */
+void vb_state_get(const vb_state *s, int from, int n, uint8_t *buf);
+void vb_state_put(vb_state *s, int from, int n, const uint8_t *buf, int held);
 vb_head_rows vb_state_head(const vb_state *s, int slot, int head);
 
 #endif

@@ -49,6 +49,7 @@ struct vb_session {
     vb_kv kv;
     float *logits; /* [vocab] of token done-1 */
     int has_logits;
+    struct vb_prefix *prefix; /* NULL: none are kept */
     vb_stats stats;
 };
 

@@ -6,14 +6,14 @@
  * Invariant: logits, when there are any, belong to token done-1 and done = n. Rounds of at most `batch` tokens cut a
  * long evaluation; by the arithmetic's rules no cut can be seen in the bits.
  */
-#include "session/model.h"
+#include "session/prefix.h"
 
 #include "base/fp.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_BATCH = 512, DEFAULT_CONTEXT = 8192, MOST_CONTEXT = 1 << 26, MOST_WORKS = 4096 };
+enum { DEFAULT_BATCH = 512, DEFAULT_CONTEXT = 8192, WORTH_KEEPING = 32, MOST_CONTEXT = 1 << 26, MOST_WORKS = 4096 };
 
 vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
 {
@@ -54,6 +54,7 @@ static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, v
     s->logits = malloc((size_t)m->plan.vocab * sizeof *s->logits);
     if (s->tokens == NULL || s->logits == NULL)
         VB_FAIL(err, VB_E_MEMORY, "session: out of memory for %d tokens and %d logits", o->context, m->plan.vocab);
+    if (o->cache != NULL) VB_TRY(vb_prefix_open(&s->prefix, o->cache, m, o->kv, err));
     return m->player->state_open(&s->state, m->playing, o->context, o->kv, err);
 }
 
@@ -76,7 +77,8 @@ VB_API vb_status vb_session_fork(vb_session **out, const vb_session *from, vb_er
     vb_model *m = from->model;
     vb_session_opts o = {.context = from->context, .kv = from->kv, .batch = from->batch};
     VB_TRY(vb_session_open(out, m, &o, err));
-    vb_status s = m->player->state_copy((*out)->state, from->state, from->done, err);
+    vb_status s = vb_prefix_copy(&(*out)->prefix, from->prefix, err);
+    if (s == VB_OK) s = m->player->state_copy((*out)->state, from->state, from->done, err);
     if (s < 0) {
         vb_session_close(*out);
         *out = NULL;
@@ -94,6 +96,7 @@ VB_API void vb_session_close(vb_session *s)
 {
     if (s == NULL) return;
     if (s->state != NULL) s->model->player->state_close(s->state);
+    vb_prefix_close(s->prefix);
     free(s->tokens);
     free(s->logits);
     free(s);
@@ -255,20 +258,38 @@ VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err)
     return status;
 }
 
-VB_API vb_status vb_session_sync(vb_session *s, const vb_token *ids, int n, vb_err *err)
+static vb_status check_sync(const vb_session *s, const vb_token *ids, int n, vb_err *err)
 {
     if (n < 1 || n > s->context)
         VB_FAIL(err, n < 1 ? VB_E_ARGUMENT : VB_E_FULL, "sync: expected 1 to %d tokens, found %d", s->context, n);
-    VB_TRY(check_ids(s, ids, n, err));
+    return check_ids(s, ids, n, err);
+}
+
+VB_API vb_status vb_session_recall(vb_session *s, const vb_token *ids, int n, int *held, vb_err *err)
+{
     int same = 0;
+    VB_TRY(check_sync(s, ids, n, err));
     while (same < n && same < s->done && s->tokens[same] == ids[same]) same++;
-    if (same == n && s->n == n && s->has_logits) {
-        s->stats.reused += (uint64_t)n;
-        return VB_OK;
+    *held = s->prefix == NULL ? same : vb_prefix_load(s->prefix, s->state, same, ids, n);
+    if (*held == same && same == s->n) return VB_OK;
+    memcpy(s->tokens, ids, (size_t)*held * sizeof *ids);
+    s->n = s->done = *held;
+    s->has_logits = 0;
+    return VB_OK;
+}
+
+VB_API vb_status vb_session_sync(vb_session *s, const vb_token *ids, int n, vb_err *err)
+{
+    int held;
+    VB_TRY(vb_session_recall(s, ids, n, &held, err));
+    s->stats.reused += (uint64_t)held;
+    if (held == n && s->has_logits) return VB_OK;
+    if (held == n) {
+        VB_TRY(vb_session_rewind(s, n - 1, err)); /* the last token is evaluated again for its logits */
+        s->stats.reused--;
     }
-    if (same == n) same = n - 1; /* the last token is evaluated again for its logits */
-    VB_TRY(vb_session_rewind(s, same, err));
-    s->stats.reused += (uint64_t)same;
-    vb_work work = {.session = s, .ids = ids + same, .n = n - same};
-    return vb_eval(&work, 1, err);
+    vb_work work = {.session = s, .ids = ids + s->n, .n = n - s->n};
+    VB_TRY(vb_eval(&work, 1, err));
+    if (s->prefix != NULL) vb_prefix_keep(s->prefix, s->state, s->tokens, n, n - held >= WORTH_KEEPING);
+    return VB_OK;
 }

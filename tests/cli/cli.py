@@ -385,6 +385,22 @@ def test_run_is_the_same_whatever_the_threads():
     assert len(others) > 1
 
 
+def test_run_keeps_prompts():
+    kept, prompt = WORK / "kept", "Hello, world. " * 24
+    expected = good("run", TINY, "--raw", "-n20", "--temp", "0.9", prompt)
+    for i in range(2):
+        value = parsed("run", TINY, "--raw", "-n20", "--temp", "0.9", "--cache", kept, "--json", prompt)
+        same(value["text"].encode(), expected)
+        same(value["known_tokens"], i * value["prompt_tokens"])
+        assert value["prefill"]["tokens"] == 0 or i == 0, value["prefill"]
+    assert b"more known)" in run("run", TINY, "--raw", "-n20", "--cache", kept, prompt + "!").stderr
+    same(kept.stat().st_mode & 0o077 & 0o022, 0)
+    for node in kept.iterdir():
+        same(node.stat().st_mode & 0o077, 0)
+    bad(4, "run", TINY, "--raw", "-n1", "--cache", TINY, prompt, says="llama-gqa")
+    bad(3, "run", TINY, "--raw", "-n1", "--player=oracle", "--cache", kept, prompt, says="player oracle")
+
+
 def test_run_notes_settings_without_effect():
     text = run("run", TINY, "--raw", "-n1", "-s", "7", "--top-k", "3", "Hello").stderr.decode()
     assert "note: --seed has no effect" in text and "note: --top-k has no effect" in text, text
