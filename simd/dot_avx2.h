@@ -177,3 +177,12 @@ VB_INLINE dot_parts dot1_q6_k(const uint8_t *w, const vb_act *a, int b)
     }
     return (dot_parts){fold(_mm256_add_epi32(s, t)), _mm_setzero_si128()};
 }
+
+/* What is better here than in plain C (dot_portable.h). */
+#define dot8_q4_0 dot8_q4_0
+#define dot8_q4_1 dot8_q4_1
+#define dot8_q5_0 dot8_q5_0
+#define dot8_q8_0 dot8_q8_0
+#define dot1_q4_k dot1_q4_k
+#define dot1_q6_k dot1_q6_k
+#include "simd/dot_portable.h"

@@ -154,3 +154,12 @@ VB_INLINE dot_parts dot1_q6_k(const uint8_t *w, const vb_act *a, int b)
     }
     return (dot_parts){vmlsq_n_s32(vaddq_s32(s, t), bias, 32), vdupq_n_s32(0)};
 }
+
+/* What is better here than in plain C (dot_portable.h). */
+#define dot8_q4_0 dot8_q4_0
+#define dot8_q4_1 dot8_q4_1
+#define dot8_q5_0 dot8_q5_0
+#define dot8_q8_0 dot8_q8_0
+#define dot1_q4_k dot1_q4_k
+#define dot1_q6_k dot1_q6_k
+#include "simd/dot_portable.h"

@@ -29,11 +29,16 @@ static inline void rng_floats(rng *r, float *x, int n, float scale)
     for (int i = 0; i < n; i++) x[i] = rng_float(r) * scale;
 }
 
-/* Where the halves of a block stand that scale it: byte offsets, -1 none. */
+/* Where the halves of a block stand that scale it: byte offsets, -1 none; of
+ * IQ1_M the word with the upper bits of its half. */
 static inline void rng_scales_of(vb_format format, int at[2])
 {
-    at[0] = format == VB_FMT_Q6_K ? 208 : 0;
-    at[1] = format == VB_FMT_Q4_1 || format == VB_FMT_Q4_K ? 2 : -1;
+    static const int first[VB_FORMATS] = {[VB_FMT_Q2_K] = 80,  [VB_FMT_Q3_K] = 108, [VB_FMT_Q6_K] = 208,
+                                          [VB_FMT_IQ1_M] = 54, [VB_FMT_TQ1_0] = 52, [VB_FMT_TQ2_0] = 64};
+    static const int second[VB_FORMATS] = {[VB_FMT_Q4_1] = 2, [VB_FMT_Q5_1] = 2, [VB_FMT_Q2_K] = 82,
+                                           [VB_FMT_Q4_K] = 2, [VB_FMT_Q5_K] = 2};
+    at[0] = format == VB_FMT_NVFP4 ? -1 : first[format];
+    at[1] = second[format] > 0 ? second[format] : -1;
 }
 
 /* n random blocks: any bits, but scales (or values) are halves or floats below 2 in size, so all are finite. */
@@ -46,6 +51,8 @@ static inline void rng_blocks(rng *r, vb_format format, uint8_t *to, int64_t n)
         for (int i = 0; i < f->bytes; i++) to[i] = (uint8_t)rng_word(r);
         if (format == VB_FMT_F32 || format == VB_FMT_BF16)
             to[f->bytes - 1] &= 0xbf; /* |x| < 2 */
+        else if (format == VB_FMT_MXFP4)
+            to[0] = (uint8_t)(to[0] / 2); /* an exponent */
         else
             for (int i = 0; i < 2; i++)
                 if (at[i] >= 0) to[at[i] + 1] &= 0xbf;

@@ -119,6 +119,52 @@ static void put_half(vb_check *c, uint8_t *to, vb_fill fill)
     memcpy(to, &half, sizeof half);
 }
 
+/* Where the halves of a block stand; -1: none. */
+static void halves_of(vb_format format, int at[2])
+{
+    at[0] = 0;
+    at[1] = -1;
+    switch (format) {
+    case VB_FMT_Q4_1:
+    case VB_FMT_Q5_1:
+    case VB_FMT_Q4_K:
+    case VB_FMT_Q5_K: at[1] = 2; return;
+    case VB_FMT_Q2_K: at[0] = 80; at[1] = 82; return;
+    case VB_FMT_Q3_K: at[0] = 108; return;
+    case VB_FMT_Q6_K: at[0] = 208; return;
+    case VB_FMT_TQ1_0: at[0] = 52; return;
+    case VB_FMT_TQ2_0: at[0] = 64; return;
+    case VB_FMT_IQ1_M:
+    case VB_FMT_MXFP4:
+    case VB_FMT_NVFP4: at[0] = -1; return;
+    default: return;
+    }
+}
+
+/* An exponent of MXFP4: ordinary, any, or the largest, those without a float of their own, those around the guard. */
+static uint8_t exponent(vb_check *c, vb_fill fill)
+{
+    static const uint8_t edges[] = {0, 1, 2, 66, 67, 68, 69, 254, 255};
+    if (fill == VB_FILL_PLAIN) return (uint8_t)(120 + vb_check_random(c, 12));
+    if (fill == VB_FILL_TINY) return (uint8_t)(64 + vb_check_random(c, 8));
+    if (vb_check_random(c, 2)) return edges[vb_check_random(c, sizeof edges)];
+    return (uint8_t)vb_check_random(c, 250);
+}
+
+/* The scales of a block; IQ1_M has its half in the upper nibbles of four words. */
+static void put_scales(vb_check *c, vb_format format, uint8_t *w, vb_fill fill)
+{
+    int at[2];
+    uint8_t half[2];
+    halves_of(format, at);
+    for (int i = 0; i < 2; i++)
+        if (at[i] >= 0) put_half(c, w + at[i], fill);
+    if (format == VB_FMT_MXFP4) w[0] = exponent(c, fill);
+    if (format != VB_FMT_IQ1_M) return;
+    put_half(c, half, fill);
+    for (int i = 0; i < 4; i++) w[49 + 2 * i] = (uint8_t)((w[49 + 2 * i] & 15) | (half[i / 2] >> (i % 2 * 4) & 15) << 4);
+}
+
 /* Elements of float formats. */
 static void put_float(vb_check *c, vb_format format, uint8_t *to, vb_fill fill)
 {
@@ -134,16 +180,15 @@ static void put_float(vb_check *c, vb_format format, uint8_t *to, vb_fill fill)
 void vb_check_blocks(vb_check *c, vb_format format, uint8_t *w, int n, vb_fill fill)
 {
     const vb_format_info *f = vb_format_of(format);
-    int scale = format == VB_FMT_Q6_K ? 208 : 0;
+    static const uint8_t extremes[] = {0xff, 0x80, 0x00};
     for (int b = 0; b < n; b++, w += f->bytes) {
         if (f->block == 1) {
             put_float(c, format, w, fill);
             continue;
         }
-        uint8_t same = (uint8_t)(vb_check_random(c, 2) ? 0xff : 0x80);
+        uint8_t same = extremes[vb_check_random(c, 3)];
         for (int i = 0; i < f->bytes; i++)
             w[i] = fill == VB_FILL_EQUAL ? same : (uint8_t)vb_check_random(c, 256);
-        put_half(c, w + scale, fill);
-        if (format == VB_FMT_Q4_1 || format == VB_FMT_Q4_K) put_half(c, w + 2, fill);
+        put_scales(c, format, w, fill);
     }
 }

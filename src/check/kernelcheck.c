@@ -1,7 +1,7 @@
 /* kernelcheck.c - the list of all kernels, and how checks are counted.
  *
  * Formats come from base/quant.def, so a format without a check cannot be added. Tables are complete: each kernel here
- * exists in each of them.
+ * exists in each of them, but for matrices of formats that become floats first (C6).
  */
 #include "check/check.h"
 

@@ -38,7 +38,8 @@ static void prepare(vb_cpu *p, const vb_step *s, int tokens)
     p->act_of[kind] = s->in[0];
 }
 
-/* The f32 mode meets a quantised matrix: its rows become floats in the worker's own memory (C6). */
+/* A quantised matrix in f32 mode, or of a format without an integer rule: its rows become floats in the worker's own
+ * memory (C6). */
 static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, int worker)
 {
     int cols = (int)s->weight->cols;
@@ -73,7 +74,7 @@ static void linear_tile(void *ctx, int tile, int worker)
     vb_format format = t->format;
     vb_act_kind kind = vb_cpu_act_kind(p, j->s);
     const float *bias = j->s->bias != NULL ? (const float *)j->s->bias->data + from : NULL;
-    if (kind == VB_ACT_F32 && vb_format_of(format)->act != VB_ACT_F32) {
+    if (kind == VB_ACT_F32 && vb_format_of(format)->block > 1) {
         w = as_floats(p, j->s, &w, worker);
         format = VB_FMT_F32;
     }
@@ -84,7 +85,7 @@ static void linear_tile(void *ctx, int tile, int worker)
 
 static int tile_rows(const vb_cpu *p, const vb_step *s)
 {
-    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->act != VB_ACT_F32) return VB_TILE_ROWS;
+    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1) return VB_TILE_ROWS;
     int rows = (int)(TILE_BYTES / s->weight->row_bytes) / 4 * 4;
     if (rows < 4) return 4;
     return rows < MOST_TILE_ROWS ? rows : MOST_TILE_ROWS;

@@ -214,7 +214,8 @@ static void measure(vb_cpu *p)
         vb_act_kind stored = vb_format_of(s->weight->format)->act;
         vb_act_kind kind = p->opts.arith == VB_ARITH_INT8 ? stored : VB_ACT_F32;
         at_least(&p->cols[kind], s->weight->cols);
-        if (kind != stored) at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
+        if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
+            at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
     }
     p->worker_floats = (p->worker_floats + 15) / 16 * 16;
 }

@@ -203,7 +203,7 @@ void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap
     if (s->op == VB_OP_EMBED || s->op == VB_OP_LINEAR) {
         format = s->weight->format;
         name = s->op == VB_OP_EMBED ? "dequantize" : "matvec";
-        if (s->op == VB_OP_LINEAR && vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->act != VB_ACT_F32)
+        if (s->op == VB_OP_LINEAR && vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->block > 1)
             name = "matvec_f32+dequantize";
     }
     if (s->op == VB_OP_GLU) name = s->u.glu.act == VB_GLU_SILU ? "glu_silu" : "glu_gelu_tanh";

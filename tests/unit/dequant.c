@@ -51,6 +51,23 @@ FORMAT(Q5_0)
 FORMAT(Q8_0)
 FORMAT(Q4_K)
 FORMAT(Q6_K)
+FORMAT(Q5_1)
+FORMAT(IQ4_NL)
+FORMAT(MXFP4)
+FORMAT(Q2_K)
+FORMAT(Q3_K)
+FORMAT(Q5_K)
+FORMAT(IQ4_XS)
+FORMAT(IQ1_S)
+FORMAT(IQ1_M)
+FORMAT(IQ2_XXS)
+FORMAT(IQ2_XS)
+FORMAT(IQ2_S)
+FORMAT(IQ3_XXS)
+FORMAT(IQ3_S)
+FORMAT(TQ1_0)
+FORMAT(TQ2_0)
+FORMAT(NVFP4)
 
 Test(dequant, F32_is_itself)
 {
@@ -61,5 +78,5 @@ Test(dequant, F32_is_itself)
 
 Test(dequant, every_format_has_a_test)
 {
-    cr_assert_eq(VB_FORMATS, 9, "a new format needs its reference values here");
+    cr_assert_eq(VB_FORMATS, 26, "a new format needs its reference values here");
 }

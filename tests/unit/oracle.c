@@ -187,7 +187,7 @@ Test(oracle, terms_are_dot_products)
         const vb_format_info *info = vb_format_of((vb_format)f);
         uint8_t block[256];
         int8_t q[256];
-        for (int round = 0; round < 2000; round++) {
+        for (int round = 0; info->act != VB_ACT_F32 && round < 2000; round++) {
             double sum = 0.0, size = 0.0;
             rng_blocks(&r, (vb_format)f, block, 1);
             for (int i = 0; i < info->block; i++) {
