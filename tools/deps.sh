@@ -19,6 +19,11 @@ test)
     need="$build libcriterion-dev"
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
     program c++ g++; program clang clang; program bash bash; program mandoc mandoc
+    # AArch64 beside another processor: a compiler and an emulator.
+    if [ "$(uname -m)" != aarch64 ]; then
+        program aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+        command -v qemu-aarch64-static >/dev/null 2>&1 || program qemu-aarch64 qemu-user
+    fi
     # Debian puts clang's sanitizer and fuzzer runtimes into a package of clang's own version from 14 on.
     version=$(clang -dumpversion 2>/dev/null || apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-//p')
     version=${version%%.*}
