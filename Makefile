@@ -8,7 +8,7 @@ OPT       ?= -O2 -g
 WARN       = -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wmissing-prototypes -Wstrict-prototypes
 CFLAGS    += -std=c11 -ffp-contract=off -fno-math-errno -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -Isrc -I. -MMD -MP
-LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lopenblas -lm -lpthread
+LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lm -lpthread
 VERSION    = 0.1.0
 SONAME     = libverbatim.so.0
 

@@ -4,9 +4,9 @@
  * Nobody's bits are defined here. The player tells how much the order of sums and the quantisation of activations
  * move logits. All tokens of a part go through a step together; weights are dequantised a slice of rows at a time.
  */
+#include "oracle/openblas.h"
 #include "oracle/oracle.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@ enum { SLICE = 256 };
 typedef struct {
     const vb_plan *plan;
     vb_play_opts opts;
+    vb_openblas blas;
 } player;
 
 typedef struct {
@@ -66,7 +67,7 @@ static void norm(const batch *b, const vb_step *s, float *y)
     int64_t all = (int64_t)rows_of(b, s->out) * width_of(b, s->out);
     int group = s->u.norm.group;
     for (int64_t at = 0; at < all; at += group) {
-        float squares = cblas_sdot(group, x + at, 1, x + at, 1);
+        float squares = b->player->blas.sdot(group, x + at, 1, x + at, 1);
         float r = 1.0f / sqrtf(squares / (float)group + s->u.norm.eps);
         for (int i = 0; i < group; i++) y[at + i] = x[at + i] * r * w[i];
     }
@@ -83,12 +84,12 @@ static vb_status linear(const batch *b, const vb_step *s, float *y)
         for (int r = 0; r < n; r++)
             vb_oracle_dequantize(w->format, (const uint8_t *)w->data + (size_t)(at + r) * w->row_bytes, cols,
                                  slice + (size_t)r * (size_t)cols);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, n, cols, 1.0f, b->values[s->in[0]], cols, slice,
+        b->player->blas.sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, n, cols, 1.0f, b->values[s->in[0]], cols, slice,
                     cols, 0.0f, y + at, out);
     }
     free(slice);
     for (int r = 0; r < rows && s->bias != NULL; r++)
-        cblas_saxpy(out, 1.0f, s->bias->data, 1, y + (size_t)r * (size_t)out, 1);
+        b->player->blas.saxpy(out, 1.0f, s->bias->data, 1, y + (size_t)r * (size_t)out, 1);
     return VB_OK;
 }
 
@@ -123,6 +124,7 @@ typedef struct {
     const float *q;
     float *out, *scores;
     int position, kv_head;
+    const vb_openblas *blas;
 } query;
 
 static void attend_head(const vb_step *s, const cache *c, const query *h)
@@ -131,9 +133,9 @@ static void attend_head(const vb_step *s, const cache *c, const query *h)
     int first = window > 0 && h->position >= window ? h->position - window + 1 : 0, n = h->position - first + 1;
     size_t row = (size_t)first * (size_t)heads + (size_t)h->kv_head;
     const float *k = c->keys + row * (size_t)dk, *v = c->values + row * (size_t)dv;
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, n, dk, s->u.attend.scale, k, heads * dk, h->q, 1, 0.0f, h->scores, 1);
+    h->blas->sgemv(CblasRowMajor, CblasNoTrans, n, dk, s->u.attend.scale, k, heads * dk, h->q, 1, 0.0f, h->scores, 1);
     float sum = softmax(h->scores, n);
-    cblas_sgemv(CblasRowMajor, CblasTrans, n, dv, 1.0f / sum, v, heads * dv, h->scores, 1, 0.0f, h->out, 1);
+    h->blas->sgemv(CblasRowMajor, CblasTrans, n, dv, 1.0f / sum, v, heads * dv, h->scores, 1, 0.0f, h->out, 1);
 }
 
 static vb_status attend(const batch *b, const vb_step *s, float *y)
@@ -152,7 +154,8 @@ static vb_status attend(const batch *b, const vb_step *s, float *y)
                    .out = y + (size_t)i * (size_t)s->u.attend.dim_v,
                    .scores = scores,
                    .position = start + row,
-                   .kv_head = head / shared};
+                   .kv_head = head / shared,
+                   .blas = &b->player->blas};
         attend_head(s, c, &h);
     }
     free(scores);
@@ -270,8 +273,13 @@ static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts
         VB_FAIL(err, VB_E_UNSUPPORTED, "player blas: expected instruction set openblas, found %s", opts->isa);
     player *p = malloc(sizeof *p);
     if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory");
-    *p = (player){plan, *opts};
-    openblas_set_num_threads(opts->threads);
+    *p = (player){.plan = plan, .opts = *opts};
+    vb_status status = vb_openblas_load(&p->blas, err);
+    if (status < 0) {
+        free(p);
+        return status;
+    }
+    p->blas.set_threads(opts->threads);
     *out = p;
     return VB_OK;
 }

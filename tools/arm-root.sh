@@ -4,8 +4,7 @@
 # installed, nothing outside FOLDER changes, and nobody needs to be root.
 set -eu
 root=$1
-packages="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libopenblas-dev
-    libedit-dev"
+packages="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev"
 [ ! -e "$root/complete" ] || exit 0
 command -v apt-get >/dev/null || {
     echo "arm-root.sh: no Debian; put AArch64 libraries and headers into $root and make $root/complete" >&2
@@ -25,7 +24,7 @@ get update
 # shellcheck disable=SC2086
 get install --download-only --no-install-recommends $packages
 for package in "$apt"/cache/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --exclude='./usr/share' --exclude='libopenblas*.a'
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --exclude='./usr/share'
 done
 rm -rf "$apt"
 
@@ -34,11 +33,5 @@ rm -rf "$apt"
 # Links to absolute names mean places inside of the folder.
 find "$root" -type l -lname '/*' | while read -r link; do
     ln -snf "$(realpath -ms --relative-to="$(dirname "$link")" "$root$(readlink "$link")")" "$link"
-done
-# What an installation would choose among several libraries of linear algebra.
-for kind in lib include; do
-    for file in "$root/usr/$kind"/*/openblas-pthread/*; do
-        ln -sf "openblas-pthread/${file##*/}" "${file%/*/*}/${file##*/}"
-    done
 done
 : >"$root/complete"

@@ -3,7 +3,7 @@
 # Speaks on stderr alone. On another system it lists what is needed and goes on.
 set -eu
 
-build="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libopenblas-dev libedit-dev"
+build="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev"
 need=""
 missing=""
 
@@ -16,7 +16,7 @@ case "${1:-build}" in
 build) need=$build; program cc gcc; program make make ;;
 model) program python3 python3; python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip" ;;
 test)
-    need="$build libcriterion-dev"
+    need="$build libcriterion-dev libopenblas0"
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
     program c++ g++; program clang clang; program bash bash; program mandoc mandoc
     # AArch64 beside another processor: a compiler and an emulator.
