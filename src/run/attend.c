@@ -50,7 +50,7 @@ void vb_cpu_attend(vb_cpu *p, const vb_step *s)
     int64_t positions = 0;
     vb_job j = {.p = p, .s = s, .tiles = rows};
     vb_job_run(&j, store_tile, (int64_t)rows * (vb_cpu_width(p, s->in[1]) + vb_cpu_width(p, s->in[2])));
-    if (atomic_load(&p->bad) != INT_MAX) return;
+    if (atomic_load(&p->bad[0]) != INT_MAX) return;
     for (int r = 0; r < rows; r++) positions += p->rows[vb_cpu_row_of(p, s->out, r)].position + 1;
     j.tiles = vb_pool_threads(p->pool);
     vb_job_run(&j, attend_tile, positions * vb_cpu_width(p, s->in[0]) / 4);

@@ -29,6 +29,15 @@ typedef struct {
     size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, total;
 } vb_scratch_layout;
 
+enum { VB_STAGE_STEPS = 4 };
+
+/* Steps that are played together, in one round of tiles where they may be (lower.c). */
+typedef struct {
+    int first, steps; /* of the plan */
+    int matrices;     /* the first so many are matrices with one input; 0: a step by itself */
+    int joint;        /* the step behind them needs the same rows of all of them at once */
+} vb_stage;
+
 typedef struct {
     const vb_plan *plan;
     vb_play_opts opts;
@@ -36,6 +45,8 @@ typedef struct {
     vb_pool *pool;
     vb_arena arena;
     int64_t *offset, floats; /* by vb_plan_layout */
+    vb_stage *stages;
+    int n_stages;
     vb_rope_spec *ropes;
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
@@ -53,7 +64,7 @@ typedef struct {
     float **logits; /* of each wanted row */
     vb_act *acts[VB_ACT_Q256 + 1];
     vb_val act_of[VB_ACT_Q256 + 1]; /* the value that acts hold, -1: none */
-    atomic_int bad;                 /* first row of the step that is not finite, INT_MAX: none */
+    atomic_int bad[VB_STAGE_STEPS]; /* of each step of the stage: first row that is not finite, INT_MAX: none */
 } vb_cpu;
 
 /* One step as tiles for the pool. */
@@ -72,13 +83,25 @@ int vb_cpu_row_of(const vb_cpu *p, vb_val v, int r); /* the token of a value's r
 float *vb_cpu_value(const vb_cpu *p, vb_val v, int r);
 int vb_cpu_width(const vb_cpu *p, vb_val v);
 void vb_cpu_note(vb_cpu *p, int row, uint32_t bad); /* A3: remembers the first row that is not finite */
+void vb_cpu_note_of(vb_cpu *p, int i, int row, uint32_t bad); /* of the stage's step i */
 /* What the activations of a matrix become. */
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s);
 /* What a step needs before the plan's first: rows of all rope tables. */
 void vb_cpu_ropes(vb_cpu *p);
+/* Divides the plan into stages. moment: as vb_plan_layout wants it. Returns their number. */
+int vb_cpu_lower(const vb_plan *plan, vb_stage *stages, int *moment);
+/* Plays a stage of matrices in one round. */
+void vb_cpu_group(vb_cpu *p, const vb_stage *stage);
 /* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
 void vb_cpu_step(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear(vb_cpu *p, const vb_step *s);
+/* Matrices by parts: the input in its quantised form; then rows from..from+rows for all tokens; -> not finite, by
+ * vb_cpu_note_of(i). */
+void vb_cpu_linear_input(vb_cpu *p, const vb_step *s);
+void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker);
+int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s);
+/* Elements from..from+n of row r of an element-wise step; non-zero: not finite. */
+uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap);
 

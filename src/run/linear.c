@@ -28,18 +28,17 @@ static void quantize_tile(void *ctx, int r, int worker)
     if (kind != VB_ACT_F32) p->k->quantize[kind](a);
 }
 
-/* Matrices that share an input share its quantised form. */
-static void prepare(vb_cpu *p, const vb_step *s, int tokens)
+void vb_cpu_linear_input(vb_cpu *p, const vb_step *s)
 {
     vb_act_kind kind = vb_cpu_act_kind(p, s);
+    int tokens = vb_cpu_rows(p, s->out);
     vb_job j = {.p = p, .s = s, .tiles = tokens};
     if (p->act_of[kind] == s->in[0]) return;
     vb_job_run(&j, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
     p->act_of[kind] = s->in[0];
 }
 
-/* A quantised matrix in f32 mode, or of a format without an integer rule: its rows become floats in the worker's own
- * memory (C6). */
+/* The f32 mode meets a quantised matrix: its rows become floats in the worker's own memory (C6). */
 static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, int worker)
 {
     int cols = (int)s->weight->cols;
@@ -63,27 +62,31 @@ static void multiply(const vb_job *j, vb_format format, const vb_rows *w, int fr
     for (; r < tokens; r++) p->k->matvec[format](vb_cpu_value(p, j->s->out, r) + from, w, &acts[r]);
 }
 
+void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker)
+{
+    vb_job j = {.p = p, .s = s};
+    const vb_tensor *t = s->weight;
+    int tokens = vb_cpu_rows(p, s->out);
+    vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes, rows};
+    vb_format format = t->format;
+    const float *bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL;
+    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->block > 1) {
+        w = as_floats(p, s, &w, worker);
+        format = VB_FMT_F32;
+    }
+    multiply(&j, format, &w, from);
+    for (int r = 0; r < tokens; r++)
+        vb_cpu_note_of(p, i, r, p->k->settle(vb_cpu_value(p, s->out, r) + from, bias, rows));
+}
+
 static void linear_tile(void *ctx, int tile, int worker)
 {
     const vb_job *j = ctx;
-    vb_cpu *p = j->p;
-    const vb_tensor *t = j->s->weight;
-    int from = tile * j->tile_rows, left = (int)t->rows - from, tokens = vb_cpu_rows(p, j->s->out);
-    vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes,
-                 left < j->tile_rows ? left : j->tile_rows};
-    vb_format format = t->format;
-    vb_act_kind kind = vb_cpu_act_kind(p, j->s);
-    const float *bias = j->s->bias != NULL ? (const float *)j->s->bias->data + from : NULL;
-    if (kind == VB_ACT_F32 && vb_format_of(format)->block > 1) {
-        w = as_floats(p, j->s, &w, worker);
-        format = VB_FMT_F32;
-    }
-    multiply(j, format, &w, from);
-    for (int r = 0; r < tokens; r++)
-        vb_cpu_note(p, r, p->k->settle(vb_cpu_value(p, j->s->out, r) + from, bias, w.rows));
+    int from = tile * j->tile_rows, left = (int)j->s->weight->rows - from;
+    vb_cpu_linear_rows(j->p, j->s, 0, from, left < j->tile_rows ? left : j->tile_rows, worker);
 }
 
-static int tile_rows(const vb_cpu *p, const vb_step *s)
+int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s)
 {
     if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1) return VB_TILE_ROWS;
     int rows = (int)(TILE_BYTES / s->weight->row_bytes) / 4 * 4;
@@ -93,9 +96,9 @@ static int tile_rows(const vb_cpu *p, const vb_step *s)
 
 void vb_cpu_linear(vb_cpu *p, const vb_step *s)
 {
-    int tokens = vb_cpu_rows(p, s->out), rows = (int)s->weight->rows;
-    vb_job j = {.p = p, .s = s, .tile_rows = tile_rows(p, s)};
+    int rows = (int)s->weight->rows;
+    vb_job j = {.p = p, .s = s, .tile_rows = vb_cpu_tile_rows(p, s)};
     j.tiles = (rows + j.tile_rows - 1) / j.tile_rows;
-    prepare(p, s, tokens);
-    vb_job_run(&j, linear_tile, (int64_t)tokens * rows * s->weight->cols / 16);
+    vb_cpu_linear_input(p, s);
+    vb_job_run(&j, linear_tile, (int64_t)vb_cpu_rows(p, s->out) * rows * s->weight->cols / 16);
 }

@@ -8,8 +8,8 @@
  * Each starts with its own share, so that a thread meets the same weights and rows again, and then helps where tiles
  * are left. A worker that gets no processor holds nobody up: the others do its share, and a round does not wait for
  * those that took no tile. Waiting is a short spin, because rounds follow each other within microseconds while tokens
- * are evaluated, then sleep. A spin that was in vain makes the next one shorter, a lucky one longer: where other
- * programs want the cores, waiting costs nothing.
+ * are evaluated, then sleep. After a long wait the next spin is shorter, because it was in vain; after a sleep that a
+ * spin could have spared it is longer again. So where other programs want the cores, waiting costs next to nothing.
  *
  * Invariants: `round` is odd while the job and the shares are written, which happens only while left is 0. A tile is
  * taken only from a share of the round whose job was read, so a late worker can never touch a newer round's tiles.
@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPIN_LEAST_NS = 1000, SPIN_MOST_NS = 50000, PAUSES = 16 };
+enum { SPIN_LEAST_NS = 2000, SPIN_MOST_NS = 50000, PAUSES = 16 };
 
 typedef struct {
     _Alignas(64) _Atomic uint64_t next; /* round << 32 | tile */
@@ -74,19 +74,33 @@ static void pause_briefly(const vb_pool *p)
     }
 }
 
-/* Until *word is not `value`, or this thread has been awake for long enough; 1: it changed. */
-static int spin(worker *w, const atomic_uint *word, unsigned value)
+static int changed(const atomic_uint *word, unsigned value)
 {
-    if (atomic_load_explicit(word, memory_order_acquire) != value) return 1;
-    uint64_t until = vb_clock_ns() + w->spin_ns;
+    return atomic_load_explicit(word, memory_order_acquire) != value;
+}
+
+static int spin(worker *w, const atomic_uint *word, unsigned value, uint64_t begin)
+{
     do {
         pause_briefly(w->pool);
-        if (atomic_load_explicit(word, memory_order_acquire) == value) continue;
-        if (w->spin_ns < SPIN_MOST_NS) w->spin_ns *= 2;
-        return 1;
-    } while (vb_clock_ns() < until);
-    if (w->spin_ns > SPIN_LEAST_NS) w->spin_ns /= 2;
+        if (changed(word, value)) return 1;
+    } while (vb_clock_ns() - begin < w->spin_ns);
     return 0;
+}
+
+/* Until *word is not `value`: awake for a while, then asleep as one of *sleepers. */
+static void wait_for(worker *w, atomic_uint *word, unsigned value, atomic_uint *sleepers)
+{
+    if (changed(word, value)) return;
+    uint64_t begin = vb_clock_ns();
+    if (spin(w, word, value, begin)) return;
+    atomic_fetch_add(sleepers, 1);
+    while (atomic_load(word) == value) vb_sleep_while(word, value);
+    atomic_fetch_sub(sleepers, 1);
+    if (vb_clock_ns() - begin < SPIN_MOST_NS)
+        w->spin_ns = SPIN_MOST_NS;
+    else if (w->spin_ns > SPIN_LEAST_NS)
+        w->spin_ns /= 2;
 }
 
 /* --- the worker's side --------------------------------------------------------------------------------------- */
@@ -105,10 +119,7 @@ static job next_job(worker *w, unsigned seen)
             if (atomic_load_explicit(&p->round, memory_order_acquire) == round) return j;
             continue;
         }
-        if (spin(w, &p->round, round)) continue;
-        atomic_fetch_add(&p->sleepers, 1);
-        while (atomic_load(&p->round) == round) vb_sleep_while(&p->round, round);
-        atomic_fetch_sub(&p->sleepers, 1);
+        wait_for(w, &p->round, round, &p->sleepers);
     }
 }
 
@@ -170,12 +181,8 @@ static void publish(vb_pool *p, const job *j)
 static void wait_for_all(vb_pool *p)
 {
     unsigned left;
-    while ((left = atomic_load_explicit(&p->left, memory_order_acquire)) != 0) {
-        if (spin(&p->workers[0], &p->left, left)) continue;
-        atomic_store(&p->caller_sleeps, 1);
-        while ((left = atomic_load(&p->left)) != 0) vb_sleep_while(&p->left, left);
-        atomic_store(&p->caller_sleeps, 0);
-    }
+    while ((left = atomic_load_explicit(&p->left, memory_order_acquire)) != 0)
+        wait_for(&p->workers[0], &p->left, left, &p->caller_sleeps);
 }
 
 void vb_pool_run(vb_pool *p, vb_tile *tile, void *ctx, int tiles)

@@ -1,4 +1,4 @@
-/* run.c - the player "cpu": for each step of the plan, all tokens of the batch; a barrier; the next step.
+/* run.c - the player "cpu": for each stage of the plan, all tokens of the batch; then the next stage.
  *
  * Scratch grows to the largest batch seen and is never given back before close, so evaluation allocates nothing once
  * it is warm. Everything that a batch needs lies in one block.
@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { GROUP_TOKENS = 16 }; /* most tokens for which stages are worth it */
 
 /* --- scratch ----------------------------------------------------------------------------------------------- */
 
@@ -106,19 +108,39 @@ static void show(const vb_cpu *p, const vb_step *s)
                     vb_cpu_value(p, s->out, r), v->width);
 }
 
-static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err)
+static vb_status check(vb_cpu *p, const vb_step *s, int i, int *failed, vb_err *err)
 {
-    if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
-    atomic_store_explicit(&p->bad, INT_MAX, memory_order_relaxed);
-    vb_cpu_step(p, s);
-    int bad = atomic_load_explicit(&p->bad, memory_order_relaxed);
-    if (bad == INT_MAX) {
-        show(p, s);
-        return VB_OK;
-    }
+    int bad = atomic_load_explicit(&p->bad[i], memory_order_relaxed);
+    if (bad == INT_MAX) return VB_OK;
     *failed = vb_cpu_row_of(p, s->out, bad);
     VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op), s->layer,
             p->rows[*failed].position);
+}
+
+static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err)
+{
+    if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
+    atomic_store_explicit(&p->bad[0], INT_MAX, memory_order_relaxed);
+    vb_cpu_step(p, s);
+    VB_TRY(check(p, s, 0, failed, err));
+    show(p, s);
+    return VB_OK;
+}
+
+/* Steps of a stage one by one, where a tap wants to see each or where waiting is little beside the work: for many
+ * tokens, and for one thread, which also reads weights best in the order of the file. */
+static vb_status play_stage(vb_cpu *p, const vb_stage *stage, int *failed, vb_err *err)
+{
+    const vb_step *s = &p->plan->steps[stage->first];
+    if (stage->matrices == 0 || p->opts.tap != NULL || p->tokens > GROUP_TOKENS || vb_pool_threads(p->pool) == 1) {
+        for (int i = 0; i < stage->steps; i++) VB_TRY(play_step(p, &s[i], failed, err));
+        return VB_OK;
+    }
+    if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
+    for (int i = 0; i < stage->steps; i++) atomic_store_explicit(&p->bad[i], INT_MAX, memory_order_relaxed);
+    vb_cpu_group(p, stage);
+    for (int i = 0; i < stage->steps; i++) VB_TRY(check(p, &s[i], i, failed, err));
+    return VB_OK;
 }
 
 /* On VB_E_FORMAT *failed is the row that is not finite. */
@@ -137,7 +159,7 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
     fill_rows(p, parts, n);
     for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
     vb_cpu_ropes(p);
-    for (int i = 0; i < p->plan->n_steps; i++) VB_TRY(play_step(p, &p->plan->steps[i], failed, err));
+    for (int i = 0; i < p->n_stages; i++) VB_TRY(play_stage(p, &p->stages[i], failed, err));
     return VB_OK;
 }
 
@@ -220,13 +242,23 @@ static void measure(vb_cpu *p)
     p->worker_floats = (p->worker_floats + 15) / 16 * 16;
 }
 
+static vb_status lower(vb_cpu *p, vb_err *err)
+{
+    int *moment = vb_arena_array(&p->arena, (size_t)p->plan->n_steps + 1, sizeof *moment);
+    p->stages = vb_arena_array(&p->arena, (size_t)p->plan->n_steps, sizeof *p->stages);
+    if (moment == NULL || p->stages == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    p->n_stages = vb_cpu_lower(p->plan, p->stages, moment);
+    p->floats = vb_plan_layout(p->plan, moment, p->offset);
+    return VB_OK;
+}
+
 static vb_status prepare(vb_cpu *p, vb_err *err)
 {
     const vb_plan *plan = p->plan;
     p->offset = vb_arena_array(&p->arena, (size_t)plan->n_values, sizeof *p->offset);
     p->names = vb_arena_array(&p->arena, (size_t)plan->n_steps, sizeof *p->names);
     if (p->offset == NULL || p->names == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
-    p->floats = vb_plan_layout(plan, p->offset);
+    VB_TRY(lower(p, err));
     for (int i = 0; i < plan->n_steps; i++)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
     measure(p);

@@ -21,11 +21,16 @@ void vb_job_run(vb_job *j, vb_tile *tile, int64_t work)
         for (int i = 0; i < j->tiles; i++) tile(j, i, 0);
 }
 
+void vb_cpu_note_of(vb_cpu *p, int i, int row, uint32_t bad)
+{
+    int seen = atomic_load_explicit(&p->bad[i], memory_order_relaxed);
+    if (bad == 0) return;
+    while (row < seen && !atomic_compare_exchange_weak(&p->bad[i], &seen, row)) continue;
+}
+
 void vb_cpu_note(vb_cpu *p, int row, uint32_t bad)
 {
-    int seen = atomic_load_explicit(&p->bad, memory_order_relaxed);
-    if (bad == 0) return;
-    while (row < seen && !atomic_compare_exchange_weak(&p->bad, &seen, row)) continue;
+    vb_cpu_note_of(p, 0, row, bad);
 }
 
 int vb_cpu_width(const vb_cpu *p, vb_val v)
@@ -35,38 +40,24 @@ int vb_cpu_width(const vb_cpu *p, vb_val v)
 
 /* --- element-wise steps -------------------------------------------------------------------------------------- */
 
-/* The elements of a tile: n of row r from `at` on. */
-typedef struct {
-    int r, at, n;
-    float *y;
-    const float *x[2];
-} piece;
-
-static piece piece_of(const vb_job *j, int tile)
+uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n)
 {
-    const vb_cpu *p = j->p;
-    int width = vb_cpu_width(p, j->s->out), at = tile % j->tiles_a_row * CHUNK;
-    piece c = {.r = tile / j->tiles_a_row, .at = at, .n = width - at < CHUNK ? width - at : CHUNK};
-    c.y = vb_cpu_value(p, j->s->out, c.r) + at;
+    float *y = vb_cpu_value(p, s->out, r) + from;
+    const float *x[2] = {NULL, NULL};
     for (int i = 0; i < 2; i++)
-        if (j->s->in[i] >= 0) c.x[i] = vb_cpu_value(p, j->s->in[i], c.r) + at;
-    return c;
+        if (s->in[i] >= 0) x[i] = vb_cpu_value(p, s->in[i], r) + from;
+    if (s->op == VB_OP_SCALE) return p->k->scale(y, x[0], s->u.scale.by, n);
+    if (s->op == VB_OP_ADD) return p->k->add(y, x[0], x[1], n);
+    if (s->op == VB_OP_SOFTCAP) return p->k->softcap(y, x[0], s->u.softcap.cap, n);
+    return (s->u.glu.act == VB_GLU_SILU ? p->k->glu_silu : p->k->glu_gelu_tanh)(y, x[0], x[1], n);
 }
 
 static void element_tile(void *ctx, int tile, int worker)
 {
     const vb_job *j = ctx;
-    const vb_step *s = j->s;
-    const vb_kernels *k = j->p->k;
-    piece c = piece_of(j, tile);
-    uint32_t bad = 0;
+    int r = tile / j->tiles_a_row, at = tile % j->tiles_a_row * CHUNK, left = vb_cpu_width(j->p, j->s->out) - at;
     (void)worker;
-    if (s->op == VB_OP_SCALE) bad = k->scale(c.y, c.x[0], s->u.scale.by, c.n);
-    if (s->op == VB_OP_ADD) bad = k->add(c.y, c.x[0], c.x[1], c.n);
-    if (s->op == VB_OP_SOFTCAP) bad = k->softcap(c.y, c.x[0], s->u.softcap.cap, c.n);
-    if (s->op == VB_OP_GLU)
-        bad = (s->u.glu.act == VB_GLU_SILU ? k->glu_silu : k->glu_gelu_tanh)(c.y, c.x[0], c.x[1], c.n);
-    vb_cpu_note(j->p, c.r, bad);
+    vb_cpu_note(j->p, r, vb_cpu_elements(j->p, j->s, r, at, left < CHUNK ? left : CHUNK));
 }
 
 static void elements(vb_cpu *p, const vb_step *s)
