@@ -26,6 +26,13 @@
 
 #define VB_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of few rounds: all of them one after the other, so that what depends on the round is constant. */
+#if defined(__clang__)
+#define VB_UNROLL _Pragma("unroll")
+#else
+#define VB_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 enum {
     Q4_0_BYTES = 18, Q4_1_BYTES = 20, Q5_0_BYTES = 22, Q8_0_BYTES = 34,
     Q5_1_BYTES = 24, IQ4_NL_BYTES = 18, MXFP4_BYTES = 17,

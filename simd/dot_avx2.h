@@ -33,6 +33,7 @@ VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
 {
     const __m256i one = _mm256_set1_epi16(1);
     __m256i r[4];
+    VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + bytes * v, 4 * bytes);
         __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + 64 * v));
@@ -65,6 +66,7 @@ VB_INLINE v8i dot8_iq4_nl(const uint8_t *w, const vb_act *a, int b)
     const __m256i one = _mm256_set1_epi16(1), book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
     const int8_t *x = a->pairs + 32 * b;
     __m256i r[4];
+    VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 2 + IQ4_NL_BYTES * v, 4 * IQ4_NL_BYTES);
         __m256i low = codes(low_nibbles(q), book, LOAD32(x + 64 * v));
@@ -80,6 +82,7 @@ VB_INLINE v8i dot8_mxfp4(const uint8_t *w, const vb_act *a, int b)
     const __m256i book = _mm256_add_epi8(_mm256_broadcastsi128_si256(LOAD16(E2M1)), _mm256_set1_epi8(12));
     const int8_t *x = a->pairs + 32 * b;
     __m256i r[4], sum = LOAD32(a->sum + b);
+    VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 1 + MXFP4_BYTES * v, 4 * MXFP4_BYTES);
         __m256i low = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, low_nibbles(q)), LOAD32(x + 64 * v));
@@ -128,6 +131,7 @@ VB_INLINE v8i sums8(const __m256i r[8])
 VB_INLINE v8i dot8_q5_0(const uint8_t *w, const vb_act *a, int b)
 {
     __m256i r[8];
+    VB_UNROLL
     for (int i = 0; i < 8; i++) r[i] = block_fifths(w + 2 + Q5_0_BYTES * i, a->q + 32 * (b + i));
     return _mm256_sub_epi32(sums8(r), _mm256_slli_epi32(LOAD32(a->sum + b), 4));
 }
@@ -135,6 +139,7 @@ VB_INLINE v8i dot8_q5_0(const uint8_t *w, const vb_act *a, int b)
 VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
 {
     __m256i r[8];
+    VB_UNROLL
     for (int i = 0; i < 8; i++) r[i] = block_fifths(w + 4 + Q5_1_BYTES * i, a->q + 32 * (b + i));
     return sums8(r);
 }
@@ -142,6 +147,7 @@ VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
 VB_INLINE v8i dot8_q8_0(const uint8_t *w, const vb_act *a, int b)
 {
     __m256i r[8];
+    VB_UNROLL
     for (int i = 0; i < 8; i++) r[i] = block_q8_0(w + Q8_0_BYTES * i, a->q + 32 * (b + i));
     return sums8(r);
 }
@@ -175,6 +181,7 @@ VB_INLINE dot_parts dot1_q4_k(const uint8_t *w, const vb_act *a, int b)
     __m256i packed = scales_q4_k(w);
     __m256i scales = _mm256_broadcastsi128_si256(_mm256_castsi256_si128(packed));
     __m256i s = _mm256_setzero_si256(), t = s;
+    VB_UNROLL
     for (int g = 0; g < 4; g++) {
         __m256i q = LOAD32(w + Q4_K_NIBBLES + 32 * g);
         __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + 64 * g));
@@ -199,6 +206,7 @@ VB_INLINE dot_parts dot1_q5_k(const uint8_t *w, const vb_act *a, int b)
     __m256i packed = scales_q4_k(w), fifths = LOAD32(w + Q5_K_FIFTHS);
     __m256i scales = _mm256_broadcastsi128_si256(_mm256_castsi256_si128(packed));
     __m256i s = _mm256_setzero_si256(), t = s;
+    VB_UNROLL
     for (int g = 0; g < 4; g++) {
         __m256i q = LOAD32(w + Q5_K_NIBBLES + 32 * g);
         __m256i low = _mm256_or_si256(low_nibbles(q), bit_at(fifths, 2 * g, 4));
@@ -232,8 +240,10 @@ VB_INLINE dot_parts dot1_q2_k(const uint8_t *w, const vb_act *a, int b)
     __m128i packed = LOAD16(w), mins = _mm_and_si128(_mm_srli_epi16(packed, 4), nibble);
     __m256i scales = even_odd(_mm_and_si128(packed, nibble));
     __m256i s = _mm256_setzero_si256(), t = s;
+    VB_UNROLL
     for (int half = 0; half < 2; half++) {
         __m256i q = LOAD32(w + Q2_K_PAIRS + 32 * half);
+        VB_UNROLL
         for (int k = 0; k < 4; k++) {
             __m256i p = _mm256_maddubs_epi16(pair_of_bits(q, k), LOAD32(x + 128 * half + 32 * k));
             p = _mm256_madd_epi16(p, lane16(scales, 4 * half + k));
@@ -267,8 +277,10 @@ VB_INLINE dot_parts dot1_q3_k(const uint8_t *w, const vb_act *a, int b)
     __m256i scales = even_odd(packed), thirds = LOAD32(w);
     __m256i bias = _mm256_madd_epi16(_mm256_cvtepi8_epi16(packed), LOAD32(a->sum16 + 16 * b));
     __m256i s = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(bias, 2)), t = _mm256_setzero_si256();
+    VB_UNROLL
     for (int half = 0; half < 2; half++) {
         __m256i pairs = LOAD32(w + Q3_K_PAIRS + 32 * half);
+        VB_UNROLL
         for (int k = 0; k < 4; k++) {
             __m256i q = _mm256_or_si256(pair_of_bits(pairs, k), bit_at(thirds, 4 * half + k, 2));
             __m256i p = _mm256_maddubs_epi16(q, LOAD32(x + 128 * half + 32 * k));
@@ -301,6 +313,7 @@ VB_INLINE dot_parts dot1_iq4_xs(const uint8_t *w, const vb_act *a, int b)
     const __m256i book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
     const int8_t *x = a->q + 256 * b;
     __m256i scales = scales_iq4_xs(w), s = _mm256_setzero_si256(), t = s;
+    VB_UNROLL
     for (int g = 0; g < 4; g++) {
         __m256i q = LOAD32(w + IQ4_XS_NIBBLES + 32 * g), scale = lane16(scales, 2 * g);
         __m256i low = codes(low_nibbles(q), book, two(x + 64 * g, 32));
@@ -334,8 +347,10 @@ VB_INLINE dot_parts dot1_q6_k(const uint8_t *w, const vb_act *a, int b)
     __m128i scales = LOAD16(w + Q6_K_SCALES);
     __m256i bias = _mm256_madd_epi16(_mm256_cvtepi8_epi16(scales), LOAD32(a->sum16 + 16 * b));
     __m256i s = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(bias, 5)), t = _mm256_setzero_si256();
+    VB_UNROLL
     for (int half = 0; half < 2; half++) {
         __m256i high = LOAD32(w + Q6_K_HIGH + 32 * half);
+        VB_UNROLL
         for (int k = 0; k < 4; k++) {
             __m256i q = quarter_q6_k(LOAD32(w + 64 * half + 32 * (k & 1)), high, k);
             __m256i p = _mm256_maddubs_epi16(q, LOAD32(x + 128 * half + 32 * k));
