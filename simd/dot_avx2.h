@@ -93,25 +93,50 @@ VB_INLINE v8i dot8_mxfp4(const uint8_t *w, const vb_act *a, int b)
     return _mm256_sub_epi32(sums_of_halves(r), sum);
 }
 
-/* 32 bits to 32 bytes of 0 or 16. */
-VB_INLINE __m256i fifth_bits(const uint8_t *p)
+/* The fifth bits of 16 elements of two blocks as bytes of 0 or 16. bits: the 32 bits of one block, many times, then of
+ * the other; from: which two bytes of them. */
+VB_INLINE __m256i fifth_bits(__m256i bits, int from)
 {
-    const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0, 0x0101010101010101);
     const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
-    uint32_t bits;
-    memcpy(&bits, p, sizeof bits);
-    __m256i x = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
+    __m256i x = _mm256_shuffle_epi8(bits, _mm256_add_epi8(spread, _mm256_set1_epi8((char)from)));
     x = _mm256_cmpeq_epi8(_mm256_and_si256(x, bit), bit);
     return _mm256_and_si256(x, _mm256_set1_epi8(16));
 }
 
-/* w: fifth bits, then nibbles. */
-VB_INLINE __m256i block_fifths(const uint8_t *w, const int8_t *x)
+VB_INLINE __m256i same32(const uint8_t *p, int apart)
 {
-    __m128i n = LOAD16(w + 4);
-    __m256i q = _mm256_inserti128_si256(_mm256_castsi128_si256(n), _mm_srli_epi16(n, 4), 1);
-    q = _mm256_or_si256(low_nibbles(q), fifth_bits(w));
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(q, LOAD32(x)), _mm256_set1_epi16(1));
+    uint32_t first, second;
+    memcpy(&first, p, sizeof first);
+    memcpy(&second, p + apart, sizeof second);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_set1_epi32((int)first)), _mm_set1_epi32((int)second), 1);
+}
+
+/* w: fifth bits, then nibbles; x: pairs of blocks. */
+VB_INLINE v8i fifths8(const uint8_t *w, int bytes, const int8_t *x)
+{
+    __m256i r[4];
+    VB_UNROLL
+    for (int v = 0; v < 4; v++) {
+        __m256i q = two(w + 4 + bytes * v, 4 * bytes), bits = same32(w + bytes * v, 4 * bytes);
+        __m256i low = _mm256_or_si256(low_nibbles(q), fifth_bits(bits, 0));
+        __m256i high = _mm256_or_si256(high_nibbles(q), fifth_bits(bits, 2));
+        low = _mm256_maddubs_epi16(low, LOAD32(x + 64 * v));
+        high = _mm256_maddubs_epi16(high, LOAD32(x + 64 * v + 32));
+        r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+    }
+    return sums_of_halves(r);
+}
+
+VB_INLINE v8i dot8_q5_0(const uint8_t *w, const vb_act *a, int b)
+{
+    v8i sum = fifths8(w + 2, Q5_0_BYTES, a->pairs + 32 * b);
+    return _mm256_sub_epi32(sum, _mm256_slli_epi32(LOAD32(a->sum + b), 4));
+}
+
+VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
+{
+    return fifths8(w + 4, Q5_1_BYTES, a->pairs + 32 * b);
 }
 
 VB_INLINE __m256i block_q8_0(const uint8_t *w, const int8_t *x)
@@ -126,22 +151,6 @@ VB_INLINE v8i sums8(const __m256i r[8])
 {
     __m256i low = sums_of_halves(r), high = sums_of_halves(r + 4);
     return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
-}
-
-VB_INLINE v8i dot8_q5_0(const uint8_t *w, const vb_act *a, int b)
-{
-    __m256i r[8];
-    VB_UNROLL
-    for (int i = 0; i < 8; i++) r[i] = block_fifths(w + 2 + Q5_0_BYTES * i, a->q + 32 * (b + i));
-    return _mm256_sub_epi32(sums8(r), _mm256_slli_epi32(LOAD32(a->sum + b), 4));
-}
-
-VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
-{
-    __m256i r[8];
-    VB_UNROLL
-    for (int i = 0; i < 8; i++) r[i] = block_fifths(w + 4 + Q5_1_BYTES * i, a->q + 32 * (b + i));
-    return sums8(r);
 }
 
 VB_INLINE v8i dot8_q8_0(const uint8_t *w, const vb_act *a, int b)

@@ -151,6 +151,23 @@ VB_INLINE v8f v8f_halves(const uint8_t *p, int stride)
     return _mm256_cvtph_ps(h);
 }
 
+/* Powers of two from eight bytes, `stride` bytes apart; those below 2^-60 are 0 (A5). */
+#define v8f_exponents v8f_exponents
+VB_INLINE v8f v8f_exponents(const uint8_t *p, int stride)
+{
+    __m128i x = _mm_cvtsi32_si128(p[0]);
+    x = _mm_insert_epi8(x, p[stride], 1);
+    x = _mm_insert_epi8(x, p[2 * stride], 2);
+    x = _mm_insert_epi8(x, p[3 * stride], 3);
+    x = _mm_insert_epi8(x, p[4 * stride], 4);
+    x = _mm_insert_epi8(x, p[5 * stride], 5);
+    x = _mm_insert_epi8(x, p[6 * stride], 6);
+    x = _mm_insert_epi8(x, p[7 * stride], 7);
+    __m256i e = _mm256_cvtepu8_epi32(x), enough = _mm256_cmpgt_epi32(e, _mm256_set1_epi32(67));
+    e = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    return _mm256_castsi256_ps(_mm256_and_si256(e, enough));
+}
+
 VB_INLINE v4f v4f_all(float x) { return _mm_set1_ps(x); }
 VB_INLINE v4f v4f_load(const float *p) { return _mm_loadu_ps(p); }
 VB_INLINE v4f v4f_add(v4f x, v4f y) { return _mm_add_ps(x, y); }
