@@ -9,6 +9,7 @@
 #ifndef VB_RUN_CPU_H
 #define VB_RUN_CPU_H
 #include "plan/player.h"
+#include "run/hard.h"
 #include "run/pool.h"
 #include "run/rope.h"
 #include "run/state.h"
@@ -47,6 +48,7 @@ typedef struct {
     int64_t *offset, floats; /* by vb_plan_layout */
     vb_stage *stages;
     int n_stages;
+    vb_hard *hard;
     vb_rope_spec *ropes;
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
@@ -71,7 +73,7 @@ typedef struct {
 typedef struct {
     vb_cpu *p;
     const vb_step *s;
-    int tiles_a_row; /* of element-wise steps */
+    int chunk, tiles_a_row; /* of element-wise steps */
     int tile_rows;   /* of linear steps */
     int tiles;
 } vb_job;

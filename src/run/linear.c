@@ -91,7 +91,7 @@ int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s)
     if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1) return VB_TILE_ROWS;
     int rows = (int)(TILE_BYTES / s->weight->row_bytes) / 4 * 4;
     if (rows < 4) return 4;
-    return rows < MOST_TILE_ROWS ? rows : MOST_TILE_ROWS;
+    return vb_hard_size(p->hard, rows < MOST_TILE_ROWS ? rows : MOST_TILE_ROWS, 4);
 }
 
 void vb_cpu_linear(vb_cpu *p, const vb_step *s)

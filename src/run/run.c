@@ -127,12 +127,18 @@ static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err
     return VB_OK;
 }
 
-/* Steps of a stage one by one, where a tap wants to see each or where waiting is little beside the work: for many
- * tokens, and for one thread, which also reads weights best in the order of the file. */
+/* Not for many tokens, where waiting is little beside the work; nor for one thread, which does not wait and reads
+ * weights best in the order of the file; nor where a tap wants to see each step. */
+static int is_round(vb_cpu *p, const vb_stage *stage)
+{
+    if (stage->matrices == 0 || p->opts.tap != NULL) return 0;
+    return vb_hard_choice(p->hard, p->tokens <= GROUP_TOKENS && vb_pool_threads(p->pool) > 1);
+}
+
 static vb_status play_stage(vb_cpu *p, const vb_stage *stage, int *failed, vb_err *err)
 {
     const vb_step *s = &p->plan->steps[stage->first];
-    if (stage->matrices == 0 || p->opts.tap != NULL || p->tokens > GROUP_TOKENS || vb_pool_threads(p->pool) == 1) {
+    if (!is_round(p, stage)) {
         for (int i = 0; i < stage->steps; i++) VB_TRY(play_step(p, &s[i], failed, err));
         return VB_OK;
     }
@@ -156,6 +162,7 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
         VB_FAIL(err, VB_E_ARGUMENT, "evaluation: expected at most %d tokens, found %lld", INT_MAX / 64,
                 (long long)tokens);
     VB_TRY(make_room(p, (int)tokens, (int)wanted, err));
+    vb_hard_poison(p->hard, p->scratch, p->at.total);
     fill_rows(p, parts, n);
     for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
     vb_cpu_ropes(p);
@@ -163,15 +170,25 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
     return VB_OK;
 }
 
-/* The parts without the rows from `row` on, into `to`. */
-static void cut(vb_part *to, const vb_part *parts, int n, int row)
+static int between(int x, int least, int most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+/* The rows from..to of the parts, counted through all of them, into `some`. */
+static void cut(vb_part *some, const vb_part *parts, int n, int from, int to, int vocab)
 {
     for (int i = 0; i < n; i++) {
-        int keep = row < parts[i].n ? row : parts[i].n, lost = parts[i].n - keep;
-        to[i] = parts[i];
-        to[i].n = keep;
-        to[i].want = parts[i].want > lost ? parts[i].want - lost : 0;
-        row -= keep;
+        int first = between(from, 0, parts[i].n), end = between(to, first, parts[i].n);
+        int unwanted = parts[i].n - parts[i].want, wanted = between(unwanted, first, end);
+        some[i] = parts[i];
+        some[i].start += first;
+        some[i].ids += first;
+        some[i].n = end - first;
+        some[i].want = end - wanted;
+        if (some[i].want > 0) some[i].logits += (size_t)(wanted - unwanted) * (size_t)vocab;
+        from -= parts[i].n;
+        to -= parts[i].n;
     }
 }
 
@@ -183,7 +200,7 @@ static vb_status first_failure(vb_cpu *p, const vb_part *parts, int n, int row, 
     vb_status s = VB_E_FORMAT;
     p->taps = 0;
     while (before != NULL && s == VB_E_FORMAT && row > 0) {
-        cut(before, parts, n, row);
+        cut(before, parts, n, 0, row, p->plan->vocab);
         s = play(p, before, n, &row, err);
     }
     p->taps = 1;
@@ -191,12 +208,31 @@ static vb_status first_failure(vb_cpu *p, const vb_part *parts, int n, int row, 
     return VB_E_FORMAT;
 }
 
+/* The same rows, a few at a time. */
+static vb_status play_hard(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_err *err)
+{
+    vb_part *some = malloc((size_t)n * sizeof *some);
+    vb_status s = VB_OK;
+    int tokens = 0, from = 0;
+    if (some == NULL) VB_FAIL(err, VB_E_MEMORY, "evaluation: out of memory");
+    for (int i = 0; i < n; i++) tokens += parts[i].n;
+    while (s == VB_OK && from < tokens) {
+        int to = from + 1 + vb_hard_below(p->hard, tokens - from);
+        cut(some, parts, n, from, to, p->plan->vocab);
+        s = play(p, some, n, failed, err);
+        if (s < 0) *failed += from;
+        from = to;
+    }
+    free(some);
+    return s;
+}
+
 static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
 {
     vb_cpu *p = opaque;
     int failed = 0;
     uint64_t old = vb_fp_enter(); /* A1 */
-    vb_status s = play(p, parts, n, &failed, err);
+    vb_status s = (p->hard->state != 0 ? play_hard : play)(p, parts, n, &failed, err);
     if (s == VB_E_FORMAT) s = first_failure(p, parts, n, failed, err);
     vb_fp_leave(old);
     return s;
@@ -257,10 +293,12 @@ static vb_status prepare(vb_cpu *p, vb_err *err)
     const vb_plan *plan = p->plan;
     p->offset = vb_arena_array(&p->arena, (size_t)plan->n_values, sizeof *p->offset);
     p->names = vb_arena_array(&p->arena, (size_t)plan->n_steps, sizeof *p->names);
-    if (p->offset == NULL || p->names == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    p->hard = vb_arena_alloc(&p->arena, sizeof *p->hard);
+    if (p->offset == NULL || p->names == NULL || p->hard == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
     VB_TRY(lower(p, err));
     for (int i = 0; i < plan->n_steps; i++)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
+    vb_hard_start(p->hard);
     measure(p);
     VB_TRY(prepare_ropes(p, err));
     return vb_pool_open(&p->pool, p->opts.threads, err);

@@ -13,9 +13,44 @@
 
 enum { CHUNK = 4096, SMALL = 16384 };
 
+typedef struct {
+    vb_job *job;
+    vb_tile *tile;
+    int factor, shift;
+} shuffled;
+
+static void shuffled_tile(void *ctx, int i, int worker)
+{
+    const shuffled *s = ctx;
+    s->tile(s->job, (int)(((int64_t)i * s->factor + s->shift) % s->job->tiles), worker);
+}
+
+static int have_common_divisor(int a, int b)
+{
+    while (b != 0) {
+        int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a != 1;
+}
+
+static void run_shuffled(vb_job *j, vb_tile *tile)
+{
+    vb_hard *hard = j->p->hard;
+    shuffled s = {j, tile, 1 + vb_hard_below(hard, j->tiles), vb_hard_below(hard, j->tiles)};
+    while (have_common_divisor(s.factor, j->tiles)) s.factor++;
+    if (vb_hard_choice(hard, 1))
+        vb_pool_run(j->p->pool, shuffled_tile, &s, j->tiles);
+    else
+        for (int i = 0; i < j->tiles; i++) shuffled_tile(&s, i, 0);
+}
+
 void vb_job_run(vb_job *j, vb_tile *tile, int64_t work)
 {
-    if (work >= SMALL)
+    if (j->p->hard->state != 0 && j->tiles > 0)
+        run_shuffled(j, tile);
+    else if (work >= SMALL)
         vb_pool_run(j->p->pool, tile, j, j->tiles);
     else
         for (int i = 0; i < j->tiles; i++) tile(j, i, 0);
@@ -55,15 +90,16 @@ uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int
 static void element_tile(void *ctx, int tile, int worker)
 {
     const vb_job *j = ctx;
-    int r = tile / j->tiles_a_row, at = tile % j->tiles_a_row * CHUNK, left = vb_cpu_width(j->p, j->s->out) - at;
+    int r = tile / j->tiles_a_row, at = tile % j->tiles_a_row * j->chunk, left = vb_cpu_width(j->p, j->s->out) - at;
     (void)worker;
-    vb_cpu_note(j->p, r, vb_cpu_elements(j->p, j->s, r, at, left < CHUNK ? left : CHUNK));
+    vb_cpu_note(j->p, r, vb_cpu_elements(j->p, j->s, r, at, left < j->chunk ? left : j->chunk));
 }
 
 static void elements(vb_cpu *p, const vb_step *s)
 {
     int rows = vb_cpu_rows(p, s->out), width = vb_cpu_width(p, s->out);
-    vb_job j = {.p = p, .s = s, .tiles_a_row = (width + CHUNK - 1) / CHUNK};
+    vb_job j = {.p = p, .s = s, .chunk = vb_hard_size(p->hard, CHUNK, 16)};
+    j.tiles_a_row = (width + j.chunk - 1) / j.chunk;
     j.tiles = rows * j.tiles_a_row;
     vb_job_run(&j, element_tile, (int64_t)rows * width);
 }
