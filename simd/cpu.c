@@ -25,9 +25,17 @@ static int has_avx2(void)
     return __builtin_cpu_supports("avx2") && has_f16c();
 }
 
+static int has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
 int vb_cpu_has(const char *isa)
 {
     if (strcmp(isa, "avx2") == 0) return has_avx2();
+    if (strcmp(isa, "avx512") == 0) return has_avx512();
     return strcmp(isa, "portable") == 0;
 }
 
@@ -55,7 +63,8 @@ void vb_cpu_name(char *buf, size_t cap)
 
 void vb_cpu_features(char *buf, size_t cap)
 {
-    snprintf(buf, cap, "sse2%s%s", __builtin_cpu_supports("avx2") ? " avx2" : "", has_f16c() ? " f16c" : "");
+    snprintf(buf, cap, "sse2%s%s%s", __builtin_cpu_supports("avx2") ? " avx2" : "", has_f16c() ? " f16c" : "",
+             has_avx512() ? " avx512f avx512bw avx512vl avx512dq avx512_vnni" : "");
 }
 
 #elif defined(__aarch64__)

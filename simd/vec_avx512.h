@@ -1,0 +1,89 @@
+/* vec_avx512.h - vectors of AVX-512 (F, BW, VL, DQ): vf, vi of 16 lanes in one register; v8 and v4 are those of
+ * vec_x86.h.
+ *
+ * Every float function is one rounded operation a lane (ARITHMETIC A2), or an ordered sum that says its order.
+ */
+#include "simd/vec_x86.h"
+
+typedef __m512 vf;
+typedef __m512i vi;
+enum { VF_REGISTERS = 32 };
+
+#define LOAD64(p) _mm512_loadu_si512((const void *)(p))
+
+/* --- 16 floats --------------------------------------------------------------------------------------------- */
+VB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+VB_INLINE vf vf_all(float x) { return _mm512_set1_ps(x); }
+VB_INLINE vf vf_add(vf x, vf y) { return _mm512_add_ps(x, y); }
+VB_INLINE vf vf_sub(vf x, vf y) { return _mm512_sub_ps(x, y); }
+VB_INLINE vf vf_mul(vf x, vf y) { return _mm512_mul_ps(x, y); }
+VB_INLINE vf vf_max(vf x, vf y) { return _mm512_max_ps(x, y); }
+VB_INLINE vi vf_bits(vf x) { return _mm512_castps_si512(x); }
+VB_INLINE vi vf_round(vf x) { return _mm512_cvtps_epi32(x); } /* B4 */
+VB_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+
+/* (x1, x0, x3, x2, ...) */
+VB_INLINE vf vf_swap_pairs(vf x) { return _mm512_permute_ps(x, 0xb1); }
+
+/* (p0, p0, p1, p1, ...) of 8 floats */
+VB_INLINE vf vf_load_twice(const float *p)
+{
+    const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+}
+
+/* --- 16 integers ------------------------------------------------------------------------------------------- */
+VB_INLINE vi vi_all(int32_t x) { return _mm512_set1_epi32(x); }
+VB_INLINE vi vi_add(vi x, vi y) { return _mm512_add_epi32(x, y); }
+VB_INLINE vi vi_sub(vi x, vi y) { return _mm512_sub_epi32(x, y); }
+VB_INLINE vi vi_and(vi x, vi y) { return _mm512_and_si512(x, y); }
+VB_INLINE vi vi_or(vi x, vi y) { return _mm512_or_si512(x, y); }
+VB_INLINE vi vi_xor(vi x, vi y) { return _mm512_xor_si512(x, y); }
+VB_INLINE vi vi_over(vi x, vi y) { return _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(x, y)); }
+VB_INLINE vi vi_shift23(vi x) { return _mm512_slli_epi32(x, 23); }
+VB_INLINE vf vi_float(vi x) { return _mm512_castsi512_ps(x); } /* the bits */
+VB_INLINE vi vi_without(vi x, vi mask) { return _mm512_andnot_si512(mask, x); }
+VB_INLINE uint32_t vi_any(vi mask) { return _mm512_test_epi32_mask(mask, mask) != 0; }
+
+/* --- other types in memory --------------------------------------------------------------------------------- */
+VB_INLINE vf vf_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(LOAD32(p)); }
+VB_INLINE vf vf_load_i8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(LOAD16(p))); }
+
+VB_INLINE vf vf_load_bf16(const uint8_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(LOAD32(p)), 16));
+}
+
+VB_INLINE void vf_store_f16(uint8_t *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VB_INLINE void vi_store_i8(int8_t *p, vi x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtsepi32_epi8(x));
+}
+
+/* --- ordered sums ------------------------------------------------------------------------------------------ */
+VB_INLINE v8f low_lanes(vf x) { return _mm512_castps512_ps256(x); }
+VB_INLINE v8f high_lanes(vf x) { return _mm512_extractf32x8_ps(x, 1); }
+VB_INLINE float vf_tree(vf x) { return v8f_tree(_mm256_add_ps(low_lanes(x), high_lanes(x))); } /* E1: 8, 4, 2, 1 */
+VB_INLINE float vf_most(vf x) { return _mm512_reduce_max_ps(x); }
+VB_INLINE int32_t vi_sum(vi x) { return _mm512_reduce_add_epi32(x); }
+
+/* Quarters 0 and 2, 1 and 3 of x, then of y, added. */
+VB_INLINE vf halves_joined(vf x, vf y)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x44), _mm512_shuffle_f32x4(x, y, 0xee));
+}
+
+/* E1's trees of four vectors at once. */
+VB_INLINE v4f vf_trees4(const vf x[4])
+{
+    const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    vf a = halves_joined(x[0], x[1]), b = halves_joined(x[2], x[3]);
+    vf c = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+    c = _mm512_add_ps(c, _mm512_permute_ps(c, 0x4e));
+    c = _mm512_add_ps(c, _mm512_permute_ps(c, 0xb1));
+    return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, c));
+}
