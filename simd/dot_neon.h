@@ -65,7 +65,7 @@ VB_INLINE int32x4_t block_q8_0(const uint8_t *w, const int8_t *x)
 VB_INLINE v8i dot8(const uint8_t *w, int bytes, const int8_t *x, int32x4_t (*block)(const uint8_t *, const int8_t *))
 {
     int32x4_t r[8];
-#pragma GCC unroll 8
+    VB_UNROLL
     for (int i = 0; i < 8; i++) r[i] = block(w + bytes * i, x + 32 * i);
     return (v8i){v4i_sums(r), v4i_sums(r + 4)};
 }
@@ -149,7 +149,7 @@ VB_INLINE int32x4_t two_of_16(int32x4_t s, const int8x16_t q[2], const int8_t *x
 VB_INLINE int32x4_t two_of_32(int32x4_t s, const uint8_t *w, const int8_t *x, int32x2_t scales, uint8x16_t *fifths)
 {
     int8x16_t low[2], high[2];
-#pragma GCC unroll 2
+    VB_UNROLL
     for (int i = 0; i < 2; i++) {
         uint8x16_t q = vld1q_u8(w + 16 * i);
         low[i] = low_nibbles(q);
@@ -184,7 +184,7 @@ VB_INLINE dot_parts nibbles_of_32(const uint8_t *w, const vb_act *a, int b, int 
     int32x4_t s = vdupq_n_s32(0), t = s;
     int32x2_t scales[4];
     scale_pairs(scales, vget_low_s8(packed));
-#pragma GCC unroll 2
+    VB_UNROLL
     for (int i = 0; i < 4; i += 2) {
         const int8_t *x = a->q + 256 * b + 64 * i;
         s = two_of_32(s, w + nibbles + 32 * i, x, scales[i], fifths);
@@ -209,10 +209,10 @@ VB_INLINE int32x4_t pairs_of_bits(int32x4_t s, const uint8_t *w, const int8_t *x
                                   uint8x16_t *thirds)
 {
     uint8x16_t bits[2] = {vld1q_u8(w), vld1q_u8(w + 16)};
-#pragma GCC unroll 4
+    VB_UNROLL
     for (int k = 0; k < 4; k++) {
         int8x16_t q[2];
-#pragma GCC unroll 2
+        VB_UNROLL
         for (int i = 0; i < 2; i++) {
             uint8x16_t pair = vandq_u8(bits[i], vdupq_n_u8(3));
             bits[i] = vshrq_n_u8(bits[i], 2);
@@ -270,7 +270,7 @@ VB_INLINE int32x4_t half_q6_k(int32x4_t s, const uint8_t *nibbles, const uint8_t
 {
     const uint8x16_t mask = vdupq_n_u8(0x30);
     int8x16_t q[4][2];
-#pragma GCC unroll 2
+    VB_UNROLL
     for (int i = 0; i < 2; i++) {
         uint8x16_t bits = vld1q_u8(pairs + 16 * i);
         uint8x16_t even = vld1q_u8(nibbles + 16 * i), odd = vld1q_u8(nibbles + 32 + 16 * i);
@@ -279,7 +279,7 @@ VB_INLINE int32x4_t half_q6_k(int32x4_t s, const uint8_t *nibbles, const uint8_t
         q[2][i] = vorrq_s8(high_nibbles(even), vreinterpretq_s8_u8(vandq_u8(bits, mask)));
         q[3][i] = vorrq_s8(high_nibbles(odd), vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(bits, 2), mask)));
     }
-#pragma GCC unroll 4
+    VB_UNROLL
     for (int k = 0; k < 4; k++) s = two_of_16(s, q[k], x + 32 * k, scales[k]);
     return s;
 }
@@ -314,7 +314,7 @@ VB_INLINE dot_parts dot1_iq4_xs(const uint8_t *w, const vb_act *a, int b)
     int32x4_t s = vdupq_n_s32(0), t = s;
     int32x2_t scales[4];
     scale_pairs(scales, scales_iq4_xs(w));
-#pragma GCC unroll 4
+    VB_UNROLL
     for (int i = 0; i < 4; i++) {
         const uint8_t *nibbles = w + IQ4_XS_NIBBLES + 32 * i;
         const int8_t *x = a->q + 256 * b + 64 * i;
