@@ -17,7 +17,7 @@ B         ?= build
 MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
 
 ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2 avx512) $(if $(filter aarch64,$(MACHINE)),neon)
-ENGINE     = $(sort $(wildcard src/*/*.c oracle/*.c traces/*.c)) simd/kernels.c simd/cpu.c
+ENGINE     = $(sort $(wildcard src/*/*.c oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
 LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
 CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c)))
 

@@ -43,16 +43,31 @@ typedef struct {
     int n_rot, head_dim;
 } vb_turn;
 
-/* One query head against the rows first..last of one key and value head. A position's row is `stride` bytes behind
- * the one before. */
+/* Attention goes by chunks of positions on an absolute grid (G1), for up to VB_GROUP queries at a time. */
+enum { VB_CHUNK = 64, VB_GROUP = 64 };
+
+/* One query head of one token; it sees the positions first..last. */
 typedef struct {
     const float *q;
+    int first, last;
+    float *sums; /* [vb_sums_floats] of the chunks so far: m, l, nothing up to VB_SUMS_O, o */
+} vb_query;
+enum { VB_SUMS_M = 0, VB_SUMS_L = 1, VB_SUMS_O = 16 };
+int vb_sums_floats(int dim_v); /* a multiple of 16 */
+void vb_sums_clear(float *sums, int dim_v);
+
+/* Queries that share one key and value head, against the positions from..to; a position's row is `stride` bytes behind
+ * the one before. From query to query, first and last do not decrease. */
+typedef struct {
+    const vb_query *queries;
+    int n; /* <= VB_GROUP */
     const uint8_t *keys, *values; /* of position 0 */
     size_t key_stride, value_stride;
-    int dim_k, dim_v, first, last;
+    int dim_k, dim_v, from, to;
     float scale;
-    float *part; /* [dim_v], to work in */
-} vb_query;
+    float *work; /* [vb_group_floats] */
+} vb_group;
+int vb_group_floats(int n, int dim_k); /* a multiple of 16 */
 
 /* Weight rows times many tokens. Results go to y[t][from], y[t][from + 1], ... for each token t. */
 typedef struct {
@@ -86,7 +101,9 @@ typedef struct {
     uint32_t (*glu_gelu_tanh)(float *y, const float *gate, const float *up, int n);
     uint32_t (*softcap)(float *y, const float *x, float cap, int n);
     uint32_t (*kv_write[VB_KV_KINDS])(void *to, const float *x, int n); /* J5; non-zero: does not fit the type */
-    uint32_t (*attend[VB_KV_KINDS])(float *out, const vb_query *query); /* G */
+    /* G: the chunks of from..to join the sums of each query. Bit i of the result: a score of query i is not finite. */
+    uint64_t (*attend[VB_KV_KINDS])(const vb_group *g);
+    void (*attend_join)(float *sums, const float *part, int dim_v); /* G2: the sums of one chunk */
 } vb_kernels;
 
 /* The table called `isa`; NULL: the best of this machine. The environment variable VERBATIM_CPU names the highest

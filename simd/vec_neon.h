@@ -21,6 +21,7 @@ typedef struct {
 } v8i;
 typedef float32x4_t v4f;
 typedef int32x4_t v4i;
+enum { VF_REGISTERS = 8 };
 typedef struct {
     v4i s, m; /* their lanes add up to S and M of C3 */
 } dot_parts;
@@ -194,4 +195,18 @@ VB_INLINE v4f v4f_halves(const uint8_t *const p[4], int at)
 VB_INLINE v4i v4i_sums(const v4i x[4])
 {
     return vpaddq_s32(vpaddq_s32(x[0], x[1]), vpaddq_s32(x[2], x[3]));
+}
+
+VB_INLINE float32x4_t halves_joined(float32x4_t x, float32x4_t y)
+{
+    float32x4_t low = vcombine_f32(vget_low_f32(x), vget_low_f32(y));
+    return vaddq_f32(low, vcombine_f32(vget_high_f32(x), vget_high_f32(y)));
+}
+
+VB_INLINE float32x4_t quarters(vf x) { return vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d)); }
+
+/* E1's trees of four vectors at once. */
+VB_INLINE v4f vf_trees4(const vf x[4])
+{
+    return vpaddq_f32(halves_joined(quarters(x[0]), quarters(x[1])), halves_joined(quarters(x[2]), quarters(x[3])));
 }

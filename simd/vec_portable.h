@@ -21,6 +21,7 @@ typedef struct {
 } v8i;
 typedef f4 v4f;
 typedef i4 v4i;
+enum { VF_REGISTERS = 4 };
 typedef struct {
     v4i s, m; /* their lanes add up to S and M of C3 */
 } dot_parts;
@@ -185,3 +186,6 @@ VB_INLINE v4i v4i_sums(const v4i x[4])
     for (int i = 0; i < 4; i++) s[i] = (x[i][0] + x[i][1]) + (x[i][2] + x[i][3]);
     return s;
 }
+
+/* E1's trees of four vectors at once. */
+VB_INLINE v4f vf_trees4(const vf x[4]) { return (v4f){vf_tree(x[0]), vf_tree(x[1]), vf_tree(x[2]), vf_tree(x[3])}; }

@@ -117,14 +117,20 @@ BENCH_VALUES(softcap, softcap(in->y, in->x, 30.0f, BENCH_COLS))
 BENCH_VALUES(kv_write_f16, kv_write[VB_KV_F16](in->cache, in->x, BENCH_COLS))
 #undef BENCH_VALUES
 
-/* One head of 128 over 1024 positions; values are elements of keys and of values read. */
+/* Four heads of 128 that share keys and values, over 1024 positions; values are elements of keys and of values read. */
 static double bench_attend(bench_input *in, vb_kv kv, size_t row)
 {
-    enum { DIM = 128, POSITIONS = 1024 };
-    vb_query q = {.q = in->x, .keys = in->cache, .values = in->cache + row * POSITIONS, .key_stride = row,
-                  .value_stride = row, .dim_k = DIM, .dim_v = DIM, .last = POSITIONS - 1, .scale = 0.088f,
-                  .part = in->z};
-    in->k->attend[kv](in->y, &q);
+    enum { DIM = 128, POSITIONS = 1024, HEADS = 4 };
+    vb_query queries[HEADS];
+    int floats = vb_sums_floats(DIM);
+    for (int i = 0; i < HEADS; i++) {
+        queries[i] = (vb_query){in->x + i * DIM, 0, POSITIONS - 1, in->y + i * floats};
+        vb_sums_clear(queries[i].sums, DIM);
+    }
+    vb_group g = {.queries = queries, .n = HEADS, .keys = in->cache, .values = in->cache + row * POSITIONS,
+                  .key_stride = row, .value_stride = row, .dim_k = DIM, .dim_v = DIM, .to = POSITIONS - 1,
+                  .scale = 0.088f, .work = (float *)(void *)in->act};
+    in->k->attend[kv](&g);
     return 2.0 * DIM * POSITIONS;
 }
 

@@ -27,7 +27,7 @@ typedef struct {
 
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
-    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, total;
+    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts, total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 4 };
@@ -54,6 +54,7 @@ typedef struct {
     char (*names)[64];         /* kernel of each step */
     int cols[VB_ACT_Q256 + 1]; /* most columns of a matrix of each activation kind */
     int worker_floats;
+    int64_t part_floats; /* of attention in parts */
 
     uint8_t *scratch;
     size_t scratch_bytes;
@@ -105,6 +106,8 @@ int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s);
 /* Elements from..from+n of row r of an element-wise step; non-zero: not finite. */
 uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
+int vb_cpu_attend_floats(const vb_step *s);     /* what a worker needs */
+int64_t vb_cpu_part_floats(const vb_step *s);   /* what all need together, with more than one thread */
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap);
 
 #endif

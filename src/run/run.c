@@ -39,6 +39,7 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     }
     at.ropes = take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
     at.workers = take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
+    at.parts = take(&end, (size_t)p->part_floats, sizeof(float));
     at.total = end;
     return at;
 }
@@ -262,12 +263,19 @@ static void at_least(int *most, int64_t n)
     if (n > *most) *most = (int)n;
 }
 
+static void measure_attend(vb_cpu *p, const vb_step *s)
+{
+    int64_t parts = p->opts.threads > 1 ? vb_cpu_part_floats(s) : 0;
+    at_least(&p->worker_floats, vb_cpu_attend_floats(s));
+    if (parts > p->part_floats) p->part_floats = parts;
+}
+
 /* The largest matrix of each kind decides how much room its activations need. */
 static void measure(vb_cpu *p)
 {
     for (int i = 0; i < p->plan->n_steps; i++) {
         const vb_step *s = &p->plan->steps[i];
-        if (s->op == VB_OP_ATTEND) at_least(&p->worker_floats, s->u.attend.dim_v);
+        if (s->op == VB_OP_ATTEND) measure_attend(p, s);
         if (s->op != VB_OP_LINEAR) continue;
         vb_act_kind stored = vb_format_of(s->weight->format)->act;
         vb_act_kind kind = p->opts.arith == VB_ARITH_INT8 ? stored : VB_ACT_F32;
