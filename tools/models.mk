@@ -1,0 +1,6 @@
+# models.mk - models of true shape for measuring: random weights, or the first layers of another model.
+
+$B/tools/mkmodel: $B/tools/mkmodel.o $B/tools/mkweights.o $B/tools/mkvocab.o $B/tools/gguf_write.o $B/libverbatim.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(wildcard $B/tools/*.d)
