@@ -4,6 +4,7 @@
 #include "arch/arch.h"
 #include "oracle/oracle.h"
 #include "run/run.h"
+#include "tests/random.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -128,6 +129,59 @@ Test(player, taps_show_what_the_oracle_shows)
     close_case(&o);
     free(a);
     free(b);
+}
+
+/* --- weight formats ---------------------------------------------------------------------------------------------- */
+
+/* Gives a matrix random weights of a format; the model goes on pointing at them. */
+static void replace(opened *o, const char *name, vb_format format, uint8_t **data)
+{
+    const vb_format_info *info = vb_format_of(format);
+    rng r = {(uint64_t)format + 1};
+    for (int i = 0; i < o->tensors.n; i++) {
+        vb_tensor *t = &o->tensors.all[i];
+        if (strcmp(t->name, name) != 0) continue;
+        free(*data);
+        *data = rng_matrix(&r, format, t->cols, t->rows);
+        cr_assert_not_null(*data);
+        t->format = format;
+        t->data = *data;
+        t->row_bytes = (size_t)(t->cols / info->block * info->bytes);
+        return;
+    }
+    cr_assert(0, "%s is missing", name);
+}
+
+static void logits_of(const vb_player *type, const opened *o, vb_arith arith, float *logits)
+{
+    static const vb_token ids[7] = {1, 5, 9, 2, 40, 41, 3};
+    playing p = start(type, o, &(vb_play_opts){.arith = arith, .threads = 2});
+    vb_part part = {.state = p.state, .ids = ids, .n = 7, .logits = logits, .want = 1};
+    cr_assert_eq(type->eval(p.player, &part, 1, NULL), VB_OK);
+    stop(&p);
+}
+
+Test(player, matrices_of_every_format)
+{
+    opened o;
+    uint8_t *gate = NULL, *down = NULL;
+    open_case(&o, "quant/q-llama-F16");
+    size_t bytes = (size_t)o.plan.vocab * sizeof(float);
+    float *expected = malloc(bytes), *found = malloc(bytes);
+    for (int f = 0; f < VB_FORMATS; f++) {
+        replace(&o, "blk.0.ffn_gate.weight", (vb_format)f, &gate);
+        replace(&o, "blk.1.ffn_down.weight", (vb_format)f, &down);
+        for (vb_arith arith = VB_ARITH_INT8; arith <= VB_ARITH_F32; arith++) {
+            logits_of(&vb_oracle_player, &o, arith, expected);
+            logits_of(&vb_cpu_player, &o, arith, found);
+            cr_expect(memcmp(expected, found, bytes) == 0, "%s", vb_format_of((vb_format)f)->name);
+        }
+    }
+    close_case(&o);
+    free(gate);
+    free(down);
+    free(expected);
+    free(found);
 }
 
 /* --- several sessions -------------------------------------------------------------------------------------------- */
