@@ -4,7 +4,7 @@
  *   matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--kv TYPE] [--quick]
  *
  * TOKENS.json is an array of ids; `-` makes N ids spread over the vocabulary. --want compares the logits of the last
- * tokens only (large vocabularies). --quick takes one thread count beside 1 and one chunk size beside all.
+ * tokens only (large vocabularies). --quick takes fewer thread counts and one chunk size beside all.
  */
 #include "tests/conditions.h"
 #include "tests/ids.h"
@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_TOGETHER = 8 };
+
 typedef struct {
     const char *path;
     ids tokens;
@@ -22,7 +24,16 @@ typedef struct {
     vb_kv kv;
     int vocab;
     float *expected, *found; /* want x vocab */
+    char dir[64];            /* kept prefixes */
 } question;
+
+/* One way to ask it. */
+typedef struct {
+    const char *isa;
+    int threads, chunk, together;
+    vb_history how;
+    vb_fp_mode fp;
+} condition;
 
 __attribute__((noreturn)) static void fatal(const vb_err *err)
 {
@@ -30,47 +41,94 @@ __attribute__((noreturn)) static void fatal(const vb_err *err)
     exit(1);
 }
 
-/* Evaluates ids[from..) in chunks; logits of the last `want` tokens of the whole row go to `out`. */
-static void feed(question *q, vb_session *s, int from, int chunk, float *out)
+/* --- sessions ------------------------------------------------------------------------------------------------ */
+
+static vb_session *open_session(const question *q, vb_model *m, const char *cache)
 {
     vb_err err;
-    int n = q->tokens.n, first = n - q->want;
-    for (int at = from; at < n;) {
-        int len = chunk == 0 || chunk > n - at ? n - at : chunk;
-        int want = at + len - (at > first ? at : first);
-        if (want < 0) want = 0;
-        float *to = want > 0 ? out + (size_t)(at + len - want - first) * (size_t)q->vocab : NULL;
-        vb_work work = {.session = s, .ids = q->tokens.id + at, .n = len, .logits = to, .want = want};
-        if (vb_eval(&work, 1, &err) < 0) fatal(&err);
-        at += len;
-    }
+    vb_session *s;
+    vb_session_opts o = {.context = q->tokens.n + 8, .kv = q->kv, .cache = cache};
+    if (vb_session_open(&s, m, &o, &err) < 0) fatal(&err);
+    return s;
 }
 
-/* A session that already holds a prefix of the question, by the named history; *from is where to go on. */
-static vb_session *prepare(question *q, vb_model *m, vb_history how, int *from)
+/* Another text with the same beginning, then back to the common prefix. */
+static void stray(const question *q, vb_session *s, int keep)
 {
     vb_err err;
-    vb_session *s = NULL, *f = NULL;
-    vb_session_opts o = {.context = q->tokens.n + 8, .kv = q->kv};
-    int keep = q->tokens.n / 2;
-    if (vb_session_open(&s, m, &o, &err) < 0) fatal(&err);
-    *from = 0;
-    if (how == VB_FRESH) return s;
-    /* another text with the same beginning, then back to the common prefix */
     vb_work past = {.session = s, .ids = q->tokens.id, .n = keep};
     vb_token other[3] = {q->tokens.id[0], q->tokens.id[1], q->tokens.id[0]};
     vb_work wrong = {.session = s, .ids = other, .n = 3};
     if (vb_eval(&past, 1, &err) < 0 || vb_eval(&wrong, 1, &err) < 0) fatal(&err);
     if (vb_session_rewind(s, keep, &err) < 0) fatal(&err);
-    *from = keep;
+}
+
+/* The first to come keeps the prefix; it and all others, whatever their instruction set, read it back. */
+static vb_session *from_disk(const question *q, vb_model *m, int keep)
+{
+    vb_err err;
+    int held;
+    vb_session *s = open_session(q, m, q->dir);
+    if (vb_session_sync(s, q->tokens.id, keep, &err) < 0) fatal(&err);
+    vb_session_close(s);
+    s = open_session(q, m, q->dir);
+    if (vb_session_recall(s, q->tokens.id, q->tokens.n, &held, &err) < 0) fatal(&err);
+    if (held != keep) failed("%s: expected %d tokens on disk, found %d", q->path, keep, held);
+    return s;
+}
+
+/* A session that already holds a prefix of the question, by the named history; *from is where to go on. */
+static vb_session *prepare(const question *q, vb_model *m, vb_history how, int *from)
+{
+    vb_err err;
+    vb_session *s, *f = NULL;
+    *from = how == VB_FRESH ? 0 : q->tokens.n / 2;
+    if (how == VB_FROM_DISK) return from_disk(q, m, *from);
+    s = open_session(q, m, NULL);
+    if (how == VB_FRESH) return s;
+    stray(q, s, *from);
     if (how == VB_CACHED) return s;
     if (vb_session_fork(&f, s, &err) < 0) fatal(&err);
     vb_session_close(s);
     return f;
 }
 
+/* --- evaluation ---------------------------------------------------------------------------------------------- */
+
+/* Neighbours evaluate the same text from elsewhere on, a few tokens a round. */
+static void feed_neighbours(const question *q, vb_work *work, int n, vb_token text[MOST_TOGETHER][3])
+{
+    for (int i = 0; i < n; i++) {
+        int held, some = 1 + i % 3;
+        vb_session_tokens(work[i].session, &held);
+        work[i].n = held + some <= q->tokens.n ? some : 0;
+        work[i].ids = text[i];
+        for (int k = 0; k < some; k++) text[i][k] = q->tokens.id[(held + k + 7 * i + 1) % q->tokens.n];
+    }
+}
+
+/* Evaluates ids[from..) in chunks; logits of the last `want` tokens of the whole row go to `out`. */
+static void feed(const question *q, vb_session **sessions, int together, int from, int chunk, float *out)
+{
+    vb_err err;
+    int n = q->tokens.n, first = n - q->want, place = chunk % together;
+    for (int at = from; at < n;) {
+        vb_work work[MOST_TOGETHER] = {{0}};
+        vb_token text[MOST_TOGETHER][3];
+        int len = chunk == 0 || chunk > n - at ? n - at : chunk;
+        int want = at + len - (at > first ? at : first);
+        if (want < 0) want = 0;
+        for (int i = 0; i < together; i++) work[i].session = sessions[i];
+        feed_neighbours(q, work, together, text);
+        float *to = want > 0 ? out + (size_t)(at + len - want - first) * (size_t)q->vocab : NULL;
+        work[place] = (vb_work){.session = sessions[place], .ids = q->tokens.id + at, .n = len, .logits = to, .want = want};
+        if (vb_eval(work, together, &err) < 0) fatal(&err);
+        at += len;
+    }
+}
+
 /* Of the wanted rows, those from token `from` on: the ones that a kept prefix did not spare. */
-static void compare(question *q, int from, const char *isa, int threads, int chunk, vb_history how)
+static void compare(const question *q, int from, const condition *c)
 {
     int first = q->tokens.n - q->want, skipped = from > first ? from - first : 0;
     size_t n = (size_t)q->want * (size_t)q->vocab, at = (size_t)skipped * (size_t)q->vocab;
@@ -79,25 +137,39 @@ static void compare(question *q, int from, const char *isa, int threads, int chu
         return;
     }
     while (memcmp(q->expected + at, q->found + at, sizeof(float)) == 0) at++;
-    failed("%s: %s %s %d threads, chunk %d, %s: row %zu, logit %zu: oracle %a, found %a", q->path,
-           q->arith == VB_ARITH_F32 ? "f32" : "int8", isa, threads, chunk, vb_history_names[how],
-           at / (size_t)q->vocab, at % (size_t)q->vocab, (double)q->expected[at], (double)q->found[at]);
+    failed("%s: %s %s %d threads, chunk %d, %s, %d together, %s: row %zu, logit %zu: oracle %a, found %a", q->path,
+           q->arith == VB_ARITH_F32 ? "f32" : "int8", c->isa, c->threads, c->chunk, vb_history_names[c->how], c->together,
+           vb_fp_names[c->fp], at / (size_t)q->vocab, at % (size_t)q->vocab, (double)q->expected[at],
+           (double)q->found[at]);
 }
 
-static void ask_chunks(question *q, vb_model *m, const char *isa, int threads)
+static void ask_one(question *q, vb_model *m, const condition *c)
 {
-    for (int c = 0; c < VB_COUNT(vb_chunks); c++) {
-        if (q->quick && vb_chunks[c] != 0 && vb_chunks[c] != 3) continue;
-        for (vb_history how = 0; how < VB_HISTORIES; how++) {
-            int from;
-            if (q->quick && how != VB_FRESH && vb_chunks[c] == 0) continue;
-            vb_session *s = prepare(q, m, how, &from);
-            memset(q->found, 0xff, (size_t)q->want * (size_t)q->vocab * sizeof(float));
-            feed(q, s, from, vb_chunks[c], q->found);
-            compare(q, from, isa, threads, vb_chunks[c], how);
-            vb_session_close(s);
+    int from = 0, place = c->chunk % c->together;
+    vb_session *sessions[MOST_TOGETHER];
+    vb_fp_set(c->fp);
+    for (int i = 0; i < c->together; i++)
+        sessions[i] = i == place ? prepare(q, m, c->how, &from) : open_session(q, m, NULL);
+    memset(q->found, 0xff, (size_t)q->want * (size_t)q->vocab * sizeof(float));
+    feed(q, sessions, c->together, from, c->chunk, q->found);
+    if (!vb_fp_is(c->fp)) failed("%s: the caller's %s was not given back", q->path, vb_fp_names[c->fp]);
+    vb_fp_set(VB_FP_USUAL);
+    compare(q, from, c);
+    for (int i = 0; i < c->together; i++) vb_session_close(sessions[i]);
+}
+
+/* Two of the dimensions are dealt: each value meets each of the others as the walk goes on. */
+static void ask_chunks(question *q, vb_model *m, condition c, unsigned *deal)
+{
+    for (int i = 0; i < VB_COUNT(vb_chunks); i++)
+        for (c.how = 0; c.how < VB_HISTORIES; c.how++, ++*deal) {
+            c.chunk = vb_chunks[i];
+            if (q->quick && c.chunk != 0 && c.chunk != 5) continue;
+            unsigned x = *deal * 2654435761u >> 16;
+            c.together = vb_together[x % VB_COUNT(vb_together)];
+            c.fp = (vb_fp_mode)(x / VB_COUNT(vb_together) % VB_FP_MODES);
+            ask_one(q, m, &c);
         }
-    }
 }
 
 static void ask_oracle(question *q)
@@ -106,24 +178,44 @@ static void ask_oracle(question *q)
     vb_model *m;
     vb_session *s;
     vb_model_opts o = {.player = "oracle", .arith = q->arith};
-    vb_session_opts so = {.context = q->tokens.n + 8, .kv = q->kv};
-    if (vb_model_open(&m, q->path, &o, &err) < 0 || vb_session_open(&s, m, &so, &err) < 0) fatal(&err);
-    feed(q, s, 0, 0, q->expected);
+    if (vb_model_open(&m, q->path, &o, &err) < 0) fatal(&err);
+    s = open_session(q, m, NULL);
+    feed(q, &s, 1, 0, 0, q->expected);
     vb_session_close(s);
     vb_model_close(m);
 }
 
-static int ask_cpu(question *q, const char *isa, int threads)
+/* The model too is opened under the caller's floating point. */
+static int ask_cpu(question *q, const char *isa, int threads, unsigned *deal)
 {
     vb_err err;
     vb_model *m;
     vb_model_opts o = {.arith = q->arith, .isa = isa, .threads = threads};
+    vb_fp_set((vb_fp_mode)(*deal % VB_FP_MODES));
     vb_status s = vb_model_open(&m, q->path, &o, &err);
+    vb_fp_set(VB_FP_USUAL);
     if (s == VB_E_UNSUPPORTED) return 0; /* this machine has no such instruction set */
     if (s < 0) fatal(&err);
-    ask_chunks(q, m, isa, threads);
+    ask_chunks(q, m, (condition){.isa = isa, .threads = threads}, deal);
     vb_model_close(m);
     return 1;
+}
+
+static void remove_tree(const char *dir)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    if (system(command) != 0) exit(1);
+}
+
+/* Chance decides about order, sizes and batches. */
+static void ask_hard(question *q, unsigned *deal)
+{
+    for (int h = 0; h < VB_COUNT(vb_hard_seeds); h++) {
+        setenv("VB_HARD", vb_hard_seeds[h], 1);
+        for (int i = 0; i < VB_COUNT(vb_isas); i++) ask_cpu(q, vb_isas[i], VB_HARD_THREADS, deal);
+    }
+    unsetenv("VB_HARD");
 }
 
 static void ask(question *q)
@@ -138,9 +230,14 @@ static void ask(question *q)
     printf("%s %s: ", q->path, q->arith == VB_ARITH_F32 ? "f32 " : "int8");
     for (int i = 0; i < 16; i++) printf("%02x", digest[i]);
     int before = tally.passed;
+    unsigned deal = 0;
+    strcpy(q->dir, "/tmp/verbatim-matrix-XXXXXX");
+    if (mkdtemp(q->dir) == NULL) exit(1);
     for (int i = 0; i < VB_COUNT(vb_isas); i++)
         for (int t = 0; t < VB_COUNT(vb_thread_counts); t++)
-            if ((!q->quick || t % 2 == 0) && !ask_cpu(q, vb_isas[i], vb_thread_counts[t])) break;
+            if ((!q->quick || t % 2 == 0) && !ask_cpu(q, vb_isas[i], vb_thread_counts[t], &deal)) break;
+    ask_hard(q, &deal);
+    remove_tree(q->dir);
     printf("  %d conditions\n", tally.passed - before);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "session/model.h"
 
+#include "base/fp.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "oracle/oracle.h"
@@ -116,7 +117,9 @@ VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model
     vb_model *m = calloc(1, sizeof *m);
     if (m == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", model);
     pthread_mutex_init(&m->lock, NULL);
+    uint64_t fp = vb_fp_enter(); /* A1: frequencies and scales are made here */
     vb_status s = open_all(m, model, opts != NULL ? opts : &defaults, err);
+    vb_fp_leave(fp);
     if (s < 0) {
         vb_model_close(m);
         return s;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_BATCH = 512, DEFAULT_CONTEXT = 8192, WORTH_KEEPING = 32, MOST_CONTEXT = 1 << 26, MOST_WORKS = 4096 };
+enum { DEFAULT_BATCH = 512, DEFAULT_CONTEXT = 8192, WORTH_KEEPING = 2, MOST_CONTEXT = 1 << 26, MOST_WORKS = 4096 };
 
 vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
 {
