@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ALIGNMENT = 32, VERSION = 3 };
@@ -165,6 +166,11 @@ void vb_gguf_writer_open(vb_gguf_writer *w, const char *path)
         return;
     }
     snprintf(w->path, sizeof w->path, "%s", path);
+    struct stat there;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
+        w->status = vb_fail(&w->err, VB_E_ARGUMENT, "%s: expected a regular file or none", path);
+        return;
+    }
     snprintf(w->part, sizeof w->part, "%s.part", path);
     w->to = fopen(w->part, "wb");
     if (w->to == NULL) failed(w, "cannot be written");
