@@ -30,13 +30,11 @@ typedef struct {
     size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts, total;
 } vb_scratch_layout;
 
-enum { VB_STAGE_STEPS = 4 };
+enum { VB_STAGE_STEPS = 3 };
 
-/* Steps that are played together, in one round of tiles where they may be (lower.c). */
+/* Steps of the plan that one round of tiles may do (lower.c). */
 typedef struct {
-    int first, steps; /* of the plan */
-    int matrices;     /* the first so many are matrices with one input; 0: a step by itself */
-    int joint;        /* the step behind them needs the same rows of all of them at once */
+    int first, steps;
 } vb_stage;
 
 typedef struct {
@@ -91,9 +89,9 @@ void vb_cpu_note_of(vb_cpu *p, int i, int row, uint32_t bad); /* of the stage's 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s);
 /* What a step needs before the plan's first: rows of all rope tables. */
 void vb_cpu_ropes(vb_cpu *p);
-/* Divides the plan into stages. moment: as vb_plan_layout wants it. Returns their number. */
-int vb_cpu_lower(const vb_plan *plan, vb_stage *stages, int *moment);
-/* Plays a stage of matrices in one round. */
+/* Divides the plan into stages, at most one a step, and returns their number. */
+int vb_cpu_lower(const vb_plan *plan, vb_stage *stages);
+/* Plays a stage of several steps in one round. */
 void vb_cpu_group(vb_cpu *p, const vb_stage *stage);
 /* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
 void vb_cpu_step(vb_cpu *p, const vb_step *s);
@@ -103,8 +101,6 @@ void vb_cpu_linear(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear_input(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker);
 int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s);
-/* Elements from..from+n of row r of an element-wise step; non-zero: not finite. */
-uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
 int vb_cpu_attend_floats(const vb_step *s);     /* what a worker needs */
 int64_t vb_cpu_part_floats(const vb_step *s);   /* what all need together, with more than one thread */

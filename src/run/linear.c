@@ -4,7 +4,7 @@
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 32768, MOST_TILE_ROWS = 64 };
+enum { TILE_BYTES = 131072 };
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -86,12 +86,15 @@ static void linear_tile(void *ctx, int tile, int worker)
     vb_cpu_linear_rows(j->p, j->s, 0, from, left < j->tile_rows ? left : j->tile_rows, worker);
 }
 
+/* About TILE_BYTES, so that rows stream; tiles of one size and as many for each thread, so that all end together. */
 int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s)
 {
-    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1) return VB_TILE_ROWS;
-    int rows = (int)(TILE_BYTES / s->weight->row_bytes) / 4 * 4;
-    if (rows < 4) return 4;
-    return vb_hard_size(p->hard, rows < MOST_TILE_ROWS ? rows : MOST_TILE_ROWS, 4);
+    const vb_tensor *t = s->weight;
+    if (vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(t->format)->block > 1) return VB_TILE_ROWS;
+    int64_t threads = vb_pool_threads(p->pool), tiles = (int64_t)t->rows * (int64_t)t->row_bytes / TILE_BYTES + 1;
+    tiles = (tiles + threads - 1) / threads * threads;
+    int rows = (int)((t->rows + tiles - 1) / tiles);
+    return vb_hard_size(p->hard, (rows + 3) / 4 * 4, 4);
 }
 
 void vb_cpu_linear(vb_cpu *p, const vb_step *s)

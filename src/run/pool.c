@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPIN_LEAST_NS = 2000, SPIN_MOST_NS = 50000, PAUSES = 16 };
+enum { SPIN_LEAST_NS = 2000, SPIN_MOST_NS = 50000 };
 
 typedef struct {
     _Alignas(64) _Atomic uint64_t next; /* round << 32 | tile */
@@ -65,13 +65,11 @@ static void pause_briefly(const vb_pool *p)
         sched_yield();
         return;
     }
-    for (int i = 0; i < PAUSES; i++) {
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-        __asm__ volatile("yield");
+    __asm__ volatile("yield");
 #endif
-    }
 }
 
 static int changed(const atomic_uint *word, unsigned value)

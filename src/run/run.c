@@ -128,12 +128,11 @@ static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err
     return VB_OK;
 }
 
-/* Not for many tokens, where waiting is little beside the work; nor for one thread, which does not wait and reads
- * weights best in the order of the file; nor where a tap wants to see each step. */
+/* Not for many tokens, where waiting is little beside the work; nor where a tap wants to see each step. */
 static int is_round(vb_cpu *p, const vb_stage *stage)
 {
-    if (stage->matrices == 0 || p->opts.tap != NULL) return 0;
-    return vb_hard_choice(p->hard, p->tokens <= GROUP_TOKENS && vb_pool_threads(p->pool) > 1);
+    if (stage->steps == 1 || p->opts.tap != NULL) return 0;
+    return vb_hard_choice(p->hard, p->tokens <= GROUP_TOKENS);
 }
 
 static vb_status play_stage(vb_cpu *p, const vb_stage *stage, int *failed, vb_err *err)
@@ -286,24 +285,17 @@ static void measure(vb_cpu *p)
     p->worker_floats = (p->worker_floats + 15) / 16 * 16;
 }
 
-static vb_status lower(vb_cpu *p, vb_err *err)
-{
-    int *moment = vb_arena_array(&p->arena, (size_t)p->plan->n_steps + 1, sizeof *moment);
-    p->stages = vb_arena_array(&p->arena, (size_t)p->plan->n_steps, sizeof *p->stages);
-    if (moment == NULL || p->stages == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
-    p->n_stages = vb_cpu_lower(p->plan, p->stages, moment);
-    p->floats = vb_plan_layout(p->plan, moment, p->offset);
-    return VB_OK;
-}
-
 static vb_status prepare(vb_cpu *p, vb_err *err)
 {
     const vb_plan *plan = p->plan;
     p->offset = vb_arena_array(&p->arena, (size_t)plan->n_values, sizeof *p->offset);
     p->names = vb_arena_array(&p->arena, (size_t)plan->n_steps, sizeof *p->names);
+    p->stages = vb_arena_array(&p->arena, (size_t)plan->n_steps, sizeof *p->stages);
     p->hard = vb_arena_alloc(&p->arena, sizeof *p->hard);
-    if (p->offset == NULL || p->names == NULL || p->hard == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
-    VB_TRY(lower(p, err));
+    if (p->offset == NULL || p->names == NULL || p->stages == NULL || p->hard == NULL)
+        VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+    p->n_stages = vb_cpu_lower(plan, p->stages);
+    p->floats = vb_plan_layout(plan, p->offset);
     for (int i = 0; i < plan->n_steps; i++)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
     vb_hard_start(p->hard);

@@ -11,7 +11,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { CHUNK = 4096, SMALL = 16384 };
+enum { CHUNK = 4096, SMALL = 8192 };
 
 typedef struct {
     vb_job *job;
@@ -75,7 +75,8 @@ int vb_cpu_width(const vb_cpu *p, vb_val v)
 
 /* --- element-wise steps -------------------------------------------------------------------------------------- */
 
-uint32_t vb_cpu_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n)
+/* Elements from..from+n of row r. */
+static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n)
 {
     float *y = vb_cpu_value(p, s->out, r) + from;
     const float *x[2] = {NULL, NULL};
@@ -92,7 +93,7 @@ static void element_tile(void *ctx, int tile, int worker)
     const vb_job *j = ctx;
     int r = tile / j->tiles_a_row, at = tile % j->tiles_a_row * j->chunk, left = vb_cpu_width(j->p, j->s->out) - at;
     (void)worker;
-    vb_cpu_note(j->p, r, vb_cpu_elements(j->p, j->s, r, at, left < j->chunk ? left : j->chunk));
+    vb_cpu_note(j->p, r, some_elements(j->p, j->s, r, at, left < j->chunk ? left : j->chunk));
 }
 
 static void elements(vb_cpu *p, const vb_step *s)
