@@ -45,9 +45,31 @@ VB_INLINE void odd_nibbles(int8_t *scale, uint8_t byte, int each)
     }
 }
 
-VB_INLINE void signed8(int8_t *q, int signs)
+/* Eight bytes at once in a register: no sum below carries from one byte into the next. */
+#define EIGHT(byte) ((uint64_t)(byte) * 0x0101010101010101u)
+
+/* Eight fields of two bits to eight bytes, the lowest first. */
+VB_INLINE uint64_t spread_pairs(uint64_t x)
 {
-    for (int i = 0; i < 8; i++) q[i] = (int8_t)(signs >> i & 1 ? -q[i] : q[i]);
+    x = (x | x << 24) & 0x000000ff000000ffu;
+    x = (x | x << 12) & 0x000f000f000f000fu;
+    return (x | x << 6) & EIGHT(3);
+}
+
+/* Eight fields of three bits. */
+VB_INLINE uint64_t spread_threes(uint64_t x)
+{
+    x = (x | x << 20) & 0x00000fff00000fffu;
+    x = (x | x << 10) & 0x003f003f003f003fu;
+    return (x | x << 5) & EIGHT(7);
+}
+
+/* Bytes 1 to 127, negated where a bit of `signs` is set. */
+VB_INLINE void put_signed(int8_t *q, uint64_t x, int signs)
+{
+    uint64_t minus = spread_bits((uint8_t)signs) >> 4;
+    x = (x ^ minus * 255) + minus;
+    memcpy(q, &x, sizeof x);
 }
 
 /* The eighth sign makes their number even. */
@@ -56,24 +78,32 @@ VB_INLINE int eight_signs(int seven)
     return seven | __builtin_parity((unsigned)seven) << 7;
 }
 
-/* A point of iq1 in eighths, shifted by one of them. */
+/* A point of iq1 in eighths, -8, 0 or 8, shifted by one of them. */
 VB_INLINE void point1(int8_t *q, int index, int minus)
 {
-    int bits = iq1_grid[index];
-    for (int i = 0; i < 8; i++) q[i] = (int8_t)((bits >> (2 * i) & 3) * 8 - 8 + (minus ? -1 : 1));
+    uint64_t x = spread_pairs(iq1_grid[index]) << 3 | EIGHT(128);
+    x = (x - EIGHT(7u + 2u * (unsigned)minus)) ^ EIGHT(128);
+    memcpy(q, &x, sizeof x);
 }
 
+/* 8, 25 or 43 for 0, 1 or 2. */
 VB_INLINE void point2(int8_t *q, int bits, int signs)
 {
-    static const int8_t step[4] = {8, 25, 43, 0};
-    for (int i = 0; i < 8; i++) q[i] = step[bits >> (2 * i) & 3];
-    signed8(q, signs);
+    uint64_t x = spread_pairs((uint64_t)bits);
+    put_signed(q, EIGHT(8) + (x & EIGHT(1)) * 17 + (x >> 1 & EIGHT(1)) * 35, signs);
 }
 
-VB_INLINE void point3(int8_t *q, const uint16_t bits[2], const int8_t step[8], int signs)
+/* 4, 12, ... 52, then 62. */
+VB_INLINE void point3_xxs(int8_t *q, uint64_t bits, int signs)
 {
-    for (int i = 0; i < 8; i++) q[i] = step[bits[i / 4] >> (i % 4 * 3) & 7];
-    signed8(q, signs);
+    uint64_t x = spread_threes(bits), seven = x & x >> 1 & x >> 2 & EIGHT(1);
+    put_signed(q, (x << 3) + EIGHT(4) + seven * 2, signs);
+}
+
+/* 1, 3, ... 15. */
+VB_INLINE void point3_s(int8_t *q, uint64_t bits, int signs)
+{
+    put_signed(q, spread_threes(bits) << 1 | EIGHT(1), signs);
 }
 
 VB_INLINE void unpack_iq1_s(const uint8_t *w, grid_parts *p)
@@ -133,24 +163,23 @@ VB_INLINE void unpack_iq2_s(const uint8_t *w, grid_parts *p)
 
 VB_INLINE void unpack_iq3_xxs(const uint8_t *w, grid_parts *p)
 {
-    static const int8_t step[8] = {4, 12, 20, 28, 36, 44, 52, 62};
     p->half = half_at(w);
     for (int g = 0; g < 32; g++) {
         uint32_t signs = word_at(w + 66 + g / 4 * 4);
-        uint16_t bits[2] = {iq3_xxs_grid[w[2 + 2 * g]], iq3_xxs_grid[w[3 + 2 * g]]};
-        point3(p->q + 8 * g, bits, step, eight_signs(signs >> (g % 4 * 7) & 127));
+        uint64_t bits = iq3_xxs_grid[w[2 + 2 * g]] | (uint64_t)iq3_xxs_grid[w[3 + 2 * g]] << 12;
+        point3_xxs(p->q + 8 * g, bits, eight_signs(signs >> (g % 4 * 7) & 127));
         p->scale[g / 2] = (int8_t)(2 * (signs >> 28) + 1);
     }
 }
 
 VB_INLINE void unpack_iq3_s(const uint8_t *w, grid_parts *p)
 {
-    static const int8_t step[8] = {1, 3, 5, 7, 9, 11, 13, 15};
     p->half = half_at(w);
     for (int g = 0; g < 32; g++) {
         int high = w[66 + g / 4] >> (g % 4 * 2);
-        uint16_t bits[2] = {iq3_s_grid[w[2 + 2 * g] | (high & 1) << 8], iq3_s_grid[w[3 + 2 * g] | (high >> 1 & 1) << 8]};
-        point3(p->q + 8 * g, bits, step, w[74 + g]);
+        uint64_t first = iq3_s_grid[w[2 + 2 * g] | (high & 1) << 8];
+        uint64_t second = iq3_s_grid[w[3 + 2 * g] | (high >> 1 & 1) << 8];
+        point3_s(p->q + 8 * g, first | second << 12, w[74 + g]);
     }
     for (int i = 0; i < 4; i++) odd_nibbles(p->scale + 4 * i, w[106 + i], 2);
 }
