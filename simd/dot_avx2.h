@@ -4,6 +4,13 @@
  * theirs to the activations (|w| times x with the sign of w).
  */
 
+/* Where the eight blocks from b on begin in their group of pairs (vb_act). */
+VB_INLINE const int8_t *pairs_at(const vb_act *a, int b)
+{
+    enum { GROUP = PAIRS / 8 };
+    return a->pairs + 32 * (b / GROUP * GROUP) + b % GROUP / 8 * 32;
+}
+
 /* Halves of 16 bytes from p and from p + apart, so that blocks v and v + 4 fill one register. */
 VB_INLINE __m256i two(const void *p, int apart)
 {
@@ -36,8 +43,8 @@ VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + bytes * v, 4 * bytes);
-        __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + 64 * v));
-        __m256i high = _mm256_maddubs_epi16(high_nibbles(q), LOAD32(x + 64 * v + 32));
+        __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + PAIRS * v));
+        __m256i high = _mm256_maddubs_epi16(high_nibbles(q), LOAD32(x + PAIRS * v + PAIRS / 2));
         r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), one);
     }
     return sums_of_halves(r);
@@ -45,13 +52,13 @@ VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
 
 VB_INLINE v8i dot8_q4_0(const uint8_t *w, const vb_act *a, int b)
 {
-    v8i sum = nibbles8(w + 2, Q4_0_BYTES, a->pairs + 32 * b);
+    v8i sum = nibbles8(w + 2, Q4_0_BYTES, pairs_at(a, b));
     return _mm256_sub_epi32(sum, _mm256_slli_epi32(LOAD32(a->sum + b), 3));
 }
 
 VB_INLINE v8i dot8_q4_1(const uint8_t *w, const vb_act *a, int b)
 {
-    return nibbles8(w + 4, Q4_1_BYTES, a->pairs + 32 * b);
+    return nibbles8(w + 4, Q4_1_BYTES, pairs_at(a, b));
 }
 
 /* What `book` holds for each nibble, as integers that may be negative: one result of maddubs fills 16 bits. */
@@ -64,13 +71,13 @@ VB_INLINE __m256i codes(__m256i nibbles, __m256i book, __m256i x)
 VB_INLINE v8i dot8_iq4_nl(const uint8_t *w, const vb_act *a, int b)
 {
     const __m256i one = _mm256_set1_epi16(1), book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
-    const int8_t *x = a->pairs + 32 * b;
+    const int8_t *x = pairs_at(a, b);
     __m256i r[4];
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 2 + IQ4_NL_BYTES * v, 4 * IQ4_NL_BYTES);
-        __m256i low = codes(low_nibbles(q), book, LOAD32(x + 64 * v));
-        __m256i high = codes(high_nibbles(q), book, LOAD32(x + 64 * v + 32));
+        __m256i low = codes(low_nibbles(q), book, LOAD32(x + PAIRS * v));
+        __m256i high = codes(high_nibbles(q), book, LOAD32(x + PAIRS * v + PAIRS / 2));
         r[v] = _mm256_add_epi32(_mm256_madd_epi16(low, one), _mm256_madd_epi16(high, one));
     }
     return sums_of_halves(r);
@@ -80,13 +87,13 @@ VB_INLINE v8i dot8_iq4_nl(const uint8_t *w, const vb_act *a, int b)
 VB_INLINE v8i dot8_mxfp4(const uint8_t *w, const vb_act *a, int b)
 {
     const __m256i book = _mm256_add_epi8(_mm256_broadcastsi128_si256(LOAD16(E2M1)), _mm256_set1_epi8(12));
-    const int8_t *x = a->pairs + 32 * b;
+    const int8_t *x = pairs_at(a, b);
     __m256i r[4], sum = LOAD32(a->sum + b);
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 1 + MXFP4_BYTES * v, 4 * MXFP4_BYTES);
-        __m256i low = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, low_nibbles(q)), LOAD32(x + 64 * v));
-        __m256i high = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, high_nibbles(q)), LOAD32(x + 64 * v + 32));
+        __m256i low = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, low_nibbles(q)), LOAD32(x + PAIRS * v));
+        __m256i high = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, high_nibbles(q)), LOAD32(x + PAIRS * v + PAIRS / 2));
         r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
     }
     sum = _mm256_add_epi32(_mm256_slli_epi32(sum, 3), _mm256_slli_epi32(sum, 2));
@@ -121,8 +128,8 @@ VB_INLINE v8i fifths8(const uint8_t *w, int bytes, const int8_t *x)
         __m256i q = two(w + 4 + bytes * v, 4 * bytes), bits = same32(w + bytes * v, 4 * bytes);
         __m256i low = _mm256_or_si256(low_nibbles(q), fifth_bits(bits, 0));
         __m256i high = _mm256_or_si256(high_nibbles(q), fifth_bits(bits, 2));
-        low = _mm256_maddubs_epi16(low, LOAD32(x + 64 * v));
-        high = _mm256_maddubs_epi16(high, LOAD32(x + 64 * v + 32));
+        low = _mm256_maddubs_epi16(low, LOAD32(x + PAIRS * v));
+        high = _mm256_maddubs_epi16(high, LOAD32(x + PAIRS * v + PAIRS / 2));
         r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
     }
     return sums_of_halves(r);
@@ -130,13 +137,13 @@ VB_INLINE v8i fifths8(const uint8_t *w, int bytes, const int8_t *x)
 
 VB_INLINE v8i dot8_q5_0(const uint8_t *w, const vb_act *a, int b)
 {
-    v8i sum = fifths8(w + 2, Q5_0_BYTES, a->pairs + 32 * b);
+    v8i sum = fifths8(w + 2, Q5_0_BYTES, pairs_at(a, b));
     return _mm256_sub_epi32(sum, _mm256_slli_epi32(LOAD32(a->sum + b), 4));
 }
 
 VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
 {
-    return fifths8(w + 4, Q5_1_BYTES, a->pairs + 32 * b);
+    return fifths8(w + 4, Q5_1_BYTES, pairs_at(a, b));
 }
 
 VB_INLINE __m256i block_q8_0(const uint8_t *w, const int8_t *x)

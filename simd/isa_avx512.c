@@ -7,6 +7,6 @@
 
 #include "base/canon.h"
 #include "simd/vec_avx512.h"
-#include "simd/dot_avx2.h"
+#include "simd/dot_avx512.h"
 #define VB_ISA avx512
 #include "simd/t_table.inc"

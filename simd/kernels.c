@@ -71,7 +71,7 @@ typedef struct {
 
 static act_sizes sizes_of(int n)
 {
-    size_t padded = ((size_t)n + 255) / 256 * 256, blocks = padded / 32;
+    size_t padded = ((size_t)n + 511) / 512 * 512, blocks = padded / 32;
     size_t words = (blocks * 4 + 63) / 64 * 64;
     return (act_sizes){padded, padded, words, words, words, (blocks * 2 + 63) / 64 * 64};
 }

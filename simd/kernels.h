@@ -22,13 +22,13 @@ typedef struct {
 } vb_rows;
 
 /* One token's input of a matrix: n floats and, where a kernel asks for it, their quantised form (B). Memory comes
- * from vb_act_place; what lies behind the last block is zero up to a multiple of 8 blocks of 32. */
+ * from vb_act_place; what lies behind the last block is zero up to a multiple of 16 blocks of 32. */
 typedef struct {
     int n;
     const float *x;
     int8_t *q;      /* [n] */
-    int8_t *pairs;  /* Q32: q of blocks v and v + 4 of each eight side by side, as 4-bit weights are unpacked:
-                       v 0-15, v+4 0-15, v 16-31, v+4 16-31 */
+    int8_t *pairs;  /* Q32, x86: q of every fourth of 8 (AVX2) or 16 (AVX-512) blocks side by side, as 4-bit weights
+                       are unpacked: v 0-15, v+4 0-15, ..., v 16-31, v+4 16-31, ... for v of 0 to 3 */
     float *d;       /* [n / 32] or [n / 256] */
     int32_t *sum;   /* Q32: sum of q over each block; Q256: unused */
     int16_t *sum16; /* Q256: over each 16 */

@@ -11,6 +11,7 @@ typedef struct {
     __m256i a, b;
 } vi;
 enum { VF_REGISTERS = 8 };
+#define PAIRS 64
 
 /* --- 16 floats --------------------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }

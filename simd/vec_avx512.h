@@ -8,6 +8,7 @@
 typedef __m512 vf;
 typedef __m512i vi;
 enum { VF_REGISTERS = 32 };
+#define PAIRS 128
 
 #define LOAD64(p) _mm512_loadu_si512((const void *)(p))
 
@@ -86,4 +87,58 @@ VB_INLINE v4f vf_trees4(const vf x[4])
     c = _mm512_add_ps(c, _mm512_permute_ps(c, 0x4e));
     c = _mm512_add_ps(c, _mm512_permute_ps(c, 0xb1));
     return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, c));
+}
+
+/* --- 16 lanes: terms of blocks ------------------------------------------------------------------------------- */
+VB_INLINE vf vf_of(vi x) { return _mm512_cvtepi32_ps(x); }
+VB_INLINE vi vi_load(const int32_t *p) { return LOAD64(p); }
+
+/* Words of eight blocks, four in each load of 64 bytes: block i's at word (bytes * i + at) / 2 of its load. */
+VB_INLINE __m128i words8(const uint8_t *p, int bytes, int at)
+{
+#define WORD(i) (short)(((i) / 4 * 64 + (i) % 4 * bytes + at) / 2)
+    const __m128i places = _mm_setr_epi16(WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5), WORD(6), WORD(7));
+#undef WORD
+    __m512i words = _mm512_permutex2var_epi16(LOAD64(p), _mm512_castsi128_si512(places), LOAD64(p + 4 * bytes));
+    return _mm512_castsi512_si128(words);
+}
+
+/* The same of four blocks longer than 20 bytes, two in each load. */
+VB_INLINE __m128i words4(const uint8_t *p, int bytes, int at)
+{
+    const short first = (short)(at / 2), second = (short)((bytes + at) / 2);
+    if (bytes > 30) {
+        __m128i places = _mm_setr_epi16(first, second, 32 | first, 32 | second, 0, 0, 0, 0);
+        __m512i words = _mm512_permutex2var_epi16(LOAD64(p), _mm512_castsi128_si512(places), LOAD64(p + 2 * bytes));
+        return _mm512_castsi512_si128(words);
+    }
+    __m128i places = _mm_setr_epi16(first, second, 16 | first, 16 | second, 0, 0, 0, 0);
+    __m256i words = _mm256_permutex2var_epi16(LOAD32(p), _mm256_castsi128_si256(places), LOAD32(p + 2 * bytes));
+    return _mm256_castsi256_si128(words);
+}
+
+/* The words at place `at` of sixteen blocks. */
+VB_INLINE __m256i words16(const uint8_t *p, int bytes, int at)
+{
+    __m128i low, high;
+    if (bytes <= 20) {
+        low = words8(p, bytes, at);
+        high = words8(p + 8 * bytes, bytes, at);
+    } else {
+        low = _mm_unpacklo_epi64(words4(p, bytes, at), words4(p + 4 * bytes, bytes, at));
+        high = _mm_unpacklo_epi64(words4(p + 8 * bytes, bytes, at), words4(p + 12 * bytes, bytes, at));
+    }
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+VB_INLINE vf vf_halves(const uint8_t *p, int bytes, int at) { return _mm512_cvtph_ps(words16(p, bytes, at)); }
+
+/* Powers of two from the first bytes of blocks of 17 bytes: a byte at an odd place is the upper one of its word. */
+VB_INLINE vf vf_exponents(const uint8_t *p)
+{
+    const __m512i odd = _mm512_setr_epi32(0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8);
+    __m512i e = _mm512_cvtepu16_epi32(words16(p, MXFP4_BYTES, 0));
+    e = _mm512_and_si512(_mm512_srlv_epi32(e, odd), _mm512_set1_epi32(255));
+    __mmask16 enough = _mm512_cmpgt_epi32_mask(e, _mm512_set1_epi32(67));
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(enough, _mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23));
 }
