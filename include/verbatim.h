@@ -194,8 +194,9 @@ typedef struct {
     vb_kv kv;
     uint64_t kv_bytes, scratch_bytes;
     uint64_t evaluated, reused;   /* tokens computed, tokens taken from the common prefix */
-    uint64_t prefill_ns, decode_ns; /* evaluations of several tokens, of one token */
-    uint64_t prefill_tokens, decode_tokens;
+    uint64_t prefill_ns, decode_ns; /* evaluations of several tokens; of one token, or with drafts behind it */
+    uint64_t prefill_tokens, decode_tokens; /* decoded: drafts that were not accepted do not count */
+    uint64_t drafted, accepted; /* tokens evaluated ahead by vb_generate; those of them that were then chosen */
 } vb_stats;
 
 /* Bytes a session will take besides the weights. */
@@ -260,12 +261,26 @@ VB_API int vb_top(const vb_session *session, vb_choice *out, int k);
 VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id);
 
 typedef enum { VB_END_NONE = 0, VB_END_TOKEN, VB_END_STOP, VB_END_LENGTH, VB_END_CONTEXT, VB_END_CALLBACK } vb_end;
+
+/* Speculation: tokens that are expected next are evaluated together with the last one, and those that the sampler then
+ * chooses need no evaluation of their own. Text, tokens and traces are the same, bit by bit, at any temperature.
+ *   AUTO   guesses from the session's own tokens (n-grams seen before) and, if there is one, from the draft model,
+ *          whenever that is measured to pay; nothing for player "blas", whose bits depend on the batch
+ *   NGRAM  guesses from the session's tokens alone; how often depends on the tokens, not on the clock
+ *   DRAFT  the same for the draft model */
+typedef enum { VB_SPECULATE_AUTO = 0, VB_SPECULATE_OFF, VB_SPECULATE_NGRAM, VB_SPECULATE_DRAFT } vb_speculate;
+
 typedef struct {
     vb_sampling sampling;
     int max_tokens;           /* 0: until the model ends or the context is full */
     const char *const *stops; /* texts that end the generation; not part of the answer */
     int n_stops;
     vb_trace *trace; /* may be NULL */
+    vb_speculate speculate;
+    /* A session of a smaller model whose ids are the same tokens, or NULL. It is brought to this session's tokens and
+     * beyond, is yours to close and may draft for one generation at a time. Another vocabulary is VB_E_ARGUMENT; when
+     * its context is full, or it fails, generation goes on without it. */
+    vb_session *draft;
     /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */
     int (*on_text)(void *ud, const char *text, size_t len);
     void *ud;
@@ -274,8 +289,8 @@ typedef struct {
     int tokens; /* generated, the ending token included */
     vb_end end;
 } vb_generated;
-/* Continues the session. A token is in the session (and trace) as soon as it is chosen; the last one is evaluated
- * only when the session goes on. */
+/* Continues the session. A token is in the session (and trace) as soon as it is chosen, before its text is shown; the
+ * last one is evaluated only when the session goes on. */
 VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_generated *out, vb_err *err);
 
 /* --- digests ------------------------------------------------------------------------------------------- */
@@ -295,7 +310,7 @@ typedef struct {
 } vb_trace_opts;
 
 /* Records what `session` chooses from now on into a new file; the tokens it holds now are recorded as the prompt.
- * Each record reaches the file before the next token is computed. An existing file is not overwritten. */
+ * Each record reaches the file before the token is shown. An existing file is not overwritten. */
 VB_API vb_status vb_trace_open(vb_trace **out, const char *path, const vb_session *session,
                                const vb_trace_opts *opts, vb_err *err);
 /* Adds the token `id`, about to be appended to the session, together with the logits it was chosen from. Called by

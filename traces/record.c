@@ -4,7 +4,7 @@
  *   add    given tokens for what was appended since, then the chosen one with a digest of the logits it came from
  *   close  end record
  *
- * Invariant: a chosen token's record is in the file before the next token is computed. The cost per token is one pass
+ * Invariant: a chosen token's record is in the file before its text is shown. The cost per token is one pass
  * of XXH3 and one of the k largest over the logits, some hundred bytes of SHA-256 and one write().
  */
 #include "traces/token.h"

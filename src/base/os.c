@@ -77,11 +77,21 @@ vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size
     return VB_OK;
 }
 
-uint64_t vb_clock_ns(void)
+static uint64_t clock_ns(clockid_t which)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(which, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t vb_clock_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t vb_clock_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void vb_sleep_while(atomic_uint *word, unsigned value)

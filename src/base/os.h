@@ -19,6 +19,7 @@ void vb_map_close(vb_map *map);
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);
 
 uint64_t vb_clock_ns(void); /* monotonic */
+uint64_t vb_clock_cpu_ns(void); /* of the calling thread; stands still while others have its core */
 /* Sleeps while *word is `value`; may return for no reason. Wakes up to n threads that sleep on the word. */
 void vb_sleep_while(atomic_uint *word, unsigned value);
 void vb_wake(atomic_uint *word, int n);

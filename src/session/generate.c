@@ -1,12 +1,13 @@
 /* generate.c - the loop: choose, record, append, show.
  *
- *   logits -> vb_sample -> trace -> session -> bytes of the token -> [held back] -> on_text
+ *   logits (speculate.h) -> vb_sample -> trace -> session -> bytes of the token -> [held back] -> on_text
  *
  * Held back are an unfinished UTF-8 character and whatever may still become a stop text. Invariant: a token is in
- * the trace before its successor is computed, and no byte of a stop text ever reaches on_text.
+ * the trace before its text is shown, and no byte of a stop text ever reaches on_text.
  */
-#include "session/model.h"
+#include "session/speculate.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,28 +121,20 @@ static vb_status step(run *r, vb_token *id, vb_end *end)
     return VB_OK;
 }
 
-/* Evaluates what is pending; after a rewind the last token again. */
-static vb_status have_logits(vb_session *s, vb_err *err)
-{
-    vb_work rest = {.session = s};
-    if (s->has_logits && s->done == s->n) return VB_OK;
-    if (s->done == s->n) s->done--;
-    return vb_eval(&rest, 1, err);
-}
-
 static vb_status loop(run *r, vb_generated *out)
 {
     vb_session *s = r->session;
+    int max = r->how->max_tokens;
     while (out->end == VB_END_NONE) {
         vb_token id;
         if (s->n >= s->context) {
             out->end = VB_END_CONTEXT;
             break;
         }
-        VB_TRY(have_logits(s, r->err));
+        VB_TRY(vb_speculate_logits(s, r->how, max > 0 ? max - out->tokens : INT_MAX, r->err));
         VB_TRY(step(r, &id, &out->end));
         out->tokens++;
-        if (out->end == VB_END_NONE && r->how->max_tokens > 0 && out->tokens >= r->how->max_tokens)
+        if (out->end == VB_END_NONE && max > 0 && out->tokens >= max)
             out->end = VB_END_LENGTH;
     }
     if (out->end != VB_END_CALLBACK) flush(r, r->len, 1);
@@ -158,7 +151,9 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
     if (how->max_tokens < 0)
         VB_FAIL(err, VB_E_ARGUMENT, "max_tokens: expected 0 or more, found %d", how->max_tokens);
     VB_TRY(vb_sampling_check(&how->sampling, err));
+    VB_TRY(vb_speculate_begin(session, how, err));
     vb_status s = loop(&r, out);
+    vb_speculate_end(session);
     free(r.text);
     return s;
 }

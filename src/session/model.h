@@ -50,6 +50,7 @@ struct vb_session {
     float *logits; /* [vocab] of token done-1 */
     int has_logits;
     struct vb_prefix *prefix; /* NULL: none are kept */
+    struct vb_speculation *speculation; /* NULL: never generated */
     vb_stats stats;
 };
 

@@ -7,6 +7,7 @@
  * long evaluation; by the arithmetic's rules no cut can be seen in the bits.
  */
 #include "session/prefix.h"
+#include "session/speculate.h"
 
 #include "base/fp.h"
 
@@ -97,6 +98,7 @@ VB_API void vb_session_close(vb_session *s)
     if (s == NULL) return;
     if (s->state != NULL) s->model->player->state_close(s->state);
     vb_prefix_close(s->prefix);
+    vb_speculation_close(s->speculation);
     free(s->tokens);
     free(s->logits);
     free(s);
