@@ -1,12 +1,14 @@
 #!/bin/sh
-# matrix.sh BUILD CASE_DIR... - the matrix over golden cases; long token rows are cut, they ask nothing new.
+# matrix.sh BUILD [--quick] CASE_DIR... - the matrix over golden cases; long token rows are cut, they ask nothing new.
 B=$1
 shift
+quick=
+[ "$1" != --quick ] || { quick=$1; shift; }
 passed=0
 failed=0
 for case in "$@"; do
     [ -f "$case/model.gguf" ] || continue
-    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 150)
+    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 150 $quick)
     echo "$out"
     line=$(echo "$out" | tail -n 1)
     p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed, .*/\1/p')
