@@ -54,7 +54,7 @@ const vb_opt vb_opts[] = {
     {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW),
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
-     "threads; never changes a bit (default 0: one per physical core)"},
+     "threads; never changes a bit (default 0: one per usable core)"},
     {"player", 0, VB_OPT_WORD, "cpu|oracle|blas", 0, 0, AT(model.player), PLANS,
      "who computes: cpu (default), oracle (slow, the definition), blas (f32 in free order)"},
     {"arith", 0, VB_OPT_CHOICE, "int8|f32", VB_ARITH_INT8, 0, AT(model.arith), EVAL | ON(EXPLAIN),

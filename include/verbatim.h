@@ -95,7 +95,7 @@ typedef struct {
     const char *player;      /* "cpu" (default), "oracle" or "blas" */
     vb_arith arith;          /* docs/ARITHMETIC.md, the two modes */
     const char *isa;         /* "portable", "avx2", ...; NULL: the best this machine has */
-    int threads;             /* 0: one per physical core */
+    int threads;             /* 0: one per physical core that affinity and cgroup allow */
     int vocab_only;          /* read only the vocabulary; works for architectures unknown to verbatim */
     const char *template_as; /* "ollama": a model without a chat template is rendered as ChatML, as Ollama does */
 } vb_model_opts;
