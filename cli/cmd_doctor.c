@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const isas[] = {"portable", "avx2", "avx512", "neon"};
+static const char *const isas[] = {"portable", "avx2", "avxvnni", "avx512", "neon"};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
 
 typedef struct {

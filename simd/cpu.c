@@ -25,6 +25,13 @@ static int has_avx2(void)
     return __builtin_cpu_supports("avx2") && has_f16c();
 }
 
+/* In leaf 7, subleaf 1; it uses no registers beyond those of AVX2. */
+static int has_avxvnni(void)
+{
+    unsigned a = 0, b, c, d;
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
+}
+
 static int has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -35,6 +42,7 @@ static int has_avx512(void)
 int vb_cpu_has(const char *isa)
 {
     if (strcmp(isa, "avx2") == 0) return has_avx2();
+    if (strcmp(isa, "avxvnni") == 0) return has_avxvnni();
     if (strcmp(isa, "avx512") == 0) return has_avx512();
     return strcmp(isa, "portable") == 0;
 }
@@ -63,8 +71,8 @@ void vb_cpu_name(char *buf, size_t cap)
 
 void vb_cpu_features(char *buf, size_t cap)
 {
-    snprintf(buf, cap, "sse2%s%s%s", __builtin_cpu_supports("avx2") ? " avx2" : "", has_f16c() ? " f16c" : "",
-             has_avx512() ? " avx512f avx512bw avx512vl avx512dq avx512_vnni" : "");
+    snprintf(buf, cap, "sse2%s%s%s%s", __builtin_cpu_supports("avx2") ? " avx2" : "", has_f16c() ? " f16c" : "",
+             has_avxvnni() ? " avx_vnni" : "", has_avx512() ? " avx512f avx512bw avx512vl avx512dq avx512_vnni" : "");
 }
 
 #elif defined(__aarch64__)

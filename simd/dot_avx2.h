@@ -1,7 +1,7 @@
 /* dot_avx2.h - integers inside weight blocks with AVX2: products of unsigned weights and signed activations by
- * maddubs, two neighbours a 16-bit sum. Nothing may saturate, so at most 8 (4-bit), 4 (5-bit), 2 (6-bit) or 1 (8-bit)
- * of its results are added in 16 bits. A bias of the weights is subtracted as bias * sum(q); codes of both signs give
- * theirs to the activations (|w| times x with the sign of w).
+ * maddubs, two neighbours a 16-bit sum, or by what mac_<isa>.h has that is better. Nothing may saturate, so at most 8
+ * (4-bit), 4 (5-bit), 2 (6-bit) or 1 (8-bit) results of maddubs are added in 16 bits. A bias of the weights is
+ * subtracted as bias * sum(q); codes of both signs give theirs to the activations (|w| times x with the sign of w).
  */
 
 /* Where the eight blocks from b on begin in their group of pairs (vb_act). */
@@ -38,14 +38,11 @@ VB_INLINE __m256i high_nibbles(__m256i q)
 /* x: pairs of blocks (vb_act). */
 VB_INLINE v8i nibbles8(const uint8_t *w, int bytes, const int8_t *x)
 {
-    const __m256i one = _mm256_set1_epi16(1);
     __m256i r[4];
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
-        __m256i q = two(w + bytes * v, 4 * bytes);
-        __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + PAIRS * v));
-        __m256i high = _mm256_maddubs_epi16(high_nibbles(q), LOAD32(x + PAIRS * v + PAIRS / 2));
-        r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), one);
+        __m256i q = two(w + bytes * v, 4 * bytes), x0 = LOAD32(x + PAIRS * v), x1 = LOAD32(x + PAIRS * v + PAIRS / 2);
+        r[v] = products_of_two(low_nibbles(q), x0, high_nibbles(q), x1);
     }
     return sums_of_halves(r);
 }
@@ -61,24 +58,23 @@ VB_INLINE v8i dot8_q4_1(const uint8_t *w, const vb_act *a, int b)
     return nibbles8(w + 4, Q4_1_BYTES, pairs_at(a, b));
 }
 
-/* What `book` holds for each nibble, as integers that may be negative: one result of maddubs fills 16 bits. */
-VB_INLINE __m256i codes(__m256i nibbles, __m256i book, __m256i x)
+/* Of weights that may be negative. */
+VB_INLINE __m256i signed_products(__m256i sum, __m256i q, __m256i x)
 {
-    __m256i q = _mm256_shuffle_epi8(book, nibbles);
-    return _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
+    return products(sum, _mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
 }
 
 VB_INLINE v8i dot8_iq4_nl(const uint8_t *w, const vb_act *a, int b)
 {
-    const __m256i one = _mm256_set1_epi16(1), book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
+    const __m256i book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
     const int8_t *x = pairs_at(a, b);
     __m256i r[4];
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 2 + IQ4_NL_BYTES * v, 4 * IQ4_NL_BYTES);
-        __m256i low = codes(low_nibbles(q), book, LOAD32(x + PAIRS * v));
-        __m256i high = codes(high_nibbles(q), book, LOAD32(x + PAIRS * v + PAIRS / 2));
-        r[v] = _mm256_add_epi32(_mm256_madd_epi16(low, one), _mm256_madd_epi16(high, one));
+        __m256i low = _mm256_shuffle_epi8(book, low_nibbles(q)), high = _mm256_shuffle_epi8(book, high_nibbles(q));
+        r[v] = signed_products(_mm256_setzero_si256(), low, LOAD32(x + PAIRS * v));
+        r[v] = signed_products(r[v], high, LOAD32(x + PAIRS * v + PAIRS / 2));
     }
     return sums_of_halves(r);
 }
@@ -92,9 +88,8 @@ VB_INLINE v8i dot8_mxfp4(const uint8_t *w, const vb_act *a, int b)
     VB_UNROLL
     for (int v = 0; v < 4; v++) {
         __m256i q = two(w + 1 + MXFP4_BYTES * v, 4 * MXFP4_BYTES);
-        __m256i low = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, low_nibbles(q)), LOAD32(x + PAIRS * v));
-        __m256i high = _mm256_maddubs_epi16(_mm256_shuffle_epi8(book, high_nibbles(q)), LOAD32(x + PAIRS * v + PAIRS / 2));
-        r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+        __m256i low = _mm256_shuffle_epi8(book, low_nibbles(q)), high = _mm256_shuffle_epi8(book, high_nibbles(q));
+        r[v] = products_of_two(low, LOAD32(x + PAIRS * v), high, LOAD32(x + PAIRS * v + PAIRS / 2));
     }
     sum = _mm256_add_epi32(_mm256_slli_epi32(sum, 3), _mm256_slli_epi32(sum, 2));
     return _mm256_sub_epi32(sums_of_halves(r), sum);
@@ -128,9 +123,7 @@ VB_INLINE v8i fifths8(const uint8_t *w, int bytes, const int8_t *x)
         __m256i q = two(w + 4 + bytes * v, 4 * bytes), bits = same32(w + bytes * v, 4 * bytes);
         __m256i low = _mm256_or_si256(low_nibbles(q), fifth_bits(bits, 0));
         __m256i high = _mm256_or_si256(high_nibbles(q), fifth_bits(bits, 2));
-        low = _mm256_maddubs_epi16(low, LOAD32(x + PAIRS * v));
-        high = _mm256_maddubs_epi16(high, LOAD32(x + PAIRS * v + PAIRS / 2));
-        r[v] = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+        r[v] = products_of_two(low, LOAD32(x + PAIRS * v), high, LOAD32(x + PAIRS * v + PAIRS / 2));
     }
     return sums_of_halves(r);
 }
@@ -149,8 +142,7 @@ VB_INLINE v8i dot8_q5_1(const uint8_t *w, const vb_act *a, int b)
 VB_INLINE __m256i block_q8_0(const uint8_t *w, const int8_t *x)
 {
     __m256i q = LOAD32(w + 2); /* -128 becomes 128 as an unsigned weight */
-    __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(LOAD32(x), q));
-    return _mm256_madd_epi16(p, _mm256_set1_epi16(1));
+    return signed_products(_mm256_setzero_si256(), q, LOAD32(x));
 }
 
 /* Eight registers to their eight sums. */
@@ -202,8 +194,8 @@ VB_INLINE dot_parts dot1_q4_k(const uint8_t *w, const vb_act *a, int b)
         __m256i q = LOAD32(w + Q4_K_NIBBLES + 32 * g);
         __m256i low = _mm256_maddubs_epi16(low_nibbles(q), LOAD32(x + 64 * g));
         __m256i high = _mm256_maddubs_epi16(high_nibbles(q), LOAD32(x + 64 * g + 32));
-        s = _mm256_add_epi32(s, _mm256_madd_epi16(low, lane16(scales, 2 * g)));
-        t = _mm256_add_epi32(t, _mm256_madd_epi16(high, lane16(scales, 2 * g + 1)));
+        s = scaled(s, low, lane16(scales, 2 * g));
+        t = scaled(t, high, lane16(scales, 2 * g + 1));
     }
     v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
     return (dot_parts){fold(_mm256_add_epi32(s, t)), m};
@@ -229,8 +221,8 @@ VB_INLINE dot_parts dot1_q5_k(const uint8_t *w, const vb_act *a, int b)
         __m256i high = _mm256_or_si256(high_nibbles(q), bit_at(fifths, 2 * g + 1, 4));
         low = _mm256_maddubs_epi16(low, LOAD32(x + 64 * g));
         high = _mm256_maddubs_epi16(high, LOAD32(x + 64 * g + 32));
-        s = _mm256_add_epi32(s, _mm256_madd_epi16(low, lane16(scales, 2 * g)));
-        t = _mm256_add_epi32(t, _mm256_madd_epi16(high, lane16(scales, 2 * g + 1)));
+        s = scaled(s, low, lane16(scales, 2 * g));
+        t = scaled(t, high, lane16(scales, 2 * g + 1));
     }
     v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
     return (dot_parts){fold(_mm256_add_epi32(s, t)), m};
@@ -262,11 +254,10 @@ VB_INLINE dot_parts dot1_q2_k(const uint8_t *w, const vb_act *a, int b)
         VB_UNROLL
         for (int k = 0; k < 4; k++) {
             __m256i p = _mm256_maddubs_epi16(pair_of_bits(q, k), LOAD32(x + 128 * half + 32 * k));
-            p = _mm256_madd_epi16(p, lane16(scales, 4 * half + k));
             if ((k & 1) == 0)
-                s = _mm256_add_epi32(s, p);
+                s = scaled(s, p, lane16(scales, 4 * half + k));
             else
-                t = _mm256_add_epi32(t, p);
+                t = scaled(t, p, lane16(scales, 4 * half + k));
         }
     }
     __m256i m = _mm256_madd_epi16(_mm256_cvtepi8_epi16(mins), LOAD32(a->sum16 + 16 * b));
@@ -300,11 +291,10 @@ VB_INLINE dot_parts dot1_q3_k(const uint8_t *w, const vb_act *a, int b)
         for (int k = 0; k < 4; k++) {
             __m256i q = _mm256_or_si256(pair_of_bits(pairs, k), bit_at(thirds, 4 * half + k, 2));
             __m256i p = _mm256_maddubs_epi16(q, LOAD32(x + 128 * half + 32 * k));
-            p = _mm256_madd_epi16(p, lane16(scales, 4 * half + k));
             if ((k & 1) == 0)
-                s = _mm256_add_epi32(s, p);
+                s = scaled(s, p, lane16(scales, 4 * half + k));
             else
-                t = _mm256_add_epi32(t, p);
+                t = scaled(t, p, lane16(scales, 4 * half + k));
         }
     }
     return (dot_parts){fold(_mm256_add_epi32(s, t)), _mm_setzero_si128()};
@@ -324,6 +314,12 @@ VB_INLINE __m256i scales_iq4_xs(const uint8_t *w)
     return _mm256_sub_epi32(_mm256_or_si256(_mm256_cvtepu8_epi32(low), high), _mm256_set1_epi32(32));
 }
 
+/* Products of two neighbours, which fill 16 bits. */
+VB_INLINE __m256i signed_pairs(__m256i q, __m256i x)
+{
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
+}
+
 VB_INLINE dot_parts dot1_iq4_xs(const uint8_t *w, const vb_act *a, int b)
 {
     const __m256i book = _mm256_broadcastsi128_si256(LOAD16(UNEVEN));
@@ -332,10 +328,10 @@ VB_INLINE dot_parts dot1_iq4_xs(const uint8_t *w, const vb_act *a, int b)
     VB_UNROLL
     for (int g = 0; g < 4; g++) {
         __m256i q = LOAD32(w + IQ4_XS_NIBBLES + 32 * g), scale = lane16(scales, 2 * g);
-        __m256i low = codes(low_nibbles(q), book, two(x + 64 * g, 32));
-        __m256i high = codes(high_nibbles(q), book, two(x + 64 * g + 16, 32));
-        s = _mm256_add_epi32(s, _mm256_madd_epi16(low, scale));
-        t = _mm256_add_epi32(t, _mm256_madd_epi16(high, scale));
+        __m256i low = signed_pairs(_mm256_shuffle_epi8(book, low_nibbles(q)), two(x + 64 * g, 32));
+        __m256i high = signed_pairs(_mm256_shuffle_epi8(book, high_nibbles(q)), two(x + 64 * g + 16, 32));
+        s = scaled(s, low, scale);
+        t = scaled(t, high, scale);
     }
     return (dot_parts){fold(_mm256_add_epi32(s, t)), _mm_setzero_si128()};
 }
@@ -370,11 +366,10 @@ VB_INLINE dot_parts dot1_q6_k(const uint8_t *w, const vb_act *a, int b)
         for (int k = 0; k < 4; k++) {
             __m256i q = quarter_q6_k(LOAD32(w + 64 * half + 32 * (k & 1)), high, k);
             __m256i p = _mm256_maddubs_epi16(q, LOAD32(x + 128 * half + 32 * k));
-            p = _mm256_madd_epi16(p, pair_q6_k(scales, 8 * half + 2 * k));
             if ((k & 1) == 0)
-                s = _mm256_add_epi32(s, p);
+                s = scaled(s, p, pair_q6_k(scales, 8 * half + 2 * k));
             else
-                t = _mm256_add_epi32(t, p);
+                t = scaled(t, p, pair_q6_k(scales, 8 * half + 2 * k));
         }
     }
     return (dot_parts){fold(_mm256_add_epi32(s, t)), _mm_setzero_si128()};

@@ -5,6 +5,7 @@
 
 #include "base/canon.h"
 #include "simd/vec_avx2.h"
+#include "simd/mac_avx2.h"
 #include "simd/dot_avx2.h"
 #define VB_ISA avx2
 #include "simd/t_table.inc"

@@ -7,6 +7,7 @@
 
 #include "base/canon.h"
 #include "simd/vec_avx512.h"
+#include "simd/mac_vnni.h"
 #include "simd/dot_avx512.h"
 #define VB_ISA avx512
 #include "simd/t_table.inc"

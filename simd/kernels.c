@@ -8,7 +8,7 @@
 
 extern const vb_kernels vb_kernels_portable;
 #if defined(__x86_64__)
-extern const vb_kernels vb_kernels_avx2, vb_kernels_avx512;
+extern const vb_kernels vb_kernels_avx2, vb_kernels_avxvnni, vb_kernels_avx512;
 #elif defined(__aarch64__)
 extern const vb_kernels vb_kernels_neon;
 #endif
@@ -17,6 +17,7 @@ static const vb_kernels *const tables[] = {
     &vb_kernels_portable,
 #if defined(__x86_64__)
     &vb_kernels_avx2,
+    &vb_kernels_avxvnni,
     &vb_kernels_avx512,
 #elif defined(__aarch64__)
     &vb_kernels_neon,

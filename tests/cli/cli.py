@@ -519,7 +519,7 @@ def test_doctor():
     text = good("doctor").decode()
     assert re.search(r"kernels +portable ok \(\d+ comparisons", text), text
     value = parsed("doctor", "--json")
-    same([k["isa"] for k in value["kernels"]], ["portable", "avx2", "avx512", "neon"])
+    same([k["isa"] for k in value["kernels"]], ["portable", "avx2", "avxvnni", "avx512", "neon"])
     assert value["machine"]["cores"] >= 1 and value["machine"]["memory_bytes"] > 0
     assert all(k["verdict"] == "ok" for k in value["kernels"] if k["isa"] in ("portable",))
 
