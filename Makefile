@@ -1,12 +1,14 @@
 # verbatim - plain GNU make, no configure step. `make help` lists the targets.
 #
 # Bits first: -ffp-contract=off and never -ffast-math. A compiler may not fuse or reorder a float operation that the
-# source did not fuse or reorder. Instruction sets differ only in the flags of their one file below.
+# source did not fuse or reorder. Instruction sets differ only in the flags of their one file below. gcc may not let
+# locals of inlined functions share memory: it mistakes their addresses in unrolled loops (gcc bug 90348).
 
 CC        ?= cc
 OPT       ?= -O2 -g
 WARN       = -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wmissing-prototypes -Wstrict-prototypes
-CFLAGS    += -std=c11 -ffp-contract=off -fno-math-errno -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
+ONE_SLOT  := $(shell $(CC) -fstack-reuse=none -x c -c -o /dev/null /dev/null 2>/dev/null && echo -fstack-reuse=none)
+CFLAGS    += -std=c11 -ffp-contract=off $(ONE_SLOT) -fno-math-errno -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT)
 CPPFLAGS  += -D_GNU_SOURCE -Iinclude -Isrc -I. -MMD -MP
 LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lm -lpthread
 VERSION    = 0.1.0
