@@ -2,8 +2,9 @@
  *
  *   attention [--isa NAME] [--threads N] [--kv f16|f32|q8_0] [--positions N]
  *
- * GB/s are bytes of keys and values seen, each once, over time: that of the processors, in all threads alike. Layers follow each other until more than any cache
- * holds has been read. Bandwidth and attention take turns; each line shows the medians and the median of the ratios.
+ * GB/s are bytes of keys and values seen, each once, over processor time. Layers follow each other until more than any
+ * cache holds has been read. Bandwidth and attention take turns; each line shows the medians and the median of the
+ * ratios.
  */
 #include "base/fp.h"
 #include "base/os.h"

@@ -10,6 +10,7 @@
  * Waves bound the room for parts and keep it in cache. Both ways are G to the letter: a part is one chunk, never two.
  */
 #include "run/cpu.h"
+#include "run/hard.h"
 
 #include <limits.h>
 
@@ -267,16 +268,17 @@ static void cut_blocks(work *w, int tokens)
 static void attend(work *w)
 {
     extent e = measure(w);
-    int threads = vb_pool_threads(w->job.p->pool), even;
+    vb_cpu *p = w->job.p;
+    int threads = vb_pool_threads(p->pool);
     cut_blocks(w, VB_GROUP / w->shared);
-    even = spreads(w, &e);
-    if (!even && e.most >= LONG) {
+    int even = spreads(w, &e), parts = !even && e.most >= LONG;
+    if (p->part_floats > 0 && vb_hard_choice(p->hard, parts)) {
         in_parts(w);
         return;
     }
     if (!even) cut_blocks(w, w->rows * w->kv_heads / (4 * threads));
     w->job.tiles = w->blocks * w->kv_heads;
-    vb_job_run(&w->job, whole_tile, e.all * vb_cpu_width(w->job.p, w->job.s->in[0]) / 4);
+    vb_job_run(&w->job, whole_tile, e.all * vb_cpu_width(p, w->job.s->in[0]) / 4);
 }
 
 void vb_cpu_attend(vb_cpu *p, const vb_step *s)

@@ -27,7 +27,8 @@ typedef struct {
 
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
-    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts, total;
+    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts;
+    size_t total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 3 };
