@@ -56,6 +56,8 @@ static int generate(vb_answer *answer, vb_session *session, const vb_args *args,
                          .stops = args->stops,
                          .n_stops = args->n_stops,
                          .trace = trace,
+                         .speculate = (vb_speculate)args->speculate,
+                         .draft = answer->draft,
                          .on_text = on_text,
                          .ud = answer};
     vb_status status = vb_generate(session, &how, &answer->generated, err);
@@ -84,6 +86,8 @@ static void subtract(vb_stats *now, const vb_stats *before)
     now->decode_ns -= before->decode_ns;
     now->prefill_tokens -= before->prefill_tokens;
     now->decode_tokens -= before->decode_tokens;
+    now->drafted -= before->drafted;
+    now->accepted -= before->accepted;
 }
 
 int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
@@ -113,11 +117,15 @@ static double speed(uint64_t tokens, uint64_t ns)
 void vb_answer_say(const vb_answer *answer)
 {
     const vb_stats *s = &answer->stats;
-    char digest[65], known[32] = "";
+    char digest[65], known[32] = "", guessed[64] = "";
     if (answer->known > 0) snprintf(known, sizeof known, " (%d more known)", answer->known);
+    if (s->drafted > 0)
+        snprintf(guessed, sizeof guessed, " (%llu of %llu drafted accepted)", (unsigned long long)s->accepted,
+                 (unsigned long long)s->drafted);
     vb_hex_text(digest, answer->digest, 32);
-    vb_say("prefill %llu tokens %.1f/s%s, decode %llu tokens %.1f/s%s%s%s%s", (unsigned long long)s->prefill_tokens,
+    vb_say("prefill %llu tokens %.1f/s%s, decode %llu tokens %.1f/s%s%s%s%s%s", (unsigned long long)s->prefill_tokens,
            speed(s->prefill_tokens, s->prefill_ns), known, (unsigned long long)s->decode_tokens,
-           speed(s->decode_tokens, s->decode_ns), answer->trace ? ", trace " : "", answer->trace ? answer->trace : "",
+           speed(s->decode_tokens, s->decode_ns), guessed, answer->trace ? ", trace " : "",
+           answer->trace ? answer->trace : "",
            answer->trace ? ", digest " : "", answer->trace ? digest : "");
 }

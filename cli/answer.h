@@ -11,6 +11,7 @@ typedef struct {
     int known;          /* tokens of the prompt that needed no evaluation */
     const char *trace;  /* path, NULL: none */
     uint8_t digest[32]; /* the trace's last link */
+    vb_session *draft;  /* NULL: none */
     int print, failed;
 } vb_answer;
 
@@ -19,7 +20,8 @@ typedef struct {
  * with everything up to there kept. */
 int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
                    const char *trace);
-/* "prefill 27 tokens 312.4/s, decode 48 tokens 91.2/s, trace FILE, digest HEX" on stderr. */
+/* "prefill 27 tokens 312.4/s, decode 48 tokens 91.2/s (12 of 15 drafted accepted), trace FILE, digest HEX" on
+ * stderr. */
 void vb_answer_say(const vb_answer *answer);
 
 #endif

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 typedef struct {
-    vb_session *session;
+    vb_session *session, *draft;
     const vb_args *args;
     EditLine *line;
     History *history;
@@ -106,7 +106,7 @@ static int next_trace(conversation *chat, char **path)
 static int turn(conversation *chat, const char *text)
 {
     vb_ids ids = {0};
-    vb_answer answer = {.print = 1};
+    vb_answer answer = {.print = 1, .draft = chat->draft};
     char *trace = NULL;
     size_t before = chat->n;
     int code = add_message(chat, "user", text);
@@ -170,9 +170,9 @@ static int converse(conversation *chat)
     }
 }
 
-int vb_chat(vb_session *session, const vb_args *args)
+int vb_chat(vb_session *session, vb_session *draft, const vb_args *args)
 {
-    conversation chat = {.session = session, .args = args};
+    conversation chat = {.session = session, .draft = draft, .args = args};
     int code = open_editor(&chat);
     if (code == 0) code = begin(&chat);
     if (code == 0) {

@@ -46,18 +46,19 @@ static int print_json(const vb_answer *answer, const vb_session *session, const 
     vb_model_describe(vb_session_model(session), &info);
     for (int i = (int)ids->n; i < n; i++) json_array_append_new(new_ids, json_integer(tokens[i]));
     return vb_print_json(json_pack(
-        "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "model", vb_json_string(info.path), "text",
+        "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o}", "model", vb_json_string(info.path), "text",
         vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n,
-        "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", end_name(answer->generated.end), "prefill",
-        speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
-        speed(answer->stats.decode_tokens, answer->stats.decode_ns), "trace", vb_json_string(answer->trace), "digest",
+        "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", end_name(answer->generated.end),
+        "prefill", speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
+        speed(answer->stats.decode_tokens, answer->stats.decode_ns), "drafted", (json_int_t)answer->stats.drafted,
+        "accepted", (json_int_t)answer->stats.accepted, "trace", vb_json_string(answer->trace), "digest",
         answer->trace ? vb_json_hex(answer->digest, 32) : json_null()));
 }
 
-static int answer_prompt(vb_session *session, const vb_args *args, const vb_buffer *prompt)
+static int answer_prompt(vb_session *session, vb_session *draft, const vb_args *args, const vb_buffer *prompt)
 {
     vb_ids ids = {0};
-    vb_answer answer = {.print = !args->json};
+    vb_answer answer = {.print = !args->json, .draft = draft};
     int code = encode_prompt(vb_session_model(session), args, prompt, &ids);
     if (code == 0) code = vb_answer_make(&answer, session, args, &ids, prompt->data, args->trace);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
@@ -94,32 +95,61 @@ static void note_unused(const vb_args *args)
         if (vb_opt_given(args, names[i])) vb_say("note: --%s has no effect without --temp", names[i]);
 }
 
-int vb_cmd_run(const vb_args *args)
+static int check(const vb_args *args, int is_chat)
 {
     vb_err err = {0};
-    vb_model *model = NULL;
-    vb_session *session = NULL;
-    vb_buffer prompt = {0};
-    int is_chat = args->n_rest == 1 && isatty(STDIN_FILENO), code = 0;
-
     if (args->raw && args->system) return vb_wrong("run", "--system: expected no --raw, which has no system message");
     if (is_chat && (args->json || args->raw))
         return vb_wrong("run", "--%s: expected a PROMPT, found none", args->json ? "json" : "raw");
+    if (args->speculate == VB_SPECULATE_DRAFT && args->draft == NULL)
+        return vb_wrong("run", "--speculate draft: expected --draft MODEL, found none");
     vb_status status = vb_sampling_check(&args->sampling, &err);
-    if (status < 0) return vb_report(status, &err);
+    return status < 0 ? vb_report(status, &err) : 0;
+}
+
+typedef struct {
+    vb_model *model, *draft_model;
+    vb_session *session, *draft;
+} opened;
+
+/* The draft model runs as the model does, over as many tokens. */
+static vb_status open_draft(opened *o, const vb_args *args, vb_err *err)
+{
+    vb_stats stats;
+    vb_session_stats(o->session, &stats);
+    vb_session_opts opts = {.context = stats.context};
+    vb_status status = vb_model_open(&o->draft_model, args->draft, &args->model, err);
+    if (status == VB_OK) status = vb_draft_check(o->model, o->draft_model, err);
+    return status == VB_OK ? vb_session_open(&o->draft, o->draft_model, &opts, err) : status;
+}
+
+static int open_all(opened *o, const vb_args *args)
+{
+    vb_err err = {0};
+    int drafts = args->draft != NULL && args->speculate != VB_SPECULATE_OFF && args->speculate != VB_SPECULATE_NGRAM;
+    vb_status status = vb_model_open(&o->model, args->rest[0], &args->model, &err);
+    if (status == VB_OK) status = vb_session_open(&o->session, o->model, &args->session, &err);
+    if (status == VB_OK && drafts) status = open_draft(o, args, &err);
+    return status < 0 ? vb_report(status, &err) : 0;
+}
+
+int vb_cmd_run(const vb_args *args)
+{
+    opened o = {0};
+    vb_buffer prompt = {0};
+    int is_chat = args->n_rest == 1 && isatty(STDIN_FILENO), code = check(args, is_chat);
+    if (code != 0) return code;
     note_unused(args);
     if (!is_chat) code = read_prompt(args, &prompt);
-    if (code != 0) goto out;
-    if ((status = vb_model_open(&model, args->rest[0], &args->model, &err)) < 0 ||
-        (status = vb_session_open(&session, model, &args->session, &err)) < 0) {
-        code = vb_report(status, &err);
-        goto out;
+    if (code == 0) code = open_all(&o, args);
+    if (code == 0) {
+        vb_interrupt_catch();
+        code = is_chat ? vb_chat(o.session, o.draft, args) : answer_prompt(o.session, o.draft, args, &prompt);
     }
-    vb_interrupt_catch();
-    code = is_chat ? vb_chat(session, args) : answer_prompt(session, args, &prompt);
-out:
     free(prompt.data);
-    vb_session_close(session);
-    vb_model_close(model);
+    vb_session_close(o.draft);
+    vb_session_close(o.session);
+    vb_model_close(o.draft_model);
+    vb_model_close(o.model);
     return code;
 }

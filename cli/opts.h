@@ -18,7 +18,8 @@ typedef struct {
     vb_session_opts session;
     vb_sampling sampling;
     int max_tokens, batch;
-    const char *system, *trace, *other_model;
+    int speculate; /* a vb_speculate */
+    const char *system, *trace, *other_model, *draft;
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
     const char *stops[VB_STOPS_MAX + 1];
     int n_stops;

@@ -270,6 +270,9 @@ typedef enum { VB_END_NONE = 0, VB_END_TOKEN, VB_END_STOP, VB_END_LENGTH, VB_END
  *   DRAFT  the same for the draft model */
 typedef enum { VB_SPECULATE_AUTO = 0, VB_SPECULATE_OFF, VB_SPECULATE_NGRAM, VB_SPECULATE_DRAFT } vb_speculate;
 
+/* VB_OK if `draft` may draft for `model`: an id is the same text for both. Otherwise VB_E_ARGUMENT naming both. */
+VB_API vb_status vb_draft_check(const vb_model *model, const vb_model *draft, vb_err *err);
+
 typedef struct {
     vb_sampling sampling;
     int max_tokens;           /* 0: until the model ends or the context is full */
@@ -278,8 +281,8 @@ typedef struct {
     vb_trace *trace; /* may be NULL */
     vb_speculate speculate;
     /* A session of a smaller model whose ids are the same tokens, or NULL. It is brought to this session's tokens and
-     * beyond, is yours to close and may draft for one generation at a time. Another vocabulary is VB_E_ARGUMENT; when
-     * its context is full, or it fails, generation goes on without it. */
+     * beyond, is yours to close and may draft for one generation at a time. One that vb_draft_check refuses is an
+     * error; when its context is full, or it fails, generation goes on without it. */
     vb_session *draft;
     /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */
     int (*on_text)(void *ud, const char *text, size_t len);

@@ -89,7 +89,7 @@ static vb_status check_draft(const vb_session *s, const vb_session *draft, vb_er
     vb_speculation *p = s->speculation;
     if (draft == s) VB_FAIL(err, VB_E_ARGUMENT, "draft: expected another session, found the one that generates");
     if (p->draft_checked == draft->model) return VB_OK;
-    VB_TRY(vb_same_vocabulary(s->model, draft->model, err));
+    VB_TRY(vb_draft_check(s->model, draft->model, err));
     p->draft_checked = draft->model;
     return VB_OK;
 }

@@ -19,7 +19,4 @@ void vb_speculate_end(vb_session *s);
 void vb_speculation_close(vb_speculation *p);
 uint64_t vb_speculation_bytes(int context, int vocab); /* at most */
 
-/* VB_OK if both have the same tokens, so that ids of one may be proposed to the other. */
-vb_status vb_same_vocabulary(const vb_model *a, const vb_model *draft, vb_err *err);
-
 #endif

@@ -3,7 +3,7 @@
  * Templates, merges and scores may differ: drafts are ids. Makers fill vocabularies up to round sizes, so one may end
  * a little earlier than the other; a draft of an id that the other lacks is dropped.
  */
-#include "session/speculate.h"
+#include "session/model.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ static int same_token(const vb_model *a, const vb_model *b, vb_token id)
     return n <= 0 || memcmp(x, y, n < TEXT_MOST ? (size_t)n : TEXT_MOST) == 0;
 }
 
-vb_status vb_same_vocabulary(const vb_model *a, const vb_model *draft, vb_err *err)
+VB_API vb_status vb_draft_check(const vb_model *a, const vb_model *draft, vb_err *err)
 {
     const char *name = vb_gguf_path(a->gguf), *other = vb_gguf_path(draft->gguf);
     int n = a->plan.vocab, m = draft->plan.vocab, least = n < m ? n : m;

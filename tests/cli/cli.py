@@ -364,7 +364,8 @@ def test_logits_of_a_prompt_are_those_of_its_tokens():
 def test_run_prints_the_text_alone():
     done = run("run", TINY, "--raw", "-n", "8", "Hello")
     same(done.returncode, 0)
-    assert re.fullmatch(rb"verbatim: prefill \d+ tokens [\d.]+/s, decode \d+ tokens [\d.]+/s\n", done.stderr), done.stderr
+    line = rb"verbatim: prefill \d+ tokens [\d.]+/s, decode \d+ tokens [\d.]+/s( \(\d+ of \d+ drafted accepted\))?\n"
+    assert re.fullmatch(line, done.stderr), done.stderr
     value = parsed("run", TINY, "--raw", "-n", "8", "--json", "Hello")
     same(value["text"].encode(), done.stdout)
     assert len(value["ids"]) == value["tokens"] <= 8 and value["end"] in ("length", "token")
@@ -383,6 +384,25 @@ def test_run_is_the_same_whatever_the_threads():
         same(good("run", TINY, "--raw", "-n20", "--temp", "0.9", "-s", "7", "Hello", *options), expected)
     others = {good("run", TINY, "--raw", "-n20", "--temp", "0.9", "-s", s, "Hello") for s in (1, 2, 3, 2**64 - 1)}
     assert len(others) > 1
+
+
+def test_run_speculates_without_a_trace_of_it():
+    words = ["run", TINY, "--raw", "-n60", "--temp", "0.9", "-s", "3", "Hello Hello Hello Hello"]
+    expected = None
+    for i, options in enumerate((["--speculate=off"], [], ["--speculate=ngram"], ["--draft", TINY],
+                                 ["--draft", TINY, "--speculate=draft"])):
+        record = WORK / f"speculation-{i}.trace"
+        value = parsed(*words, "--json", "--trace", record, *options)
+        found = value["ids"], value["text"], value["end"], value["digest"]
+        expected = expected or found
+        same(found, expected)
+        assert 0 <= value["accepted"] <= value["drafted"] and (value["drafted"] == 0 or i > 0), value
+        assert i < 4 or value["accepted"] == value["drafted"] > 5, value
+        good("trace", "replay", record)
+    wrong = run("run", TINY, "--raw", "-n4", "--draft", str(ROOT / "tests/golden/gemma3/model.gguf"), "Hello")
+    assert wrong.returncode != 0 and b"gemma3" in wrong.stderr and b"llama-gqa" in wrong.stderr, wrong.stderr
+    wrong = run("run", TINY, "--raw", "-n4", "--speculate=draft", "Hello")
+    assert wrong.returncode == 2 and b"--draft" in wrong.stderr, wrong.stderr
 
 
 def test_run_keeps_prompts():
