@@ -1,15 +1,27 @@
-# bench.mk - speed, always as a ratio measured in one run.
+# bench.mk - speed, always as a ratio measured in one run; bench/README.md tells how to read it.
 
-MODEL     ?= smollm2
+BENCH      = $B/bench/measure $B/bench/roofline $B/bench/cpuclock.so $B/tools/mkmodel
 
 $B/bench/speed: $B/bench/speed.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/bench/attention: $B/bench/attention.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-bench: $B/bench/speed                          ## tokens per second of MODEL (default smollm2) beside the oracle
-	@$< $(MODEL) $(ARGS)
+$B/bench/measure $B/bench/roofline $B/bench/load: $B/bench/%: $B/bench/%.o $B/libverbatim.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$B/bench/cpuclock.so: bench/cpuclock.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -fPIC -shared -o $@ $<
+
+bench: $(BENCH)                                ## one table beside llama.cpp and ik_llama.cpp; ARGS="--csv F --svg F"
+	@python3 bench/table.py --build $B $(ARGS)
+bench-quick: $(BENCH)                          ## the same on a tiny model, in seconds: does it work?
+	@python3 bench/table.py --build $B --quick $(ARGS)
+bench-peers:                                   ## fetch and build llama.cpp's llama-bench for this machine
+	@sh bench/peers.sh
 bench-attention: $B/bench/attention            ## attention over long contexts beside read bandwidth; ARGS="--kv q8_0"
 	@$< $(ARGS)
+bench-load: $B/bench/load                      ## decoding while other programs want the same cores; ARGS="MODEL --rounds 9"
+	@$< $(ARGS)
 
-.PHONY: bench bench-attention
--include $B/bench/speed.d $B/bench/attention.d
+.PHONY: bench-load bench bench-quick bench-peers bench-attention
+-include $(wildcard $B/bench/*.d)

@@ -56,7 +56,7 @@ typedef struct {
     int n_tensors;
 } job;
 
-/* --- which format -------------------------------------------------------------------------------------------------- */
+/* --- which format -------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -73,7 +73,7 @@ static vb_status mix_of(mix *out, const char *name, vb_err *err)
     snprintf(base, sizeof base, "%.*s", out->more_bits ? 4 : 15, name);
     out->most = vb_format_by_name(base);
     if (out->most == NULL || !vb_weights_known(out->most))
-        VB_FAIL(err, VB_E_ARGUMENT, "--format: expected Q4_K_M, Q5_K_M or a weight format with one scale, found %s", name);
+        VB_FAIL(err, VB_E_ARGUMENT, "--format: expected Q4_K_M, Q5_K_M or a format with one scale, found %s", name);
     for (size_t i = 0; i < sizeof file_types / sizeof file_types[0]; i++)
         if (strcmp(base, file_types[i].name) == 0) out->file_type = file_types[i].type;
     return VB_OK;
@@ -105,7 +105,7 @@ static const vb_format_info *format_of(const job *j, const char *what, int layer
     return j->f.most;
 }
 
-/* --- which tensors --------------------------------------------------------------------------------------------------- */
+/* --- which tensors ------------------------------------------------------------------------------------------- */
 
 static vb_gguf_shape *named(job *j, const char *what, int layer)
 {
@@ -166,7 +166,7 @@ static void list_tensors(job *j)
     if (s->rope_factor > 0) vector(j, "rope_freqs", -1, s->head / 2);
 }
 
-/* --- metadata --------------------------------------------------------------------------------------------------------- */
+/* --- metadata ------------------------------------------------------------------------------------------------ */
 
 static void put_number(job *j, const char *what, int value)
 {
@@ -205,7 +205,7 @@ static void put_keys(job *j)
     if (s->window > 0) put_number(j, "attention.sliding_window", s->window);
 }
 
-/* --- weights ------------------------------------------------------------------------------------------------------------ */
+/* --- weights ------------------------------------------------------------------------------------------------- */
 
 /* Llama 3: waves longer than the first context are stretched, those shorter than a quarter of it are not. */
 static void write_rope(job *j)
@@ -282,7 +282,7 @@ out:
     return status < 0 ? status : vb_gguf_writer_close(&j->w, err);
 }
 
-/* --- the command line --------------------------------------------------------------------------------------------------- */
+/* --- the command line ---------------------------------------------------------------------------------------- */
 
 static int usage(void)
 {

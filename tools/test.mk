@@ -15,7 +15,7 @@ $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wra
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-tests: $(UNIT) $(PROGRAMS) $B/bench/speed examples model-tools
+tests: $(UNIT) $(PROGRAMS) $B/bench/speed examples model-tools $(BENCH)
 fuzzers: $(FUZZERS)
 
 # The same sources under sanitizers, in folders of their own.

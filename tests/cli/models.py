@@ -1,4 +1,4 @@
-"""models.py - models made and cut by the tools: the same bytes each time, the engine computes with them, bad input is named.
+"""models.py - models made and cut by the tools: the same bytes each time; bad input is named.
 
     models.py VERBATIM MKMODEL CUTLAYERS
 """
