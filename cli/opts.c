@@ -65,7 +65,7 @@ const vb_opt vb_opts[] = {
      "arithmetic: int8 activations (default) or f32 throughout"},
     {"kv", 0, VB_OPT_CHOICE, "f16|f32|q8_0", VB_KV_F16, 0, AT(session.kv), EVAL | ON(SHOW),
      "how keys and values are kept (default f16; with --arith f32: f32)"},
-    {"isa", 0, VB_OPT_WORD, "portable|avx2|avx512|neon", 0, 0, AT(model.isa), PLANS,
+    {"isa", 0, VB_OPT_WORD, "portable|avx2|avxvnni|avx512|neon", 0, 0, AT(model.isa), PLANS,
      "instruction set; never changes a bit (default: the best this machine has)"},
     {"template-as", 0, VB_OPT_WORD, "ollama", 0, 0, AT(model.template_as), ON(RUN) | ON(TEMPLATE) | ON(SHOW),
      "a model without a chat template is rendered as ChatML, as Ollama does"},
