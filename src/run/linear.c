@@ -38,7 +38,8 @@ void vb_cpu_linear_input(vb_cpu *p, const vb_step *s)
     p->act_of[kind] = s->in[0];
 }
 
-/* The f32 mode meets a quantised matrix: its rows become floats in the worker's own memory (C6). */
+/* A quantised matrix in f32 mode, or of a format without an integer rule: its rows become floats in the worker's own
+ * memory (C6). */
 static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, int worker)
 {
     int cols = (int)s->weight->cols;
