@@ -162,7 +162,7 @@ VB_INLINE __m512i scaled64(__m512i sum, __m512i q, const int8_t *x, __m512i scal
     return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(q, LOAD64(x)), scales);
 }
 
-/* 16-bit lane k of a register that holds the same eight in each quarter, for the lower half; for the upper k + apart. */
+/* 16-bit lane k of a register that holds the same eight in each quarter, lower half; upper: k + apart. */
 VB_INLINE __m512i lanes64(__m512i x, int k, int apart)
 {
     const __m256i low = _mm256_set1_epi16((short)((2 * k + 1) << 8 | 2 * k));
