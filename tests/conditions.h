@@ -4,6 +4,8 @@
  */
 #ifndef VB_TESTS_CONDITIONS_H
 #define VB_TESTS_CONDITIONS_H
+#include "verbatim.h"
+
 #include <stdint.h>
 
 static const char *const vb_isas[] = {"portable", "avx2", "avxvnni", "avx512", "neon"};
@@ -15,6 +17,10 @@ static const char *const vb_history_names[] = {"fresh", "cached prefix", "forked
 static const char *const vb_hard_seeds[] = {"1", "2"};
 enum { VB_HARD_THREADS = 3 };
 static const int vb_together[] = {1, 2, 5, 8}; /* sessions */
+
+/* Who guesses tokens ahead. */
+static const vb_speculate vb_speculations[] = {VB_SPECULATE_OFF, VB_SPECULATE_NGRAM, VB_SPECULATE_DRAFT};
+static const char *const vb_speculation_names[] = {"off", "n-gram", "draft"};
 
 /* What a host may have set: rounding, subnormals to zero (ARITHMETIC A1). */
 typedef enum { VB_FP_USUAL, VB_FP_FLUSH, VB_FP_DOWN, VB_FP_UP, VB_FP_TO_ZERO, VB_FP_MODES } vb_fp_mode;

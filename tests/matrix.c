@@ -14,7 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TOGETHER = 8 };
+enum { MOST_TOGETHER = 8, ANSWER = 16 };
+
+/* What a generation leaves behind. */
+typedef struct {
+    vb_token ids[ANSWER];
+    int n;
+    float *logits; /* behind the last token, [vocab] */
+} answer;
 
 typedef struct {
     const char *path;
@@ -25,6 +32,7 @@ typedef struct {
     int vocab;
     float *expected, *found; /* want x vocab */
     char dir[64];            /* kept prefixes */
+    answer generated;        /* by the oracle */
 } question;
 
 /* One way to ask it. */
@@ -172,6 +180,47 @@ static void ask_chunks(question *q, vb_model *m, condition c, unsigned *deal)
         }
 }
 
+/* --- generation ---------------------------------------------------------------------------------------------- */
+
+static void generate(const question *q, vb_model *m, vb_speculate speculate, answer *out)
+{
+    vb_err err;
+    int prompt = q->tokens.n / 2, n;
+    vb_session_opts o = {.context = prompt + ANSWER + 2, .kv = q->kv};
+    vb_session *s, *draft = NULL;
+    vb_generation how = {.sampling = {.temperature = 0.9f, .seed = 7}, .max_tokens = ANSWER, .speculate = speculate};
+    if (vb_session_open(&s, m, &o, &err) < 0) fatal(&err);
+    if (speculate == VB_SPECULATE_DRAFT && vb_session_open(&draft, m, &o, &err) < 0) fatal(&err);
+    how.draft = draft;
+    vb_work last = {.session = s};
+    if (vb_session_sync(s, q->tokens.id, prompt, &err) < 0 || vb_generate(s, &how, NULL, &err) < 0 ||
+        vb_eval(&last, 1, &err) < 0)
+        fatal(&err);
+    const vb_token *held = vb_session_tokens(s, &n);
+    out->n = n - prompt;
+    memcpy(out->ids, held + prompt, (size_t)out->n * sizeof *held);
+    memcpy(out->logits, vb_session_logits(s, NULL), (size_t)q->vocab * sizeof(float));
+    vb_session_close(draft);
+    vb_session_close(s);
+}
+
+/* Tokens guessed ahead, by n-grams and by a draft model, change neither a token nor a logit. */
+static void ask_generations(question *q, vb_model *m, const char *isa, int threads)
+{
+    answer a = {.logits = q->found};
+    for (int i = 0; i < VB_COUNT(vb_speculations); i++) {
+        generate(q, m, vb_speculations[i], &a);
+        if (a.n == q->generated.n && memcmp(a.ids, q->generated.ids, (size_t)a.n * sizeof *a.ids) == 0 &&
+            memcmp(a.logits, q->generated.logits, (size_t)q->vocab * sizeof(float)) == 0)
+            passed();
+        else
+            failed("%s: %s %s %d threads, speculation %s: not the oracle's answer", q->path,
+                   q->arith == VB_ARITH_F32 ? "f32" : "int8", isa, threads, vb_speculation_names[i]);
+    }
+}
+
+/* --- players ------------------------------------------------------------------------------------------------- */
+
 static void ask_oracle(question *q)
 {
     vb_err err;
@@ -182,6 +231,7 @@ static void ask_oracle(question *q)
     s = open_session(q, m, NULL);
     feed(q, &s, 1, 0, 0, q->expected);
     vb_session_close(s);
+    generate(q, m, VB_SPECULATE_OFF, &q->generated);
     vb_model_close(m);
 }
 
@@ -197,6 +247,7 @@ static int ask_cpu(question *q, const char *isa, int threads, unsigned *deal)
     if (s == VB_E_UNSUPPORTED) return 0; /* this machine has no such instruction set */
     if (s < 0) fatal(&err);
     ask_chunks(q, m, (condition){.isa = isa, .threads = threads}, deal);
+    ask_generations(q, m, isa, threads);
     vb_model_close(m);
     return 1;
 }
@@ -288,13 +339,15 @@ int main(int argc, char **argv)
     size_t n = (size_t)q.want * (size_t)q.vocab;
     q.expected = malloc(n * sizeof(float));
     q.found = malloc(n * sizeof(float));
-    if (q.expected == NULL || q.found == NULL) return 1;
+    q.generated.logits = malloc((size_t)q.vocab * sizeof(float));
+    if (q.expected == NULL || q.found == NULL || q.generated.logits == NULL) return 1;
     for (int a = 0; a < 2; a++) {
         q.arith = a == 0 ? VB_ARITH_INT8 : VB_ARITH_F32;
         ask(&q);
     }
     free(q.expected);
     free(q.found);
+    free(q.generated.logits);
     free(q.tokens.id);
     return verdict();
 }
