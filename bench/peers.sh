@@ -16,8 +16,7 @@ done
 if [ ! -d "$source" ]; then
     mkdir -p "$cache/download" "$cache/unpacked"
     say 'fetching the source of llama-cpp-python'
-    python3 -m pip download --quiet --no-deps --no-binary :all: --no-build-isolation --dest "$cache/download" \
-        llama-cpp-python >&2 || { say 'pip could not fetch llama-cpp-python'; exit 1; }
+    python3 -m pip download --quiet --no-deps --no-binary llama-cpp-python --dest "$cache/download" llama-cpp-python >&2 || { say 'pip could not fetch llama-cpp-python'; exit 1; }
     tar -xzf "$(ls -t "$cache"/download/llama_cpp_python-*.tar.gz | head -n 1)" -C "$cache/unpacked" --strip-components 1
     mv "$cache/unpacked/vendor/llama.cpp" "$source"
     rm -rf "$cache/unpacked"

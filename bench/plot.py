@@ -1,21 +1,28 @@
-"""plot.py - the table as a picture: plain SVG, three panels, readable on light and dark ground.
+"""plot.py - the table as a picture: plain SVG, bars and lines, readable on light and dark ground.
 
-Bars: tokens/s relative to the fastest peer of the same round. Lines: tokens/s by context length and by sessions.
+Bars: tokens/s, the fastest engine of a row at full length. Lines: tokens/s by context length and by sessions.
 """
 from html import escape
 
 ENGINES = ("verbatim", "llama.cpp", "ik_llama.cpp")
-STYLE = """
-  svg { font: 12px system-ui, sans-serif; --ink: #1b1f24; --faint: #d0d7de; --ground: #ffffff;
-        --e0: #0969da; --e1: #bc4c00; --e2: #1a7f37; }
-  @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6edf3; --faint: #3d444d; --ground: #0d1117; --e0: #58a6ff; --e1: #f0883e; --e2: #56d364; } }
-  .ground { fill: var(--ground) } text { fill: var(--ink) } .grid { stroke: var(--faint) }
-  .title { font-weight: 600; font-size: 14px } .end { text-anchor: end } .mid { text-anchor: middle }
-  .f0 { fill: var(--e0) } .f1 { fill: var(--e1) } .f2 { fill: var(--e2) }
-  .s0, .s1, .s2 { fill: none; stroke-width: 2 }
-  .s0 { stroke: var(--e0) } .s1 { stroke: var(--e1); stroke-dasharray: 6 3 }
-  .s2 { stroke: var(--e2); stroke-dasharray: 2 3 }
+LIGHT = {"ground": "#ffffff", "ink": "#1b1f24", "grid": "#d0d7de", "engine": ("#0969da", "#bc4c00", "#1a7f37")}
+DARK = {"ground": "#0d1117", "ink": "#e6edf3", "grid": "#3d444d", "engine": ("#58a6ff", "#f0883e", "#56d364")}
+
+
+def colours(c):
+    rules = [f".ground {{ fill: {c['ground']} }} text {{ fill: {c['ink']} }} .grid {{ stroke: {c['grid']} }}"]
+    rules += [f".f{i} {{ fill: {hue} }} .s{i} {{ stroke: {hue} }}" for i, hue in enumerate(c["engine"])]
+    return "\n".join(rules)
+
+
+STYLE = f"""
+svg {{ font: 12px sans-serif }} .title {{ font-weight: 600; font-size: 14px }}
+.end {{ text-anchor: end }} .mid {{ text-anchor: middle }}
+polyline {{ fill: none; stroke-width: 2 }} .s1 {{ stroke-dasharray: 6 3 }} .s2 {{ stroke-dasharray: 2 3 }}
+{colours(LIGHT)}
+@media (prefers-color-scheme: dark) {{
+{colours(DARK)}
+}}
 """
 
 
@@ -36,7 +43,7 @@ def legend(y):
 
 
 def number(x):
-    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+    return f"{x:.0f}" if x >= 100 or x == 0 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
 def bars(rows, y):

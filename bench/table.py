@@ -266,9 +266,9 @@ def write_svg(path, rows):
             speed.setdefault(f"{model}, {threads} th, {what.split()[0]}", {})[engine] = value
     panels = []
     for (model, threads), lines in series(rows, "depth", lambda w: int(w.split()[1].replace(",", ""))).items():
-        panels.append((f"Decode by context: {model}, {threads} threads", lines, "tokens of context"))
+        panels.append((f"Decode by context: {model}, threads: {threads}", lines, "tokens of context"))
     for (model, threads), lines in series(rows, "sessions", lambda w: int(w.split()[0])).items():
-        panels.append((f"Sessions together: {model}, {threads} threads", lines, "sessions"))
+        panels.append((f"Sessions together: {model}, threads: {threads}", lines, "sessions"))
     with open(path, "w") as f:
         f.write(plot.svg("Tokens per second", list(speed.items()), panels))
 
