@@ -6,7 +6,7 @@ $B/bench/speed: $B/bench/speed.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/bench/attention: $B/bench/attention.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$B/bench/measure $B/bench/roofline $B/bench/load: $B/bench/%: $B/bench/%.o $B/libverbatim.a
+$B/bench/measure $B/bench/roofline $B/bench/load $B/bench/speculate: $B/bench/%: $B/bench/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/bench/cpuclock.so: bench/cpuclock.c
 	@mkdir -p $(@D)
@@ -22,6 +22,8 @@ bench-attention: $B/bench/attention            ## attention over long contexts b
 	@$< $(ARGS)
 bench-load: $B/bench/load                      ## decoding while other programs want the same cores; ARGS="MODEL --rounds 9"
 	@$< $(ARGS)
+bench-speculation: $B/bench/speculate          ## the same answers with and without speculation; ARGS="MODEL --draft MODEL"
+	@$< $(ARGS)
 
-.PHONY: bench-load bench bench-quick bench-peers bench-attention
+.PHONY: bench-speculation bench-load bench bench-quick bench-peers bench-attention
 -include $(wildcard $B/bench/*.d)

@@ -4,19 +4,21 @@
  *
  * p: how often a proposal with such an agreement came true; each accepted token lengthens the agreement of the next.
  * The odds are learned from every token, whether anything was evaluated ahead or not, so text that begins to repeat is
- * noticed for nothing; those of the draft model, which must be asked, drift back to hope. cost(b): time of an evaluation of b tokens over that of one.
+ * noticed for nothing; those of the draft model, which must be asked, drift back to hope. cost(b): time of an evaluation
+ * of b tokens over that of one.
  *
  * Unknown costs are hoped to be low and so get tried. What trying and bad luck may cost is bounded by a credit in token
- * times: every token adds a little, every round adds what it won or lost; without credit nothing is drafted. That is
- * also the hysteresis: a loser waits for dozens of tokens, a winner may lose a few times.
+ * times: every token adds a little, every round adds what it won or lost; without credit nothing is drafted until some
+ * guesses in a row have come true on paper. That is also the hysteresis: a loser waits for dozens of tokens or for text
+ * that repeats, a winner may lose a few times.
  */
 #include "session/payoff.h"
 
-static const double FIRST_CREDIT = 1.0, CREDIT_PER_TOKEN = 0.015, MOST_CREDIT = 6.0, LEAST_CREDIT = -3.0;
-static const double HOPED_SLOPE = 0.15, FIXED_SLOPE = 0.25, FIXED_DRAFT = 0.1, HOPED_DRAFT = 0.15, WORTH_IT = 1.03;
+static const double FIRST_CREDIT = 1.0, CREDIT_PER_TOKEN = 0.01, MOST_CREDIT = 4.0, LEAST_CREDIT = -3.0;
+static const double HOPED_SLOPE = 0.3, FIXED_SLOPE = 0.25, FIXED_DRAFT = 0.1, HOPED_DRAFT = 0.15, WORTH_IT = 1.08;
 /* How often proposals of a class come true before any was tried. */
-static const double hoped[VB_MATCH_CLASSES] = {0.6, 0.3, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9, 0.95};
-enum { STALE = 256, MEMORY = 48 };
+static const double hoped[VB_MATCH_CLASSES] = {0.6, 0.25, 0.35, 0.45, 0.5, 0.6, 0.75, 0.85, 0.95};
+enum { STALE = 256, MEMORY = 48, STREAK = 6, COLD = 3 };
 
 static int class_of(int match)
 {
@@ -37,21 +39,25 @@ static int known(const vb_payoff *f, int batch)
     return f->batch[batch].ns > 0.0 && f->tokens - f->batch[batch].seen < STALE;
 }
 
-/* A batch costs at least what a smaller one does. */
+/* Between known sizes along the line that joins them; beyond them a line half as steep, so that larger ones get tried. */
 static double cost(const vb_payoff *f, int batch)
 {
     if (!f->timed) return 1.0 + FIXED_SLOPE * (batch - 1);
-    double one = f->batch[1].ns, most = 1.0 + HOPED_SLOPE * (batch - 1);
-    if (known(f, batch)) return f->batch[batch].ns / one;
-    for (int b = 2; b < batch; b++)
-        if (known(f, b) && f->batch[b].ns / one > most) most = f->batch[b].ns / one;
-    return most;
+    double one = f->batch[1].ns;
+    int low = batch, high = batch;
+    while (low > 1 && !known(f, low)) low--;
+    while (high <= VB_BATCH_MOST && !known(f, high)) high++;
+    double from = low > 1 ? f->batch[low].ns / one : 1.0;
+    if (low == batch) return from;
+    double slope = low > 1 ? 0.5 * (from - 1.0) / (low - 1) : HOPED_SLOPE;
+    if (high <= VB_BATCH_MOST) slope = (f->batch[high].ns / one - from) / (high - low);
+    return from + slope * (batch - low);
 }
 
 static double draft_cost(const vb_payoff *f)
 {
     if (!f->timed) return FIXED_DRAFT;
-    return f->draft_ns > 0.0 ? f->draft_ns / f->batch[1].ns : HOPED_DRAFT;
+    return f->draft.ns > 0.0 ? f->draft.ns / f->batch[1].ns : HOPED_DRAFT;
 }
 
 int vb_payoff_choose(const vb_payoff *f, int match, int most, double *gain)
@@ -73,9 +79,15 @@ int vb_payoff_choose(const vb_payoff *f, int match, int most, double *gain)
     return best;
 }
 
+/* A row of guesses that came true on paper buys another try. */
 void vb_payoff_learn(vb_payoff *f, int match, int hit)
 {
     vb_odds *o = &f->odds[class_of(match)];
+    f->streak = hit ? f->streak + 1 : 0;
+    if (f->streak >= STREAK && f->credit < FIRST_CREDIT) {
+        f->credit = FIRST_CREDIT;
+        f->streak = 0;
+    }
     o->tries += 1.0;
     o->hits += hit ? 1.0 : 0.0;
     if (o->tries <= MEMORY) return;
@@ -83,30 +95,34 @@ void vb_payoff_learn(vb_payoff *f, int match, int hit)
     o->tries *= 0.5;
 }
 
-/* Down at once, up slowly: what disturbs a measurement only ever makes it longer. */
+/* The first ones are cold: the least of them counts. Later a mean that forgets, without what is far out. */
+static void average(vb_cost *c, double ns)
+{
+    c->n++;
+    if (c->ns <= 0.0 || (c->n <= COLD && ns < c->ns)) c->ns = ns;
+    else if (c->n > COLD) c->ns += ((ns < 2.0 * c->ns ? ns : 2.0 * c->ns) - c->ns) / 4.0;
+}
+
 void vb_payoff_timed(vb_payoff *f, int batch, double ns)
 {
     vb_cost *c = &f->batch[batch];
-    int old = batch > 1 && !known(f, batch);
+    if (batch > 1 && !known(f, batch)) *c = (vb_cost){0};
     c->seen = f->tokens;
-    if (c->ns <= 0.0 || old || ns < c->ns) c->ns = ns;
-    else c->ns += (ns - c->ns) / 8.0;
+    average(c, ns);
 }
 
 void vb_payoff_draft_timed(vb_payoff *f, int tokens, double ns)
 {
-    double each = ns / tokens;
-    if (f->draft_ns <= 0.0 || each < f->draft_ns) f->draft_ns = each;
-    else f->draft_ns += (each - f->draft_ns) / 8.0;
+    average(&f->draft, ns / tokens);
 }
 
-void vb_payoff_settle(vb_payoff *f, int batch, int kept, int drafted)
+void vb_payoff_settle(vb_payoff *f, int batch, int kept, int drafted, double ns)
 {
     f->tokens += kept;
     f->credit += CREDIT_PER_TOKEN * kept;
     vb_odds *o = &f->odds[0];
     if (batch == 1) o->hits += (hoped[0] * o->tries - o->hits) / STALE;
-    if (batch > 1) f->credit += kept - cost(f, batch) - drafted * draft_cost(f);
+    if (batch > 1) f->credit += kept - (f->timed ? ns / f->batch[1].ns : cost(f, batch) + drafted * draft_cost(f));
     if (f->credit > MOST_CREDIT) f->credit = MOST_CREDIT;
     if (f->credit < LEAST_CREDIT) f->credit = LEAST_CREDIT;
 }

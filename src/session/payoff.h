@@ -14,8 +14,9 @@ enum {
 };
 
 typedef struct {
-    double ns;      /* of an evaluation; 0: never seen */
+    double ns;    /* of an evaluation; 0: never seen */
     int64_t seen; /* when, in tokens */
+    int64_t n;    /* how often */
 } vb_cost;
 
 typedef struct {
@@ -25,10 +26,11 @@ typedef struct {
 typedef struct {
     int timed;                      /* 0: the fixed costs */
     vb_cost batch[VB_BATCH_MOST + 1]; /* by tokens */
-    double draft_ns;                /* one token of the draft model; 0: never seen */
+    vb_cost draft;                  /* one token of the draft model */
     vb_odds odds[VB_MATCH_CLASSES];
     int64_t tokens;                 /* generated so far */
     double credit;                  /* token times that may still be lost */
+    int streak;                     /* guesses that came true, one after the other */
 } vb_payoff;
 
 void vb_payoff_start(vb_payoff *f, int timed);
@@ -40,7 +42,7 @@ void vb_payoff_learn(vb_payoff *f, int match, int hit);
 /* An evaluation of `batch` tokens took ns. */
 void vb_payoff_timed(vb_payoff *f, int batch, double ns);
 void vb_payoff_draft_timed(vb_payoff *f, int tokens, double ns);
-/* A round is over: of `batch` evaluated tokens `kept` stayed, `drafted` of them came from the draft model. */
-void vb_payoff_settle(vb_payoff *f, int batch, int kept, int drafted);
+/* A round that took ns is over: of `batch` evaluated tokens `kept` stayed, `drafted` came from the draft model. */
+void vb_payoff_settle(vb_payoff *f, int batch, int kept, int drafted, double ns);
 
 #endif

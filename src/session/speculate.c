@@ -25,8 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CATCH_UP = 64 };
-
 typedef struct {
     vb_token ids[VB_DRAFT_MOST];
     int n;        /* guessed */
@@ -34,6 +32,7 @@ typedef struct {
     int right;    /* of them chosen by now */
     int position; /* of ids[0] */
     int match;    /* tokens of the past that agree; 0: the draft model's guess */
+    double ns;    /* spent on it */
 } guess;
 
 struct vb_speculation {
@@ -151,7 +150,8 @@ static vb_status draft_tokens(vb_session *d, const vb_session *s, const vb_gener
         if (useful(s, &g->ids[g->n], 1) == 0) break;
         if (g->n + 1 < g->ahead) VB_TRY(vb_eval(&work, 1, NULL));
     }
-    vb_payoff_draft_timed(&s->speculation->payoff, g->n + 1, (double)(vb_clock_cpu_ns() - start));
+    g->ns = (double)(vb_clock_cpu_ns() - start);
+    vb_payoff_draft_timed(&s->speculation->payoff, g->n + 1, g->ns);
     return VB_OK;
 }
 
@@ -192,9 +192,12 @@ static void make_guess(vb_session *s, const vb_generation *how, int most, guess 
 
 static vb_status evaluate(vb_session *s, int batch, const vb_work *work, vb_err *err)
 {
+    vb_speculation *p = s->speculation;
     uint64_t start = vb_clock_cpu_ns();
     VB_TRY(vb_eval(work, 1, err));
-    vb_payoff_timed(&s->speculation->payoff, batch, (double)(vb_clock_cpu_ns() - start));
+    double ns = (double)(vb_clock_cpu_ns() - start);
+    vb_payoff_timed(&p->payoff, batch, ns);
+    p->now.ns += ns;
     return VB_OK;
 }
 
@@ -264,7 +267,7 @@ static int confirm(vb_session *s)
             return 1;
         }
     }
-    vb_payoff_settle(&p->payoff, g->ahead + 1, g->right + 1, g->match == 0 ? g->ahead : 0);
+    vb_payoff_settle(&p->payoff, g->ahead + 1, g->right + 1, g->match == 0 ? g->ahead : 0, g->ns);
     *g = (guess){.n = 0};
     return 0;
 }

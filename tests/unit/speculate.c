@@ -87,7 +87,7 @@ Test(payoff, a_batch_that_costs_all_its_tokens_is_given_up)
         tried += k > 0;
         vb_payoff_learn(&f, 40, i % 2);
         vb_payoff_timed(&f, k + 1, 100.0 * (k + 1));
-        vb_payoff_settle(&f, k + 1, 1, 0);
+        vb_payoff_settle(&f, k + 1, 1, 0, 100.0 * (k + 1));
     }
     cr_assert(tried > 0 && tried < 20, "%d", tried);
 }
