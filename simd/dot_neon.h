@@ -265,8 +265,8 @@ VB_INLINE dot_parts dot1_q3_k(const uint8_t *w, const vb_act *a, int b)
 }
 
 /* 128 elements: nibbles of 64 bytes, above them pairs of bits of 32. */
-VB_INLINE int32x4_t half_q6_k(int32x4_t s, const uint8_t *nibbles, const uint8_t *pairs, const int8_t *x,
-                              const int32x2_t scales[4])
+VB_INLINE int32x4_t six_bits(int32x4_t s, const uint8_t *nibbles, const uint8_t *pairs, const int8_t *x,
+                             const int32x2_t scales[4])
 {
     const uint8x16_t mask = vdupq_n_u8(0x30);
     int8x16_t q[4][2];
@@ -290,9 +290,9 @@ VB_INLINE dot_parts dot1_q6_k(const uint8_t *w, const vb_act *a, int b)
     int8x16_t packed = vld1q_s8((const int8_t *)w + Q6_K_SCALES);
     int32x2_t scales[4];
     scale_pairs(scales, vget_low_s8(packed));
-    int32x4_t s = half_q6_k(vdupq_n_s32(0), w, w + Q6_K_HIGH, x, scales);
+    int32x4_t s = six_bits(vdupq_n_s32(0), w, w + Q6_K_HIGH, x, scales);
     scale_pairs(scales, vget_high_s8(packed));
-    s = half_q6_k(s, w + 64, w + Q6_K_HIGH + 32, x + 128, scales);
+    s = six_bits(s, w + 64, w + Q6_K_HIGH + 32, x + 128, scales);
     return (dot_parts){vmlsq_n_s32(s, products_sum16(packed, a->sum16 + 16 * b), 32), vdupq_n_s32(0)};
 }
 

@@ -8,5 +8,7 @@
 #include "base/canon.h"
 #include "simd/vec_neon.h"
 #include "simd/dot_neon.h"
+#include "simd/panel_neon.h"
+#define VB_PANEL
 #define VB_ISA neon
 #include "simd/t_table.inc"

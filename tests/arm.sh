@@ -113,7 +113,7 @@ commands() {
 
 case $what in
 kernels | commands) $what "$@" ;;
-matrix) matrix 17 "" "$@" ;;
+matrix) matrix 12 "" "$@" ;;
 quick) matrix 10 --quick "$@" ;;
 *) echo "arm.sh: expected kernels, commands, matrix or quick, found $what" >&2; exit 2 ;;
 esac
