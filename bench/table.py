@@ -166,6 +166,8 @@ class Bench:
         self.heading()
         for threads in self.opts.threads:
             for depth in self.opts.depths:
+                if threads < max(self.opts.threads) and depth > 8192:
+                    continue  # an evaluation of minutes for the same shape of curve
                 n = 1 if self.opts.quick or depth > 8192 else 3
                 rounds = self.interleaved(model, threads, n, tokens=self.opts.tokens, depth=depth)
                 top, one = self.roofline(threads, model), rounds[0][OURS]
