@@ -7,5 +7,7 @@
 #include "simd/vec_avx2.h"
 #include "simd/mac_avx2.h"
 #include "simd/dot_avx2.h"
+#include "simd/panel_avx2.h"
+#define VB_PANEL
 #define VB_ISA avx2
 #include "simd/t_table.inc"

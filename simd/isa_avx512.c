@@ -9,5 +9,7 @@
 #include "simd/vec_avx512.h"
 #include "simd/mac_vnni.h"
 #include "simd/dot_avx512.h"
+#include "simd/panel_avx512.h"
+#define VB_PANEL
 #define VB_ISA avx512
 #include "simd/t_table.inc"

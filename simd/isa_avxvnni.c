@@ -9,5 +9,7 @@
 #include "simd/vec_avx2.h"
 #include "simd/mac_vnni.h"
 #include "simd/dot_avx2.h"
+#include "simd/panel_avx2.h"
+#define VB_PANEL
 #define VB_ISA avxvnni
 #include "simd/t_table.inc"

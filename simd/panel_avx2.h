@@ -1,0 +1,164 @@
+/* panel_avx2.h - panels of 16 rows for t_matmul.inc with AVX2: two registers of eight rows, four tokens. Products are
+ * those of maddubs, or dpbusd where the machine has it (AVX-VNNI).
+ *
+ *   16 bits     maddubs adds two neighbours; so many results of it may be added before madd makes 32 bits of them that
+ *               nothing saturates: 2 * n * (2^bits - 1) * 127 < 2^15
+ *   8-bit       weights stay signed, and their signs go to the activations: |w| times x with the sign of w; -128 becomes
+ *               128, x is never -128
+ */
+#ifndef VB_SIMD_PANEL_AVX2_H
+#define VB_SIMD_PANEL_AVX2_H
+
+enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
+enum { FLOAT_ROWS = 3, FLOAT_TOKENS = 2 };
+#ifdef DPBUSD
+enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
+#else
+enum { PANEL_SIGNED_8 = 1, PANEL_WORDS = 1 };
+#endif
+
+typedef __m256i pi;
+typedef __m256 pf;
+
+VB_INLINE pi pi_load(const void *p) { return LOAD32(p); }
+VB_INLINE pi pi_all(int32_t x) { return _mm256_set1_epi32(x); }
+VB_INLINE pi pi_sub(pi x, pi y) { return _mm256_sub_epi32(x, y); }
+VB_INLINE pi pi_times(pi x, int by) { return _mm256_mullo_epi32(x, _mm256_set1_epi32(by)); }
+VB_INLINE pf pf_zero(void) { return _mm256_setzero_ps(); }
+VB_INLINE pf pf_all(float x) { return _mm256_set1_ps(x); }
+VB_INLINE pf pf_load(const void *p) { return _mm256_loadu_ps(p); }
+VB_INLINE pf pf_of(pi x) { return _mm256_cvtepi32_ps(x); }
+VB_INLINE pf pf_add(pf x, pf y) { return _mm256_add_ps(x, y); }
+VB_INLINE pf pf_sub(pf x, pf y) { return _mm256_sub_ps(x, y); }
+VB_INLINE pf pf_mul(pf x, pf y) { return _mm256_mul_ps(x, y); }
+VB_INLINE void pf_store(float *p, pf x) { _mm256_storeu_ps(p, x); }
+
+/* Four bytes, or two words, everywhere. */
+VB_INLINE pi pi_spread(const void *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi32(x);
+}
+
+/* sum + the products of 16-bit pairs */
+VB_INLINE pi pi_pairs(pi sum, pi x, pi y)
+{
+    return scaled(sum, x, y);
+}
+
+/* 32 bytes of each of 16 rows, `stride` bytes apart, to 8 quads of 16 rows; `bias` is added to every byte. */
+VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
+{
+    for (int half = 0; half < 2; half++) {
+        __m256i r[8], s[8];
+        VB_UNROLL
+        for (int i = 0; i < 8; i++) {
+            r[i] = LOAD32(rows + (8 * half + i) * stride);
+            r[i] = _mm256_add_epi8(r[i], _mm256_set1_epi8((char)bias));
+        }
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) {
+            s[2 * i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+            s[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+        }
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) { /* quads i and i + 4: rows 0 to 3, then 4 to 7 */
+            int k = i / 2;
+            r[i] = i % 2 == 0 ? _mm256_unpacklo_epi64(s[k], s[2 + k]) : _mm256_unpackhi_epi64(s[k], s[2 + k]);
+            r[4 + i] = i % 2 == 0 ? _mm256_unpacklo_epi64(s[4 + k], s[6 + k]) : _mm256_unpackhi_epi64(s[4 + k], s[6 + k]);
+        }
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) {
+            uint8_t *p = to + 64 * i + 32 * half;
+            _mm256_storeu_si256((__m256i *)(void *)p, _mm256_permute2x128_si256(r[i], r[4 + i], 0x20));
+            _mm256_storeu_si256((__m256i *)(void *)(p + 256), _mm256_permute2x128_si256(r[i], r[4 + i], 0x31));
+        }
+    }
+}
+
+/* Keeps a sum in its register: without it gcc moves all products before all sums and has no room for them. */
+#define STAY(x) __asm__("" : "+x"(x))
+
+#ifdef DPBUSD
+/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
+                              const uint8_t *scales)
+{
+    pi e[2 * PANEL_TOKENS];
+    (void)bits;
+    VB_UNROLL
+    for (int i = 0; i < 2 * tokens; i++) e[i] = scales == NULL ? c[i] : _mm256_setzero_si256();
+    for (int j = 0; j < quads; j++, w += 64) {
+        pi w0 = LOAD32(w), w1 = LOAD32(w + 32);
+        VB_UNROLL
+        for (int t = 0; t < tokens; t++) {
+            pi y = pi_spread(x[t] + 4 * j);
+            e[2 * t] = DPBUSD(e[2 * t], w0, y);
+            e[2 * t + 1] = DPBUSD(e[2 * t + 1], w1, y);
+            STAY(e[2 * t]);
+            STAY(e[2 * t + 1]);
+        }
+    }
+    VB_UNROLL
+    for (int i = 0; i < 2 * tokens; i++)
+        c[i] = scales == NULL ? e[i] : _mm256_add_epi32(c[i], _mm256_mullo_epi32(e[i], LOAD32(scales + i % 2 * 32)));
+}
+#else
+VB_INLINE void signed_quads(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, const pi scale[2])
+{
+    for (int j = 0; j < quads; j++, w += 64) {
+        pi w0 = LOAD32(w), w1 = LOAD32(w + 32), u0 = _mm256_abs_epi8(w0), u1 = _mm256_abs_epi8(w1);
+        VB_UNROLL
+        for (int t = 0; t < tokens; t++) {
+            pi y = pi_spread(x[t] + 4 * j);
+            c[2 * t] = scaled(c[2 * t], _mm256_maddubs_epi16(u0, _mm256_sign_epi8(y, w0)), scale[0]);
+            c[2 * t + 1] = scaled(c[2 * t + 1], _mm256_maddubs_epi16(u1, _mm256_sign_epi8(y, w1)), scale[1]);
+            STAY(c[2 * t]);
+            STAY(c[2 * t + 1]);
+        }
+    }
+}
+
+/* A run of quads short enough for sums of 16 bits. */
+VB_INLINE void short_run(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int run, const pi scale[2])
+{
+    pi e[2 * PANEL_TOKENS];
+    VB_UNROLL
+    for (int j = 0; j < run; j++, w += 64) {
+        pi w0 = LOAD32(w), w1 = LOAD32(w + 32);
+        VB_UNROLL
+        for (int t = 0; t < tokens; t++) {
+            pi y = pi_spread(x[t] + 4 * j);
+            pi p0 = _mm256_maddubs_epi16(w0, y), p1 = _mm256_maddubs_epi16(w1, y);
+            e[2 * t] = j == 0 ? p0 : _mm256_add_epi16(e[2 * t], p0);
+            e[2 * t + 1] = j == 0 ? p1 : _mm256_add_epi16(e[2 * t + 1], p1);
+            STAY(e[2 * t]);
+            STAY(e[2 * t + 1]);
+        }
+    }
+    VB_UNROLL
+    for (int i = 0; i < 2 * tokens; i++) c[i] = scaled(c[i], e[i], scale[i % 2]);
+}
+
+/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. Scales are pairs of equal words. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
+                              const uint8_t *scales)
+{
+    pi one = _mm256_set1_epi16(1);
+    pi scale[2] = {scales == NULL ? one : LOAD32(scales), scales == NULL ? one : LOAD32(scales + 32)};
+    int most = bits <= 4 ? 8 : bits == 5 ? 4 : 2, run = quads < most ? quads : most;
+    if (bits == 8) {
+        signed_quads(c, w, x, tokens, quads, scale);
+        return;
+    }
+    VB_UNROLL
+    for (int j = 0; j < quads; j += run) {
+        const int8_t *y[PANEL_TOKENS];
+        VB_UNROLL
+        for (int t = 0; t < tokens; t++) y[t] = x[t] + 4 * j;
+        short_run(c, w + 64 * j, y, tokens, run, scale);
+    }
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/* panel_avx512.h - panels of 32 rows for t_matmul.inc with AVX-512 VNNI: two registers of sixteen rows, six tokens.
+ * Weights are unsigned; dpbusd adds four products to 32 bits and does not saturate.
+ */
+#ifndef VB_SIMD_PANEL_AVX512_H
+#define VB_SIMD_PANEL_AVX512_H
+
+enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6 };
+enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 6 };
+enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
+
+typedef __m512i pi;
+typedef __m512 pf;
+
+VB_INLINE pi pi_load(const void *p) { return LOAD64(p); }
+VB_INLINE pi pi_all(int32_t x) { return _mm512_set1_epi32(x); }
+VB_INLINE pi pi_sub(pi x, pi y) { return _mm512_sub_epi32(x, y); }
+VB_INLINE pi pi_times(pi x, int by) { return _mm512_mullo_epi32(x, _mm512_set1_epi32(by)); }
+VB_INLINE pf pf_zero(void) { return _mm512_setzero_ps(); }
+VB_INLINE pf pf_all(float x) { return _mm512_set1_ps(x); }
+VB_INLINE pf pf_load(const void *p) { return _mm512_loadu_ps(p); }
+VB_INLINE pf pf_of(pi x) { return _mm512_cvtepi32_ps(x); }
+VB_INLINE pf pf_add(pf x, pf y) { return _mm512_add_ps(x, y); }
+VB_INLINE pf pf_sub(pf x, pf y) { return _mm512_sub_ps(x, y); }
+VB_INLINE pf pf_mul(pf x, pf y) { return _mm512_mul_ps(x, y); }
+VB_INLINE void pf_store(float *p, pf x) { _mm512_storeu_ps(p, x); }
+
+/* Four bytes, or two words, everywhere. */
+VB_INLINE pi pi_spread(const void *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return _mm512_set1_epi32(x);
+}
+
+/* sum + the products of 16-bit pairs */
+VB_INLINE pi pi_pairs(pi sum, pi x, pi y)
+{
+    return _mm512_dpwssd_epi32(sum, x, y);
+}
+
+/* 32 bytes of rows i and i + 8. */
+VB_INLINE __m512i two_rows(const int8_t *rows, int stride, int i)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(LOAD32(rows + i * stride)), LOAD32(rows + (i + 8) * stride), 1);
+}
+
+/* 32 bytes of each of 32 rows, `stride` bytes apart, to 8 quads of 32 rows; `bias` is added to every byte. */
+VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
+{
+    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    for (int half = 0; half < 2; half++) {
+        __m512i r[8], s[8];
+        VB_UNROLL
+        for (int i = 0; i < 8; i++)
+            r[i] = _mm512_add_epi8(two_rows(rows, stride, 16 * half + i), _mm512_set1_epi8((char)bias));
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) {
+            s[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+            s[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+        }
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) { /* quads i and i + 4: rows 0 to 3 and 8 to 11, then 4 to 7 and 12 to 15 */
+            int k = i / 2;
+            r[i] = i % 2 == 0 ? _mm512_unpacklo_epi64(s[k], s[2 + k]) : _mm512_unpackhi_epi64(s[k], s[2 + k]);
+            r[4 + i] = i % 2 == 0 ? _mm512_unpacklo_epi64(s[4 + k], s[6 + k]) : _mm512_unpackhi_epi64(s[4 + k], s[6 + k]);
+        }
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) {
+            uint8_t *p = to + 128 * i + 64 * half;
+            _mm512_storeu_si512(p, _mm512_permutex2var_epi64(r[i], even, r[4 + i]));
+            _mm512_storeu_si512(p + 512, _mm512_permutex2var_epi64(r[i], odd, r[4 + i]));
+        }
+    }
+}
+
+/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
+                              const uint8_t *scales)
+{
+    pi e[2 * PANEL_TOKENS];
+    (void)bits;
+    VB_UNROLL
+    for (int t = 0; t < tokens; t++) {
+        e[2 * t] = scales == NULL ? c[2 * t] : _mm512_setzero_si512();
+        e[2 * t + 1] = scales == NULL ? c[2 * t + 1] : _mm512_setzero_si512();
+    }
+    VB_UNROLL
+    for (int j = 0; j < quads; j++) {
+        pi w0 = LOAD64(w + 128 * j), w1 = LOAD64(w + 128 * j + 64);
+        VB_UNROLL
+        for (int t = 0; t < tokens; t++) {
+            pi y = pi_spread(x[t] + 4 * j);
+            e[2 * t] = _mm512_dpbusd_epi32(e[2 * t], w0, y);
+            e[2 * t + 1] = _mm512_dpbusd_epi32(e[2 * t + 1], w1, y);
+        }
+    }
+    VB_UNROLL
+    for (int t = 0; t < tokens; t++) {
+        if (scales == NULL) {
+            c[2 * t] = e[2 * t];
+            c[2 * t + 1] = e[2 * t + 1];
+            continue;
+        }
+        c[2 * t] = _mm512_add_epi32(c[2 * t], _mm512_mullo_epi32(e[2 * t], LOAD64(scales)));
+        c[2 * t + 1] = _mm512_add_epi32(c[2 * t + 1], _mm512_mullo_epi32(e[2 * t + 1], LOAD64(scales + 64)));
+    }
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* products.c - checks of matrices of weights times many activations: token counts around the size of a tile, rows that
+ * do not fill a panel, results in the middle of rows that are longer.
+ */
+#include "check/check.h"
+
+#include <string.h>
+
+enum { YS, WEIGHTS, XS, ACTS, PANEL, EXPECTED, PLACES };
+enum { TOKENS = 33, BEFORE = 3 };
+
+typedef struct {
+    vb_tensor t;
+    int tokens;
+    vb_act a[TOKENS];
+    float *y[TOKENS];
+} product;
+
+static void prepare_acts(vb_check *c, product *p, vb_fill fill)
+{
+    int cols = (int)p->t.cols;
+    size_t bytes = vb_act_bytes(cols);
+    vb_act_kind kind = vb_format_of(p->t.format)->act;
+    float *x = vb_check_float_buffer(c, XS, cols * p->tokens, fill);
+    uint8_t *acts = vb_check_buffer(c, ACTS, bytes * (size_t)p->tokens);
+    for (int i = 0; i < p->tokens; i++) {
+        if (kind == VB_ACT_F32)
+            p->a[i] = (vb_act){.n = cols};
+        else
+            vb_act_place(&p->a[i], acts + bytes * (size_t)i, cols);
+        p->a[i].x = x + i * cols;
+        if (kind != VB_ACT_F32) c->k->quantize[kind](&p->a[i]);
+    }
+}
+
+/* All results, each token's behind BEFORE others that must stay. */
+static void multiply(vb_check *c, product *p)
+{
+    int rows = (int)p->t.rows, stride = BEFORE + rows;
+    size_t panel = vb_panel_bytes((int)p->t.cols);
+    float *y = vb_check_float_buffer(c, YS, stride * p->tokens, VB_FILL_PLAIN);
+    float *before = vb_check_buffer(c, PLACES, (size_t)(stride * p->tokens) * sizeof *y);
+    memcpy(before, y, (size_t)(stride * p->tokens) * sizeof *y);
+    for (int i = 0; i < p->tokens; i++) p->y[i] = y + i * stride;
+    vb_rows w = {p->t.data, p->t.row_bytes, rows};
+    vb_product q = {&w, p->a, p->tokens, BEFORE, p->y, vb_check_buffer(c, PANEL, panel)};
+    c->k->matmul[p->t.format](&q);
+    for (int i = 0; i < p->tokens; i++) vb_check_bytes(c, before + i * stride, p->y[i], BEFORE * sizeof *y);
+    if (!vb_check_intact(c, YS, (size_t)(stride * p->tokens) * sizeof *y)) vb_check_fail(c, "wrote before its output");
+    if (!vb_check_intact(c, PANEL, panel)) vb_check_fail(c, "wrote before its panel");
+}
+
+static void product_once(vb_check *c, product *p, vb_fill weights, vb_fill fill)
+{
+    const vb_format_info *f = vb_format_of(p->t.format);
+    int rows = (int)p->t.rows, blocks = (int)p->t.cols / f->block;
+    float *expected = vb_check_buffer(c, EXPECTED, (size_t)rows * sizeof *expected);
+    uint8_t *w = vb_check_buffer(c, WEIGHTS, (size_t)(blocks * f->bytes * rows));
+    p->t.row_bytes = (size_t)(blocks * f->bytes);
+    p->t.data = w;
+    vb_check_blocks(c, p->t.format, w, blocks * rows, weights);
+    prepare_acts(c, p, fill);
+    multiply(c, p);
+    for (int i = 0; i < p->tokens; i++) {
+        uint32_t bad = c->k->settle(p->y[i] + BEFORE, NULL, rows);
+        if (vb_oracle_linear(expected, &p->t, NULL, p->a[i].x, VB_ARITH_INT8) < 0) return;
+        vb_check_compare(c, expected, p->y[i] + BEFORE, rows, bad);
+    }
+}
+
+void vb_check_matmul(vb_check *c, int format)
+{
+    static const int tokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 32, TOKENS};
+    static const int row_counts[] = {1, 3, 15, 16, 17, 31, 32, 33, 49};
+    static const int block_counts[] = {1, 3, 7, 8, 9, 16, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 500};
+    int block = vb_format_of((vb_format)format)->block;
+    if (c->k->matmul[format] == NULL) return;
+    for (int i = 0; i < 12; i++)
+        for (int again = 0; again < 12; again++) {
+            uint32_t shape = vb_check_random(c, 7), rows = vb_check_random(c, 9);
+            int cols = block == 1 ? float_counts[shape] : block * block_counts[block == 256 ? shape % 3 : shape];
+            product p = {.t = {.name = "random", .format = (vb_format)format, .cols = cols, .rows = row_counts[rows]},
+                         .tokens = tokens[i]};
+            product_once(c, &p, (vb_fill)(again % VB_FILLS), (vb_fill)(again / VB_FILLS));
+        }
+}
