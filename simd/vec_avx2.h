@@ -66,6 +66,12 @@ VB_INLINE vf vf_load_f16(const uint8_t *p)
     return (vf){_mm256_cvtph_ps(LOAD16(p)), _mm256_cvtph_ps(LOAD16(p + 16))};
 }
 
+VB_INLINE vf vf_half(const uint8_t *p)
+{
+    __m256 x = _mm256_cvtph_ps(_mm_set1_epi16((short)half_at(p)));
+    return (vf){x, x};
+}
+
 VB_INLINE vf vf_load_bf16(const uint8_t *p)
 {
     __m256i low = _mm256_cvtepu16_epi32(LOAD16(p)), high = _mm256_cvtepu16_epi32(LOAD16(p + 16));

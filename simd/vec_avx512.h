@@ -48,6 +48,7 @@ VB_INLINE uint32_t vi_any(vi mask) { return _mm512_test_epi32_mask(mask, mask) !
 
 /* --- other types in memory --------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(LOAD32(p)); }
+VB_INLINE vf vf_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)half_at(p))); }
 VB_INLINE vf vf_load_i8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(LOAD16(p))); }
 
 VB_INLINE vf vf_load_bf16(const uint8_t *p)
@@ -87,6 +88,37 @@ VB_INLINE v4f vf_trees4(const vf x[4])
     c = _mm512_add_ps(c, _mm512_permute_ps(c, 0x4e));
     c = _mm512_add_ps(c, _mm512_permute_ps(c, 0xb1));
     return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, c));
+}
+
+/* Halves of x added in lanes 0-7, of y in lanes 8-15. */
+VB_INLINE vf halves_added(vf x, vf y)
+{
+    return _mm512_add_ps(_mm512_mask_blend_ps(0xff00, x, y), _mm512_shuffle_f32x4(x, y, 0x4e));
+}
+
+/* E1's trees of 16 vectors at once, those of x[h] in quarter h. Each level adds the halves of what it got: a blend
+ * takes one half of either vector, a shuffle brings the others into the same lanes.
+ */
+#define VF_TREES16
+VB_INLINE vf vf_trees16(vf x[4][4])
+{
+    const __m512i others = _mm512_setr_epi32(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
+    vf y[4];
+    VB_UNROLL
+    for (int j = 0; j < 4; j++) {
+        vf a = halves_added(x[0][j], x[2][j]), b = halves_added(x[1][j], x[3][j]);
+        y[j] = _mm512_add_ps(_mm512_mask_blend_ps(0xf0f0, a, b), _mm512_permutex2var_ps(a, others, b));
+    }
+    vf even = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, y[0], y[2]), _mm512_shuffle_ps(y[0], y[2], 0x4e));
+    vf odd = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, y[1], y[3]), _mm512_shuffle_ps(y[1], y[3], 0x4e));
+    vf swapped = _mm512_permute_ps(_mm512_mask_blend_ps(0xaaaa, odd, even), 0xb1);
+    return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, even, odd), swapped);
+}
+
+VB_INLINE v4f vf_quarter(vf x, const int h)
+{
+    return h == 0 ? _mm512_castps512_ps128(x) : h == 1 ? _mm512_extractf32x4_ps(x, 1)
+         : h == 2 ? _mm512_extractf32x4_ps(x, 2) : _mm512_extractf32x4_ps(x, 3);
 }
 
 /* --- 16 lanes: terms of blocks ------------------------------------------------------------------------------- */

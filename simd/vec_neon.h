@@ -211,8 +211,8 @@ VB_INLINE v4f vf_trees4(const vf x[4])
     return vpaddq_f32(halves_joined(quarters(x[0]), quarters(x[1])), halves_joined(quarters(x[2]), quarters(x[3])));
 }
 
-/* A half as a float, exactly. */
-VB_INLINE float half_value(const uint8_t *p)
+/* A half as a float, exactly, in all lanes. */
+VB_INLINE vf vf_half(const uint8_t *p)
 {
-    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half_at(p)))), 0);
+    return vf_all(vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half_at(p)))), 0));
 }

@@ -87,6 +87,3 @@ VB_INLINE v4i v4i_sums(const v4i x[4])
     __m128i cd = _mm_add_epi32(_mm_unpacklo_epi32(x[2], x[3]), _mm_unpackhi_epi32(x[2], x[3]));
     return _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
 }
-
-/* A half as a float, exactly. */
-VB_INLINE float half_value(const uint8_t *p) { return _cvtsh_ss(half_at(p)); }
