@@ -17,17 +17,17 @@
 enum { MOST_ROUNDS = 99, CONTEXT = 4096, LARGEST = 16 };
 
 /* The texts that repeat are begun answers, so that a small model goes on with them. */
-#define CLASS(sum)                                                                                                     \
-    "class Invoice:\n    def __init__(self, customer, items):\n        self.customer = customer\n"                      \
-    "        self.items = items\n\n    def net(self):\n        " sum " = 0\n        for item in self.items:\n"          \
+#define CLASS(sum) \
+    "class Invoice:\n    def __init__(self, customer, items):\n        self.customer = customer\n" \
+    "        self.items = items\n\n    def net(self):\n        " sum " = 0\n        for item in self.items:\n" \
     "            " sum " = " sum " + item.price * item.count\n        return " sum "\n\n    def tax(self, rate):\n"
-#define REST(sum)                                                                                                      \
-    "        " sum " = 0\n        for item in self.items:\n            if item.taxed:\n"                                \
-    "                " sum " = " sum " + item.price * item.count * rate\n        return " sum "\n\n"                     \
-    "    def gross(self, rate):\n        return self.net() + self.tax(rate)\n\n"                                         \
-    "    def report(self, rate):\n        print('customer:', self.customer)\n"                                          \
-    "        for item in self.items:\n            print(item.name, item.count, item.price)\n"                           \
-    "        print('net:', self.net())\n        print('tax:', self.tax(rate))\n"                                        \
+#define REST(sum) \
+    "        " sum " = 0\n        for item in self.items:\n            if item.taxed:\n" \
+    "                " sum " = " sum " + item.price * item.count * rate\n        return " sum "\n\n" \
+    "    def gross(self, rate):\n        return self.net() + self.tax(rate)\n\n" \
+    "    def report(self, rate):\n        print('customer:', self.customer)\n" \
+    "        for item in self.items:\n            print(item.name, item.count, item.price)\n" \
+    "        print('net:', self.net())\n        print('tax:', self.tax(rate))\n" \
     "        print('gross:', self.gross(rate))\n"
 static const char code[] = "# invoice.py, before\n\n" CLASS("total") REST("total")
                            "\n\n# invoice.py, after renaming total to sum\n\n" CLASS("sum");

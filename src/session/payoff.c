@@ -4,8 +4,8 @@
  *
  * p: how often a proposal with such an agreement came true; each accepted token lengthens the agreement of the next.
  * The odds are learned from every token, whether anything was evaluated ahead or not, so text that begins to repeat is
- * noticed for nothing; those of the draft model, which must be asked, drift back to hope. cost(b): time of an evaluation
- * of b tokens over that of one.
+ * noticed for nothing; those of the draft model, which must be asked, drift back to hope. cost(b): time of an
+ * evaluation of b tokens over that of one.
  *
  * Unknown costs are hoped to be low and so get tried. What trying and bad luck may cost is bounded by a credit in token
  * times: every token adds a little, every round adds what it won or lost; without credit nothing is drafted until some
@@ -39,7 +39,7 @@ static int known(const vb_payoff *f, int batch)
     return f->batch[batch].ns > 0.0 && f->tokens - f->batch[batch].seen < STALE;
 }
 
-/* Between known sizes along the line that joins them; beyond them a line half as steep, so that larger ones get tried. */
+/* Between known sizes along the line that joins them; beyond them half as steep, so that larger ones get tried. */
 static double cost(const vb_payoff *f, int batch)
 {
     if (!f->timed) return 1.0 + FIXED_SLOPE * (batch - 1);
@@ -77,6 +77,12 @@ int vb_payoff_choose(const vb_payoff *f, int match, int most, double *gain)
         best = k;
     }
     return best;
+}
+
+/* Reading many tokens at once is cheaper than one by one: about half. */
+int vb_payoff_may_lag(const vb_payoff *f, int lag)
+{
+    return !f->timed || lag <= VB_BATCH_MOST / 2 || 0.5 * lag * draft_cost(f) <= f->credit;
 }
 
 /* A row of guesses that came true on paper buys another try. */

@@ -37,6 +37,8 @@ void vb_payoff_start(vb_payoff *f, int timed);
 /* The best number of tokens to draft, at most `most`; 0: none. match 0 is the draft model, otherwise the length of the
  * agreement. *gain gets tokens per token time, 1 for none. */
 int vb_payoff_choose(const vb_payoff *f, int match, int most, double *gain);
+/* 1: the draft model is worth asking although it has `lag` tokens to read first. */
+int vb_payoff_may_lag(const vb_payoff *f, int lag);
 /* Whether the first untested token of a draft came true. */
 void vb_payoff_learn(vb_payoff *f, int match, int hit);
 /* An evaluation of `batch` tokens took ns. */

@@ -40,6 +40,7 @@ struct vb_speculation {
     vb_payoff payoff;
     guess now;
     int use_lookup, use_draft;
+    int draft_met; /* in this generation; reading what is there then is not held against it */
     const vb_model *draft_checked; /* known to have the same vocabulary */
     float *own;                    /* the session's own logits */
     float *rows;                   /* [VB_BATCH_MOST][vocab] */
@@ -115,6 +116,7 @@ vb_status vb_speculate_begin(vb_session *s, const vb_generation *how, vb_err *er
     p->use_lookup = !off && how->speculate != VB_SPECULATE_DRAFT;
     p->use_draft = !off && how->speculate != VB_SPECULATE_NGRAM && how->draft != NULL;
     p->now = (guess){.n = 0};
+    p->draft_met = 0;
     p->own = s->logits;
     if (p->use_draft) VB_TRY(check_draft(s, how->draft, err));
     if (p->payoff.timed == asked) vb_payoff_start(&p->payoff, !asked);
@@ -142,16 +144,19 @@ static int useful(const vb_session *s, const vb_token *ids, int n)
 
 static vb_status draft_tokens(vb_session *d, const vb_session *s, const vb_generation *how, guess *g)
 {
+    uint64_t start = vb_clock_cpu_ns(), caught_up;
     VB_TRY(vb_session_sync(d, s->tokens, s->n, NULL));
-    uint64_t start = vb_clock_cpu_ns();
+    caught_up = vb_clock_cpu_ns();
     for (g->n = 0; g->n < g->ahead; g->n++) {
         vb_work work = {.session = d, .ids = &g->ids[g->n], .n = 1};
         VB_TRY(vb_sample(d, &how->sampling, &g->ids[g->n], NULL));
         if (useful(s, &g->ids[g->n], 1) == 0) break;
         if (g->n + 1 < g->ahead) VB_TRY(vb_eval(&work, 1, NULL));
     }
-    g->ns = (double)(vb_clock_cpu_ns() - start);
-    vb_payoff_draft_timed(&s->speculation->payoff, g->n + 1, g->ns);
+    uint64_t now = vb_clock_cpu_ns();
+    if (s->speculation->draft_met) g->ns = (double)(now - start);
+    if (g->ahead > 1) vb_payoff_draft_timed(&s->speculation->payoff, g->ahead - 1, (double)(now - caught_up));
+    s->speculation->draft_met = 1;
     return VB_OK;
 }
 
@@ -171,6 +176,13 @@ static void ask_draft(vb_session *s, const vb_generation *how, guess *g)
     g->ahead = g->n;
 }
 
+/* How many tokens the draft model would have to read first. A model that lags costs more the longer it is not used. */
+static int behind(const vb_session *s, const vb_session *draft)
+{
+    int lag = s->n - draft->done;
+    return s->speculation->draft_met && lag > 0 ? lag : 0;
+}
+
 /* The more promising of both sources; g->ahead is 0 when neither is worth it. */
 static void make_guess(vb_session *s, const vb_generation *how, int most, guess *g)
 {
@@ -182,7 +194,9 @@ static void make_guess(vb_session *s, const vb_generation *how, int most, guess 
         g->n = useful(s, g->ids, vb_lookup_propose(p->lookup, g->ids, VB_DRAFT_MOST, &g->match));
         g->ahead = vb_payoff_choose(&p->payoff, g->match, g->n < most ? g->n : most, &gain);
     }
-    int drafted = p->use_draft ? vb_payoff_choose(&p->payoff, 0, most, &draft_gain) : 0;
+    int drafted = 0;
+    if (p->use_draft && vb_payoff_may_lag(&p->payoff, behind(s, how->draft)))
+        drafted = vb_payoff_choose(&p->payoff, 0, most, &draft_gain);
     if (drafted == 0 || draft_gain <= gain) return;
     *g = (guess){.position = s->n, .ahead = drafted};
     ask_draft(s, how, g);
