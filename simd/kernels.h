@@ -89,6 +89,8 @@ typedef struct {
     void (*matvec4[VB_FORMATS])(float *const y[4], const vb_rows *w, const vb_act a[4]);
     /* The same for many, by panels packed on the fly; NULL where a table has none: matvec and matvec4 do it then. */
     void (*matmul[VB_FORMATS])(const vb_product *p);
+    /* From how many activations on matmul is the faster one, by their kind. */
+    int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
     uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */

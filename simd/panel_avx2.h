@@ -3,14 +3,16 @@
  *
  *   16 bits     maddubs adds two neighbours; so many results of it may be added before madd makes 32 bits of them that
  *               nothing saturates: 2 * n * (2^bits - 1) * 127 < 2^15
- *   8-bit       weights stay signed, and their signs go to the activations: |w| times x with the sign of w; -128 becomes
- *               128, x is never -128
+ *   8-bit       weights stay signed, and their signs go to the activations: |w| times x with the sign of w; -128
+ *               becomes 128, x is never -128
  */
 #ifndef VB_SIMD_PANEL_AVX2_H
 #define VB_SIMD_PANEL_AVX2_H
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
 enum { FLOAT_ROWS = 3, FLOAT_TOKENS = 2 };
+/* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
+enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 };
 #ifdef DPBUSD
 enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
 #else
@@ -65,8 +67,9 @@ VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
         VB_UNROLL
         for (int i = 0; i < 4; i++) { /* quads i and i + 4: rows 0 to 3, then 4 to 7 */
             int k = i / 2;
-            r[i] = i % 2 == 0 ? _mm256_unpacklo_epi64(s[k], s[2 + k]) : _mm256_unpackhi_epi64(s[k], s[2 + k]);
-            r[4 + i] = i % 2 == 0 ? _mm256_unpacklo_epi64(s[4 + k], s[6 + k]) : _mm256_unpackhi_epi64(s[4 + k], s[6 + k]);
+            __m256i a = s[k], b = s[2 + k], c = s[4 + k], d = s[6 + k];
+            r[i] = i % 2 == 0 ? _mm256_unpacklo_epi64(a, b) : _mm256_unpackhi_epi64(a, b);
+            r[4 + i] = i % 2 == 0 ? _mm256_unpacklo_epi64(c, d) : _mm256_unpackhi_epi64(c, d);
         }
         VB_UNROLL
         for (int i = 0; i < 4; i++) {

@@ -6,6 +6,8 @@
 
 enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6 };
 enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 6 };
+/* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
+enum { FROM_F32 = 4, FROM_Q32 = 8, FROM_Q256 = 10 };
 enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
 
 typedef __m512i pi;
@@ -47,7 +49,8 @@ VB_INLINE __m512i two_rows(const int8_t *rows, int stride, int i)
 /* 32 bytes of each of 32 rows, `stride` bytes apart, to 8 quads of 32 rows; `bias` is added to every byte. */
 VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
 {
-    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const __m512i odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
     for (int half = 0; half < 2; half++) {
         __m512i r[8], s[8];
         VB_UNROLL
@@ -61,8 +64,9 @@ VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
         VB_UNROLL
         for (int i = 0; i < 4; i++) { /* quads i and i + 4: rows 0 to 3 and 8 to 11, then 4 to 7 and 12 to 15 */
             int k = i / 2;
-            r[i] = i % 2 == 0 ? _mm512_unpacklo_epi64(s[k], s[2 + k]) : _mm512_unpackhi_epi64(s[k], s[2 + k]);
-            r[4 + i] = i % 2 == 0 ? _mm512_unpacklo_epi64(s[4 + k], s[6 + k]) : _mm512_unpackhi_epi64(s[4 + k], s[6 + k]);
+            __m512i a = s[k], b = s[2 + k], c = s[4 + k], d = s[6 + k];
+            r[i] = i % 2 == 0 ? _mm512_unpacklo_epi64(a, b) : _mm512_unpackhi_epi64(a, b);
+            r[4 + i] = i % 2 == 0 ? _mm512_unpacklo_epi64(c, d) : _mm512_unpackhi_epi64(c, d);
         }
         VB_UNROLL
         for (int i = 0; i < 4; i++) {

@@ -2,6 +2,8 @@
  * interleaved, processor time of this thread, so that other load on the machine disturbs little.
  *
  *   matvec      GB/s of weights, from a matrix larger than any cache ("memory") and from one that fits ("cache")
+ *   matmul      GMAC/s of 256 rows and 512 tokens, beside how many products of bytes the processor can add up at most
+ *   crossover   GMAC/s of few tokens, by panels and by rows (matvec4, matvec): where vb_kernels.matmul_from belongs
  *   others      million values a second
  */
 #ifndef VB_TESTS_KERNELBENCH_H
@@ -16,12 +18,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { BENCH_COLS = 4096, BENCH_SMALL = 64, BENCH_ROUNDS = 5, BENCH_BYTES = 192 << 20, BENCH_MOST = 8 };
+enum { BENCH_COLS = 4096, BENCH_SMALL = 64, BENCH_ROUNDS = 5, BENCH_BYTES = 192 << 20, BENCH_MOST = 8,
+       BENCH_TOKENS = 512 };
 
 typedef struct {
     uint8_t *weights;
     float *x, *y, *z;
-    uint8_t *act, *cache;
+    uint8_t *act, *cache, *panel;
+    float *products, *inputs; /* of many tokens */
+    int tokens;
     size_t n, passes; /* rows of a matrix, how often */
     vb_format format;
     const vb_kernels *k;
@@ -77,6 +82,80 @@ static double bench_matvec4(bench_input *in)
     }
     for (size_t i = 0; i < in->passes; i++) in->k->matvec4[in->format](y, &w, a);
     return 4.0 * (double)(row * BENCH_SMALL * in->passes);
+}
+
+/* `tokens` activations times 256 rows, by panels or by rows; returns multiplications. */
+static double bench_tokens(bench_input *in, int tokens, int by_panels)
+{
+    enum { ROWS = 256 };
+    const vb_format_info *f = vb_format_of(in->format);
+    vb_rows w = {in->weights, (size_t)(BENCH_COLS / f->block * f->bytes), ROWS};
+    vb_act a[BENCH_TOKENS];
+    float *y[BENCH_TOKENS];
+    for (int t = 0; t < tokens; t++) {
+        y[t] = in->products + t * ROWS;
+        a[t] = (vb_act){.n = BENCH_COLS, .x = in->inputs + t * BENCH_COLS};
+        if (f->act == VB_ACT_F32) continue;
+        vb_act_place(&a[t], in->act + vb_act_bytes(BENCH_COLS) * (size_t)t, BENCH_COLS);
+        a[t].x = in->inputs + t * BENCH_COLS;
+        in->k->quantize[f->act](&a[t]);
+    }
+    vb_product p = {&w, a, tokens, 0, y, in->panel};
+    for (size_t i = 0; i < in->passes; i++) {
+        int t = 0;
+        if (by_panels) in->k->matmul[in->format](&p);
+        for (; !by_panels && in->k->matvec4[in->format] != NULL && t + 4 <= tokens; t += 4)
+            in->k->matvec4[in->format](y + t, &w, a + t);
+        for (; !by_panels && t < tokens; t++) in->k->matvec[in->format](y[t], &w, &a[t]);
+    }
+    return (double)ROWS * BENCH_COLS * tokens * (double)in->passes;
+}
+
+/* Most products of bytes a second: the densest instruction on registers alone. */
+#define BENCH_REGISTERS(INSTRUCTION)                                                              \
+    for (long i = 0; i < n; i++)                                                                  \
+        __asm__ volatile(INSTRUCTION("0") INSTRUCTION("1") INSTRUCTION("2") INSTRUCTION("3")      \
+                         INSTRUCTION("4") INSTRUCTION("5") INSTRUCTION("6") INSTRUCTION("7")      \
+                         ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8")
+#define BENCH_DPBUSD_512(R) "vpdpbusd %%zmm9, %%zmm9, %%zmm" R "\n"
+#define BENCH_DPBUSD_256(R) "%{vex%} vpdpbusd %%ymm9, %%ymm9, %%ymm" R "\n"
+#define BENCH_MADDUBS(R) "vpmaddubsw %%ymm9, %%ymm9, %%ymm8\nvpaddw %%ymm8, %%ymm" R ", %%ymm" R "\n"
+static double bench_peak(bench_input *in)
+{
+    long n = 100000;
+    double bytes = 0;
+#if defined(__x86_64__)
+    if (strcmp(in->k->isa, "avx512") == 0) {
+        bytes = 64;
+        BENCH_REGISTERS(BENCH_DPBUSD_512);
+    } else if (strcmp(in->k->isa, "avxvnni") == 0) {
+        bytes = 32;
+        BENCH_REGISTERS(BENCH_DPBUSD_256);
+    } else if (strcmp(in->k->isa, "avx2") == 0) {
+        bytes = 32;
+        BENCH_REGISTERS(BENCH_MADDUBS);
+    }
+#endif
+    return 8 * bytes * (double)n;
+}
+#undef BENCH_REGISTERS
+#undef BENCH_DPBUSD_512
+#undef BENCH_DPBUSD_256
+#undef BENCH_MADDUBS
+
+static double bench_matmul(bench_input *in)
+{
+    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, BENCH_TOKENS, 1);
+}
+
+static double bench_few_by_panels(bench_input *in)
+{
+    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, in->tokens, 1);
+}
+
+static double bench_few_by_rows(bench_input *in)
+{
+    return bench_tokens(in, in->tokens, 0);
 }
 
 static double bench_dequantize(bench_input *in)
@@ -161,7 +240,7 @@ static int bench_tables(const char *isa, const vb_kernels *tables[BENCH_MOST])
 }
 
 /* One line: the best round of each instruction set. */
-static void bench_line(bench_input *in, const char *name, bench_work *work, double unit, const char *isa)
+static void bench_line(bench_input *in, const char *name, bench_work *work, const char *unit, const char *isa)
 {
     const vb_kernels *tables[BENCH_MOST];
     double best[BENCH_MOST] = {0};
@@ -173,8 +252,8 @@ static void bench_line(bench_input *in, const char *name, bench_work *work, doub
             if (speed > best[i]) best[i] = speed;
         }
     printf("%-28s", name);
-    for (int i = 0; i < n; i++) printf("  %s %8.2f", tables[i]->isa, best[i] / unit);
-    printf(unit > 1e8 ? "  GB/s\n" : "  M values/s\n");
+    for (int i = 0; i < n; i++) printf("  %s %8.2f", tables[i]->isa, best[i] / (unit[0] == 'G' ? 1e9 : 1e6));
+    printf("  %s\n", unit);
     fflush(stdout);
 }
 
@@ -186,6 +265,7 @@ static void bench_fill(bench_input *in)
         in->x[i] = (float)((i * 7919) % 4001 - 2000) * 0.001f;
         in->z[i] = in->x[BENCH_COLS - 1 - i] + 0.5f;
     }
+    for (int t = 0; t < BENCH_TOKENS; t++) memcpy(in->inputs + t * BENCH_COLS, in->x, BENCH_COLS * sizeof *in->x);
     for (size_t i = 0; i < 1 << 20; i += 2) memcpy(in->cache + i, "\x11\x2e", 2);
 }
 
@@ -207,7 +287,31 @@ static void bench_formats(bench_input *in, const char *isa, const char *filter)
             if (filter != NULL && strstr(name, filter) == NULL) continue;
             if (memory == 3 && info->act == VB_ACT_F32) continue;
             if (memory != 2 && info->act == VB_ACT_F32 && info->block > 1) continue;
-            bench_line(in, name, work[memory], memory == 2 ? 1e6 : 1e9, isa);
+            bench_line(in, name, work[memory], memory == 2 ? "M values/s" : "GB/s", isa);
+        }
+    }
+}
+
+/* Many tokens, then a few in both ways, of each format that has panels. */
+static void bench_products(bench_input *in, const char *isa, const char *filter)
+{
+    static const int few[] = {2, 4, 6, 8, 10, 12, 16, 24};
+    char name[64];
+    in->passes = 1;
+    if (filter == NULL || strstr("matmul peak", filter) != NULL) bench_line(in, "matmul peak", bench_peak, "GMAC/s", isa);
+    for (int f = 0; f < VB_FORMATS; f++) {
+        const vb_format_info *info = vb_format_of((vb_format)f);
+        if (info->act == VB_ACT_F32 && info->block > 1) continue;
+        in->format = (vb_format)f;
+        snprintf(name, sizeof name, "matmul_%s", info->name);
+        for (char *c = name; *c != 0; c++) *c = (char)tolower((unsigned char)*c);
+        if (filter == NULL || strstr(name, filter) != NULL) bench_line(in, name, bench_matmul, "GMAC/s", isa);
+        for (int i = 0; i < 8 && filter != NULL && strncmp(filter, "crossover", 9) == 0; i++) {
+            in->tokens = few[i];
+            snprintf(name, sizeof name, "crossover %s %d panels", info->name, few[i]);
+            bench_line(in, name, bench_few_by_panels, "GMAC/s", isa);
+            snprintf(name, sizeof name, "crossover %s %d rows", info->name, few[i]);
+            bench_line(in, name, bench_few_by_rows, "GMAC/s", isa);
         }
     }
 }
@@ -232,7 +336,7 @@ static void bench_values(bench_input *in, const char *isa, const char *filter)
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (filter == NULL || strstr(lines[i].name, filter) != NULL)
-            bench_line(in, lines[i].name, lines[i].work, 1e6, isa);
+            bench_line(in, lines[i].name, lines[i].work, "M values/s", isa);
 }
 
 static int vb_bench_kernels(const char *isa, const char *filter)
@@ -240,12 +344,17 @@ static int vb_bench_kernels(const char *isa, const char *filter)
     size_t floats = BENCH_COLS * sizeof(float);
     bench_input in = {.weights = vb_pages_reserve(BENCH_BYTES), .x = vb_pages_reserve(floats),
                       .y = vb_pages_reserve(floats), .z = vb_pages_reserve(floats),
-                      .act = vb_pages_reserve(4 * vb_act_bytes(BENCH_COLS)), .cache = vb_pages_reserve(1 << 20)};
-    if (in.weights == NULL || in.x == NULL || in.y == NULL || in.z == NULL || in.act == NULL || in.cache == NULL)
+                      .act = vb_pages_reserve(BENCH_TOKENS * vb_act_bytes(BENCH_COLS)),
+                      .cache = vb_pages_reserve(1 << 20), .panel = vb_pages_reserve(vb_panel_bytes(BENCH_COLS)),
+                      .products = vb_pages_reserve(256 * BENCH_TOKENS * sizeof(float)),
+                      .inputs = vb_pages_reserve(BENCH_TOKENS * floats)};
+    if (in.weights == NULL || in.x == NULL || in.y == NULL || in.z == NULL || in.act == NULL || in.cache == NULL ||
+        in.panel == NULL || in.products == NULL || in.inputs == NULL)
         return 1;
     vb_fp_enter();
     bench_fill(&in);
     bench_formats(&in, isa, filter);
+    bench_products(&in, isa, filter);
     bench_values(&in, isa, filter);
     return 0;
 }

@@ -17,7 +17,7 @@
 
 #include <stdatomic.h>
 
-enum { VB_TILE_ROWS = 4 }; /* weight rows dequantised at a time */
+enum { VB_TILE_ROWS = 12 }; /* weight rows dequantised at a time */
 
 typedef struct {
     const vb_state *state;
@@ -28,7 +28,7 @@ typedef struct {
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
     size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts;
-    size_t total;
+    size_t outputs, total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 3 };
@@ -64,6 +64,8 @@ typedef struct {
     vb_row *rows;
     int *wanted;    /* row of each wanted row */
     float **logits; /* of each wanted row */
+    float **outputs[VB_STAGE_STEPS]; /* rows of what each matrix of the stage yields */
+    int by_panels[VB_STAGE_STEPS];   /* 1: that matrix meets its activations by panels (t_matmul.inc) */
     vb_act *acts[VB_ACT_Q256 + 1];
     vb_val act_of[VB_ACT_Q256 + 1]; /* the value that acts hold, -1: none */
     atomic_int bad[VB_STAGE_STEPS]; /* of each step of the stage: first row that is not finite, INT_MAX: none */
@@ -97,11 +99,11 @@ void vb_cpu_group(vb_cpu *p, const vb_stage *stage);
 /* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
 void vb_cpu_step(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear(vb_cpu *p, const vb_step *s);
-/* Matrices by parts: the input in its quantised form; then rows from..from+rows for all tokens; -> not finite, by
- * vb_cpu_note_of(i). */
-void vb_cpu_linear_input(vb_cpu *p, const vb_step *s);
+/* Matrices by parts, the i-th of a stage: what all tiles need, the input in its quantised form too; then rows
+ * from..from+rows for all tokens; -> not finite, by vb_cpu_note_of(i). */
+void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker);
-int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s);
+int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
 int vb_cpu_attend_floats(const vb_step *s);     /* what a worker needs */
 int64_t vb_cpu_part_floats(const vb_step *s);   /* what all need together, with more than one thread */

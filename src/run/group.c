@@ -26,10 +26,10 @@ void vb_cpu_group(vb_cpu *p, const vb_stage *stage)
     for (int i = 0; i < stage->steps; i++) {
         const vb_step *s = &g.job.s[i];
         int rows = (int)s->weight->rows;
-        g.tile_rows[i] = vb_cpu_tile_rows(p, s);
+        vb_cpu_linear_start(p, s, i);
+        g.tile_rows[i] = vb_cpu_tile_rows(p, s, i);
         g.first_tile[i + 1] = g.first_tile[i] + (rows + g.tile_rows[i] - 1) / g.tile_rows[i];
         work += (int64_t)vb_cpu_rows(p, s->out) * rows * s->weight->cols / 16;
-        vb_cpu_linear_input(p, s);
     }
     g.job.tiles = g.first_tile[stage->steps];
     vb_job_run(&g.job, group_tile, work);

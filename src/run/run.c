@@ -40,6 +40,7 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     at.ropes = take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
     at.workers = take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
     at.parts = take(&end, (size_t)p->part_floats, sizeof(float));
+    at.outputs = take(&end, VB_STAGE_STEPS * tokens, sizeof(float *));
     at.total = end;
     return at;
 }
@@ -60,6 +61,8 @@ static vb_status make_room(vb_cpu *p, int tokens, int wanted, vb_err *err)
     p->rows = (vb_row *)(void *)(p->scratch + at.rows);
     p->wanted = (int *)(void *)(p->scratch + at.wanted);
     p->logits = (float **)(void *)(p->scratch + at.logits);
+    for (int i = 0; i < VB_STAGE_STEPS; i++)
+        p->outputs[i] = (float **)(void *)(p->scratch + at.outputs) + (size_t)i * (size_t)tokens;
     for (int k = 0; k <= VB_ACT_Q256; k++) p->acts[k] = (vb_act *)(void *)(p->scratch + at.acts[k]);
     return VB_OK;
 }
@@ -281,6 +284,8 @@ static void measure(vb_cpu *p)
         at_least(&p->cols[kind], s->weight->cols);
         if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
             at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
+        else
+            at_least(&p->worker_floats, (int64_t)(vb_panel_bytes((int)s->weight->cols) / sizeof(float)));
     }
     p->worker_floats = (p->worker_floats + 15) / 16 * 16;
 }
