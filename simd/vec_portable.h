@@ -62,7 +62,11 @@ VB_INLINE f4 f4_max(f4 x, f4 y) { return (f4)(((x > y) & (i4)x) | (~(x > y) & (i
 VB_INLINE f4 f4_swap(f4 x) { return (f4){x[1], x[0], x[3], x[2]}; }
 
 /* B4: adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low bits. */
-VB_INLINE i4 f4_round(f4 x) { return (i4)(x + f4_all(0x1.8p23f)) - i4_all(0x4b400000); }
+VB_INLINE i4 f4_round(f4 x)
+{
+    typedef uint32_t u4 __attribute__((vector_size(16))); /* may wrap: what is too large is nobody's integer */
+    return (i4)((u4)(x + f4_all(0x1.8p23f)) - (u4)i4_all(0x4b400000));
+}
 
 /* --- 16 floats --------------------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load(const float *p) { return (vf){f4_load(p), f4_load(p + 4), f4_load(p + 8), f4_load(p + 12)}; }
