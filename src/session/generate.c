@@ -93,7 +93,7 @@ static int flush(run *r, size_t ready, int end)
         start = ++at;
     }
     if (!stop) stop = show(r, r->text + start, at - start);
-    memmove(r->text, r->text + at, r->len - at);
+    if (at > 0) memmove(r->text, r->text + at, r->len - at);
     r->len -= at;
     return stop;
 }
