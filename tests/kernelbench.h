@@ -298,7 +298,8 @@ static void bench_products(bench_input *in, const char *isa, const char *filter)
     static const int few[] = {2, 4, 6, 8, 10, 12, 16, 24};
     char name[64];
     in->passes = 1;
-    if (filter == NULL || strstr("matmul peak", filter) != NULL) bench_line(in, "matmul peak", bench_peak, "GMAC/s", isa);
+    if (filter == NULL || strstr("matmul peak", filter) != NULL)
+        bench_line(in, "matmul peak", bench_peak, "GMAC/s", isa);
     for (int f = 0; f < VB_FORMATS; f++) {
         const vb_format_info *info = vb_format_of((vb_format)f);
         if (info->act == VB_ACT_F32 && info->block > 1) continue;
