@@ -48,7 +48,7 @@ MODELS     = $(or $(VERBATIM_MODELS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)
 REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMOLLM2=$(MODELS)/smollm2.gguf VB_GEMMA3=$(MODELS)/gemma3.gguf
 
 # Everything, on a fresh machine too: packages, both real models, all builds, all tests.
-test: test-deps model model-gemma3                  ## prove everything (under 15 minutes on 2 cores)
+test: test-deps model model-gemma3                  ## prove everything (about 20 minutes on 2 cores)
 	@$(MAKE) -s all tests asan-build tsan-build fuzz-build arm-build
 	@$(REAL_MODELS) tools/suite.sh check=$B asan=build/asan tsan=build/tsan test=$B
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
