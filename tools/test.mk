@@ -49,7 +49,7 @@ REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMO
 
 # Everything, on a fresh machine too: packages, both real models, all builds, all tests.
 test: test-deps model model-gemma3                  ## prove everything (about 20 minutes on 2 cores)
-	@$(MAKE) -s all tests asan-build tsan-build fuzz-build arm-build
+	@$(MAKE) -s -j$$(nproc) all tests asan-build tsan-build fuzz-build arm-build
 	@$(REAL_MODELS) tools/suite.sh check=$B asan=build/asan tsan=build/tsan test=$B
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
 	@$(REAL_MODELS) tools/suite.sh soak=$B
