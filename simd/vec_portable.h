@@ -61,12 +61,13 @@ VB_INLINE f4 f4_bf16(const uint8_t *p)
 VB_INLINE f4 f4_max(f4 x, f4 y) { return (f4)(((x > y) & (i4)x) | (~(x > y) & (i4)y)); }
 VB_INLINE f4 f4_swap(f4 x) { return (f4){x[1], x[0], x[3], x[2]}; }
 
+/* They wrap, as the processor's own do. */
+typedef uint32_t u4 __attribute__((vector_size(16)));
+VB_INLINE i4 i4_add(i4 x, i4 y) { return (i4)((u4)x + (u4)y); }
+VB_INLINE i4 i4_sub(i4 x, i4 y) { return (i4)((u4)x - (u4)y); }
+
 /* B4: adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low bits. */
-VB_INLINE i4 f4_round(f4 x)
-{
-    typedef uint32_t u4 __attribute__((vector_size(16))); /* may wrap: what is too large is nobody's integer */
-    return (i4)((u4)(x + f4_all(0x1.8p23f)) - (u4)i4_all(0x4b400000));
-}
+VB_INLINE i4 f4_round(f4 x) { return i4_sub((i4)(x + f4_all(0x1.8p23f)), i4_all(0x4b400000)); }
 
 /* --- 16 floats --------------------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load(const float *p) { return (vf){f4_load(p), f4_load(p + 4), f4_load(p + 8), f4_load(p + 12)}; }
@@ -91,8 +92,14 @@ VB_INLINE vf vf_load_twice(const float *p)
 
 /* --- 16 integers ------------------------------------------------------------------------------------------- */
 VB_INLINE vi vi_all(int32_t x) { return (vi){i4_all(x), i4_all(x), i4_all(x), i4_all(x)}; }
-VB_INLINE vi vi_add(vi x, vi y) { return (vi){x.a + y.a, x.b + y.b, x.c + y.c, x.d + y.d}; }
-VB_INLINE vi vi_sub(vi x, vi y) { return (vi){x.a - y.a, x.b - y.b, x.c - y.c, x.d - y.d}; }
+VB_INLINE vi vi_add(vi x, vi y)
+{
+    return (vi){i4_add(x.a, y.a), i4_add(x.b, y.b), i4_add(x.c, y.c), i4_add(x.d, y.d)};
+}
+VB_INLINE vi vi_sub(vi x, vi y)
+{
+    return (vi){i4_sub(x.a, y.a), i4_sub(x.b, y.b), i4_sub(x.c, y.c), i4_sub(x.d, y.d)};
+}
 VB_INLINE vi vi_and(vi x, vi y) { return (vi){x.a & y.a, x.b & y.b, x.c & y.c, x.d & y.d}; }
 VB_INLINE vi vi_or(vi x, vi y) { return (vi){x.a | y.a, x.b | y.b, x.c | y.c, x.d | y.d}; }
 VB_INLINE vi vi_xor(vi x, vi y) { return (vi){x.a ^ y.a, x.b ^ y.b, x.c ^ y.c, x.d ^ y.d}; }

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -577,6 +578,10 @@ class Terminal:
         return before
 
     def keys(self, text):
+        """Types, once the program listens to single keys: Ctrl-D in a terminal that still waits for lines is lost."""
+        stop = time.monotonic() + 10
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON and "\x03" not in text and time.monotonic() < stop:
+            self.pump(0.01)
         os.write(self.fd, text.encode())
 
     def end(self, seconds=60):
