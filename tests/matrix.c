@@ -1,10 +1,11 @@
 /* matrix.c - one digest a model: the oracle plays some tokens, then every condition of tests/conditions.h plays them
  * again on the cpu player, in both arithmetic modes and with each KV type. All logits must have the same bytes.
  *
- *   matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--kv TYPE] [--quick]
+ *   matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--kv TYPE] [--quick] [--every N]
  *
  * TOKENS.json is an array of ids; `-` makes N ids spread over the vocabulary. --want compares the logits of the last
- * tokens only (large vocabularies). --quick takes fewer thread counts and one chunk size beside all.
+ * tokens only (large vocabularies). --quick takes fewer thread counts and one chunk size beside all; --every N asks
+ * each N-th of the conditions.
  */
 #include "tests/conditions.h"
 #include "tests/ids.h"
@@ -26,7 +27,7 @@ typedef struct {
 typedef struct {
     const char *path;
     ids tokens;
-    int want, quick;
+    int want, quick, every, asked;
     vb_arith arith;
     vb_kv kv;
     int vocab;
@@ -173,6 +174,7 @@ static void ask_chunks(question *q, vb_model *m, condition c, unsigned *deal)
         for (c.how = 0; c.how < VB_HISTORIES; c.how++, ++*deal) {
             c.chunk = vb_chunks[i];
             if (q->quick && c.chunk != 0 && c.chunk != 5) continue;
+            if (++q->asked % q->every != 0) continue;
             unsigned x = *deal * 2654435761u >> 16;
             c.together = vb_together[x % VB_COUNT(vb_together)];
             c.fp = (vb_fp_mode)(x / VB_COUNT(vb_together) % VB_FP_MODES);
@@ -209,6 +211,7 @@ static void ask_generations(question *q, vb_model *m, const char *isa, int threa
 {
     answer a = {.logits = q->found};
     for (int i = 0; i < VB_COUNT(vb_speculations); i++) {
+        if (++q->asked % q->every != 0) continue;
         generate(q, m, vb_speculations[i], &a);
         if (a.n == q->generated.n && memcmp(a.ids, q->generated.ids, (size_t)a.n * sizeof *a.ids) == 0 &&
             memcmp(a.logits, q->generated.logits, (size_t)q->vocab * sizeof(float)) == 0)
@@ -315,14 +318,15 @@ static void spread(question *q)
 
 int main(int argc, char **argv)
 {
-    question q = {0};
+    question q = {.every = 1};
     const char *kv = "default";
     int limit = 0;
-    if (argc < 3) return fprintf(stderr, "usage: matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--quick]\n"), 2;
+    if (argc < 3) return fprintf(stderr, "usage: matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--quick] [--every N]\n"), 2;
     q.path = argv[1];
     for (int i = 3; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) q.quick = 1;
         if (i + 1 < argc && strcmp(argv[i], "--tokens") == 0) limit = atoi(argv[i + 1]);
+        if (i + 1 < argc && strcmp(argv[i], "--every") == 0) q.every = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--want") == 0) q.want = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--kv") == 0) kv = argv[i + 1];
     }
