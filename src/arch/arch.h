@@ -1,6 +1,6 @@
 /* arch.h - the families: how each one's hyper-parameters are settled and its plan is emitted.
  *
- * A family is one file with two functions and one line in registry.c. settle() fills what the files of this family
+ * A family is one file with two functions and one line in families.def. settle() fills what the files of this family
  * leave out and refuses what it cannot be; emit() calls the builder of plan/plan.h and is the family's table of
  * tensors at the same time: each weight is asked for with the shape it must have.
  */
@@ -16,8 +16,9 @@ typedef struct {
 } vb_arch;
 
 const vb_arch *vb_arch_find(const char *name); /* NULL: unknown */
-const char *vb_arch_names(void);               /* "llama, granite, gemma3", for errors */
+const char *vb_arch_names(void);               /* "gemma3, granite, llama", for errors */
 
-extern const vb_arch vb_arch_llama, vb_arch_granite, vb_arch_gemma3;
+#define VB_ARCH(id, text) extern const vb_arch vb_arch_##id;
+#include "arch/families.def"
 
 #endif

@@ -1,9 +1,12 @@
-/* registry.c - the list of families; the only place that knows them all. */
+/* registry.c - families by name. */
 #include "arch/arch.h"
 
 #include <string.h>
 
-static const vb_arch *const families[] = {&vb_arch_llama, &vb_arch_granite, &vb_arch_gemma3};
+static const vb_arch *const families[] = {
+#define VB_ARCH(id, text) &vb_arch_##id,
+#include "arch/families.def"
+};
 
 const vb_arch *vb_arch_find(const char *name)
 {
@@ -14,5 +17,9 @@ const vb_arch *vb_arch_find(const char *name)
 
 const char *vb_arch_names(void)
 {
-    return "llama, granite, gemma3";
+    static const char names[] =
+#define VB_ARCH(id, text) ", " text
+#include "arch/families.def"
+        ;
+    return names + 2;
 }
