@@ -81,7 +81,8 @@ typedef struct {
 } vb_machine;
 VB_API void vb_machine_describe(vb_machine *out);
 
-/* Compares every kernel of instruction set `isa` with the oracle, bit for bit, on random input made from `seed`.
+/* Compares every kernel of instruction set `isa` with the oracle, bit for bit, on random input made from `seed`, for
+ * about a second.
  * Returns VB_OK if all are equal, VB_E_DIFFERS naming the first kernel that is not, VB_E_UNSUPPORTED if the
  * machine lacks `isa`. *checks (may be NULL) gets the number of comparisons made. */
 VB_API vb_status vb_kernel_check(const char *isa, uint64_t seed, int64_t *checks, vb_err *err);

@@ -29,6 +29,7 @@ void *vb_check_buffer(vb_check *c, int slot, size_t n);
 int vb_check_intact(const vb_check *c, int slot, size_t n);
 
 uint32_t vb_check_random(vb_check *c, uint32_t below);
+int vb_check_leaves_out(vb_check *c); /* 1: this slow check is not to be made (opts->every) */
 /* Kinds of random floats: ordinary, of one magnitude (so that integers get large), of all magnitudes with zeros,
  * subnormal numbers and the places where functions change their form, or all around the guard. */
 typedef enum { VB_FILL_PLAIN, VB_FILL_EQUAL, VB_FILL_WILD, VB_FILL_TINY, VB_FILLS } vb_fill;

@@ -45,6 +45,11 @@ static const entry entries[] = {
     {"attend_q8_0", vb_check_attend, VB_KV_Q8_0},
 };
 
+int vb_check_leaves_out(vb_check *c)
+{
+    return c->opts->every > 1 && vb_check_random(c, (uint32_t)c->opts->every) != 0;
+}
+
 void vb_check_fail(vb_check *c, const char *fmt, ...)
 {
     char what[120];

@@ -12,6 +12,7 @@ typedef struct {
     const char *filter; /* only kernels whose name ("matvec_q4_k/avx2") contains it; NULL: all */
     uint64_t seed;
     int rounds; /* how often each shape is tried; 0: once */
+    int every;  /* > 1: of the slow checks, matrices and attention, one in so many, by chance */
     /* Called for each check that fails (may be NULL): the kernel and what differs. */
     void (*differs)(void *ud, const char *kernel, const char *what);
     void *ud;

@@ -268,6 +268,7 @@ static void attend_shape(vb_check *c, vb_kv kv, const int dim[2])
     for (size_t p = 0; p < sizeof positions / sizeof positions[0]; p++)
         for (size_t w = 0; w < sizeof windows / sizeof windows[0]; w++)
             for (int again = 0; again < 2; again++) {
+                if (vb_check_leaves_out(c)) continue;
                 attention a = {.kv = kv, .positions = positions[p], .apart = (int)vb_check_random(c, 2)};
                 a.n = again == 0 ? 1 : queries[vb_check_random(c, sizeof queries / sizeof queries[0])];
                 if ((a.n + 2) / 3 > a.positions) a.n = 3 * a.positions;
