@@ -135,6 +135,8 @@ static double bench_peak(bench_input *in)
         bytes = 32;
         BENCH_REGISTERS(BENCH_MADDUBS);
     }
+#else
+    (void)in;
 #endif
     return 8 * bytes * (double)n;
 }

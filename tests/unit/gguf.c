@@ -755,7 +755,7 @@ Test(gguf, parts_of_a_split_model_are_one, .init = write_parts, .fini = remove_f
     cr_expect_str_eq(vb_gguf_path(g), in_folder(FIRST));
     cr_expect_str_eq(vb_gguf_part_path(g, 2), in_folder("m-00003-of-00003.gguf"));
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "tensor.%d", i);
         const vb_gguf_tensor *t = vb_gguf_tensor_find(g, name);
         cr_assert_not_null(t);
