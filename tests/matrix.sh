@@ -1,14 +1,21 @@
 #!/bin/sh
-# matrix.sh BUILD [--quick] CASE_DIR... - the matrix over golden cases; long token rows are cut, they ask nothing new.
+# matrix.sh BUILD [--quick] [--every N] CASE_DIR... - the matrix over golden cases; long token rows are cut, they ask
+# nothing new.
 B=$1
 shift
-quick=
-[ "$1" != --quick ] || { quick=$1; shift; }
+options=
+while :; do
+    case $1 in
+    --quick) options="$options $1"; shift ;;
+    --every) options="$options $1 $2"; shift 2 ;;
+    *) break ;;
+    esac
+done
 passed=0
 failed=0
 for case in "$@"; do
     [ -f "$case/model.gguf" ] || continue
-    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 150 $quick)
+    out=$("$B/tests/matrix" "$case/model.gguf" "$case/tokens.json" --tokens 150 $options)
     echo "$out"
     line=$(echo "$out" | tail -n 1)
     p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed, .*/\1/p')
