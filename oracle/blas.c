@@ -93,6 +93,81 @@ static vb_status linear(const batch *b, const vb_step *s, float *y)
     return VB_OK;
 }
 
+/* --- mixtures of experts --- */
+
+static const float *row_of(const batch *b, vb_val v, int r)
+{
+    return b->values[v] + (size_t)r * (size_t)width_of(b, v);
+}
+
+static vb_status route(const batch *b, const vb_step *s, float *y)
+{
+    vb_oracle_routing how = {s->u.route.experts, s->u.route.used, s->u.route.how,
+                             s->weight != NULL ? s->weight->data : NULL};
+    for (int r = 0; r < rows_of(b, s->out); r++)
+        VB_TRY(vb_oracle_route(y + (size_t)r * (size_t)width_of(b, s->out), row_of(b, s->in[0], r), &how));
+    return VB_OK;
+}
+
+/* Row n of the expert's rows against one input. */
+typedef struct {
+    const float *x, *bias;
+    float *y, *row; /* row: room for one of the weight, as floats */
+    size_t first;   /* of the expert's rows in the weight */
+} meeting;
+
+static void meet(const batch *b, const vb_step *s, const meeting *m)
+{
+    const vb_tensor *w = s->weight;
+    int cols = (int)w->cols;
+    for (int n = 0; n < s->u.experts.rows; n++) {
+        const uint8_t *row = (const uint8_t *)w->data + (m->first + (size_t)n) * w->row_bytes;
+        vb_oracle_dequantize(w->format, row, cols, m->row);
+        m->y[n] = b->player->blas.sdot(cols, m->row, 1, m->x, 1) + (m->bias != NULL ? m->bias[n] : 0.0f);
+    }
+}
+
+static vb_status linear_experts(const batch *b, const vb_step *s, float *y)
+{
+    int used = s->u.experts.used, parts = b->player->plan->values[s->in[0]].parts;
+    size_t cols = (size_t)s->weight->cols;
+    float *row = malloc(cols * sizeof *row);
+    if (row == NULL) return VB_E_MEMORY;
+    for (int i = 0; i < rows_of(b, s->out) * used; i++) {
+        int r = i / used, part = i % used;
+        size_t e = (size_t)row_of(b, s->in[1], r)[part];
+        size_t first = e * (size_t)s->u.experts.total + (size_t)s->u.experts.from;
+        meeting m = {.x = row_of(b, s->in[0], r) + (parts > 1 ? (size_t)part * cols : 0),
+                     .bias = s->bias != NULL ? (const float *)s->bias->data + first : NULL,
+                     .y = y + (size_t)i * (size_t)s->u.experts.rows, .row = row, .first = first};
+        meet(b, s, &m);
+    }
+    free(row);
+    return VB_OK;
+}
+
+static void mix(const batch *b, const vb_step *s, float *y)
+{
+    int used = width_of(b, s->in[1]) / 2, n = width_of(b, s->out);
+    for (int r = 0; r < rows_of(b, s->out); r++) {
+        float *to = y + (size_t)r * (size_t)n;
+        const float *x = row_of(b, s->in[0], r), *w = row_of(b, s->in[1], r) + used;
+        memset(to, 0, (size_t)n * sizeof *to);
+        for (int e = 0; e < used; e++) b->player->blas.saxpy(n, w[e], x + (size_t)e * (size_t)n, 1, to, 1);
+    }
+}
+
+static void gate(const batch *b, const vb_step *s, float *y)
+{
+    int n = width_of(b, s->out);
+    for (int r = 0; r < rows_of(b, s->out); r++) {
+        float share = 1.0f / (1.0f + expf(-*row_of(b, s->in[0], r)));
+        for (int i = 0; i < n; i++) y[(size_t)r * (size_t)n + (size_t)i] = share * row_of(b, s->in[1], r)[i];
+    }
+}
+
+/* --- positions --- */
+
 static vb_status rope(const batch *b, const vb_step *s, float *y)
 {
     const vb_rope *spec = &b->player->plan->ropes[s->u.rope.rope];
@@ -168,13 +243,24 @@ static float activation(float x, vb_glu act)
     return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
 }
 
+static float clamped(float gate, float up)
+{
+    float g = fminf(gate, 7.0f);
+    return (fmaxf(fminf(up, 7.0f), -7.0f) + 1.0f) * (g / (1.0f + expf(-1.702f * g)));
+}
+
+static float gated(float gate, float up, vb_glu act)
+{
+    return act == VB_GLU_CLAMPED ? clamped(gate, up) : activation(gate, act) * up;
+}
+
 static void elementwise(const batch *b, const vb_step *s, float *y)
 {
     const float *x = b->values[s->in[0]], *z = s->in[1] >= 0 ? b->values[s->in[1]] : NULL;
     int64_t n = (int64_t)rows_of(b, s->out) * width_of(b, s->out);
     for (int64_t i = 0; i < n; i++) {
         if (s->op == VB_OP_ADD) y[i] = x[i] + z[i];
-        if (s->op == VB_OP_GLU) y[i] = activation(x[i], s->u.glu.act) * z[i];
+        if (s->op == VB_OP_GLU) y[i] = gated(x[i], z[i], s->u.glu.act);
         if (s->op == VB_OP_SCALE) y[i] = x[i] * s->u.scale.by;
         if (s->op == VB_OP_SOFTCAP) y[i] = s->u.softcap.cap * tanhf(x[i] / s->u.softcap.cap);
     }
@@ -205,6 +291,16 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
     case VB_OP_GLU:
     case VB_OP_SOFTCAP:
         elementwise(b, s, y);
+        return VB_OK;
+    case VB_OP_GATE:
+        gate(b, s, y);
+        return VB_OK;
+    case VB_OP_ROUTE:
+        return route(b, s, y);
+    case VB_OP_LINEAR_EXPERTS:
+        return linear_experts(b, s, y);
+    case VB_OP_MIX:
+        mix(b, s, y);
         return VB_OK;
     case VB_OPS:
         break;

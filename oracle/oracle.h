@@ -39,6 +39,21 @@ typedef struct {
 } vb_oracle_turn;
 void vb_oracle_rope(float *y, const float *x, const float *cos, const float *sin, const vb_oracle_turn *how);
 void vb_oracle_glu(float *y, const float *gate, const float *up, int n, vb_glu act);
+/* sigmoid(gate) * x for all n */
+void vb_oracle_gate(float *y, float gate, const float *x, int n);
+
+/* --- mixtures of experts (J4) ----------------------------------------------------------------------------- */
+typedef struct {
+    int experts, used;
+    vb_routing how;
+    const float *factors; /* [experts], NULL: none */
+} vb_oracle_routing;
+/* y: `used` numbers of experts, then their weights. */
+vb_status vb_oracle_route(float *y, const float *logits, const vb_oracle_routing *how);
+/* The rows of each chosen expert; x has one row for all or one for each, as s and `parts` say. */
+vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, int parts, const float *route,
+                                   vb_arith arith);
+void vb_oracle_mix(float *y, const float *x, const float *route, int used, int n);
 void vb_oracle_softcap(float *y, const float *x, float cap, int n);
 
 /* --- keys and values (J5), attention (G) ------------------------------------------------------------------ */

@@ -166,6 +166,27 @@ static vb_status do_attend(const token *t, const vb_step *s, float *y)
     return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, t->position);
 }
 
+static vb_status do_route(const token *t, const vb_step *s, float *y)
+{
+    vb_oracle_routing how = {s->u.route.experts, s->u.route.used, s->u.route.how,
+                             s->weight != NULL ? s->weight->data : NULL};
+    return vb_oracle_route(y, t->values[s->in[0]], &how);
+}
+
+static vb_status do_experts(const token *t, const vb_step *s, float *y)
+{
+    const vb_plan *plan = t->player->plan;
+    const float *x = t->values[s->in[0]], *route = t->values[s->in[1]];
+    return vb_oracle_linear_experts(y, s, x, plan->values[s->in[0]].parts, route, t->player->opts.arith);
+}
+
+static void do_mix(const token *t, const vb_step *s, float *y)
+{
+    const vb_plan *plan = t->player->plan;
+    vb_oracle_mix(y, t->values[s->in[0]], t->values[s->in[1]], plan->values[s->in[1]].width / 2,
+                  plan->values[s->out].width);
+}
+
 static vb_status perform(const token *t, const vb_step *s, float *y)
 {
     int n = t->player->plan->values[s->out].width;
@@ -197,6 +218,16 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
         break;
     case VB_OP_SOFTCAP:
         vb_oracle_softcap(y, x, s->u.softcap.cap, n);
+        break;
+    case VB_OP_GATE:
+        vb_oracle_gate(y, x[0], t->values[s->in[1]], n);
+        break;
+    case VB_OP_ROUTE:
+        return do_route(t, s, y);
+    case VB_OP_LINEAR_EXPERTS:
+        return do_experts(t, s, y);
+    case VB_OP_MIX:
+        do_mix(t, s, y);
         break;
     case VB_OPS:
         return VB_E_UNSUPPORTED;

@@ -104,12 +104,29 @@ void vb_oracle_rope(float *y, const float *x, const float *cos, const float *sin
     }
 }
 
+static float activation(float x, vb_glu act)
+{
+    return act == VB_GLU_SILU ? vb_oracle_silu(x) : vb_oracle_gelu_tanh(x);
+}
+
+/* F3: the gate from above, up from both sides. */
+static float clamped(float gate, float up)
+{
+    float g = gate > 7.0f ? 7.0f : gate, u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
+    float a = g < -60.0f ? 0.0f : g * vb_oracle_sigmoid(1.702f * g);
+    return (u + 1.0f) * a;
+}
+
 void vb_oracle_glu(float *y, const float *gate, const float *up, int n, vb_glu act)
 {
-    for (int i = 0; i < n; i++) {
-        float a = act == VB_GLU_SILU ? vb_oracle_silu(gate[i]) : vb_oracle_gelu_tanh(gate[i]);
-        y[i] = vb_oracle_guard(a * up[i]);
-    }
+    for (int i = 0; i < n; i++)
+        y[i] = vb_oracle_guard(act == VB_GLU_CLAMPED ? clamped(gate[i], up[i]) : activation(gate[i], act) * up[i]);
+}
+
+void vb_oracle_gate(float *y, float gate, const float *x, int n)
+{
+    float s = vb_oracle_sigmoid(gate);
+    for (int i = 0; i < n; i++) y[i] = vb_oracle_guard(s * x[i]);
 }
 
 void vb_oracle_softcap(float *y, const float *x, float cap, int n)

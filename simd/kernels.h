@@ -101,7 +101,11 @@ typedef struct {
     uint32_t (*scale)(float *y, const float *x, float by, int n);
     uint32_t (*glu_silu)(float *y, const float *gate, const float *up, int n);
     uint32_t (*glu_gelu_tanh)(float *y, const float *gate, const float *up, int n);
+    /* min(gate, 7) * sigmoid(1.702 of it), times up within -7..7 plus 1 */
+    uint32_t (*glu_clamped)(float *y, const float *gate, const float *up, int n);
     uint32_t (*softcap)(float *y, const float *x, float cap, int n);
+    /* J4: sum over i of w[i] * x[i * stride + ..], in increasing i */
+    uint32_t (*mix)(float *y, const float *x, size_t stride, const float *w, int used, int n);
     uint32_t (*kv_write[VB_KV_KINDS])(void *to, const float *x, int n); /* J5; non-zero: does not fit the type */
     /* G: the chunks of from..to join the sums of each query. Bit i of the result: a score of query i is not finite. */
     uint64_t (*attend[VB_KV_KINDS])(const vb_group *g);

@@ -1,12 +1,13 @@
-/* llama.c - Llama and everything stored as it: Mistral, SmolLM2, Vicuna; and Granite, which adds four scales.
+/* llama.c - Llama and everything stored as it: Mistral, Mixtral, SmolLM2, Vicuna; and Granite, which adds four scales.
  *
  *   h = x + s * Wo attend(rope(Wq n), rope(Wk n), Wv n)        n = norm(x)
  *   x = h + s * Wdown(silu(Wgate m) * (Wup m))                 m = norm(h)
  *
  * Rope turns neighbouring pairs (2i, 2i+1), because the converters permute the rows of Q and K to that. Any linear
- * may have a bias. The long-context scaling of Llama 3 is in no key: it is the tensor rope_freqs.
+ * may have a bias. The long-context scaling of Llama 3 is in no key: it is the tensor rope_freqs. In Mixtral the last
+ * line is a sum over chosen experts.
  */
-#include "arch/arch.h"
+#include "arch/common.h"
 
 #include <math.h>
 
@@ -33,6 +34,12 @@ static vb_val attention(const family *f, int i, vb_val n)
     return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
 }
 
+static vb_val ffn(const family *f, int i, vb_val n)
+{
+    if (f->h->experts > 0) return vb_routed_ffn(f->p, f->h, n, VB_ROUTE_NORMALISED);
+    return vb_gated_ffn(f->p, n, f->h->ff[i], VB_GLU_SILU);
+}
+
 static vb_val block(const family *f, int i, vb_val x)
 {
     vb_plan *p = f->p;
@@ -43,23 +50,16 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_tap(p, "ffn_inp", x);
     n = vb_norm_rms(p, x, "ffn_norm", f->h->width, f->h->eps);
     vb_tap(p, "ffn_norm", n);
-    x = vb_add(p, vb_scale(p, vb_gated_ffn(p, n, f->h->ff[i], VB_GLU_SILU), f->residual), x);
+    x = vb_add(p, vb_scale(p, ffn(f, i, n), f->residual), x);
     vb_tap(p, "l_out", x);
     return x;
-}
-
-static vb_rope rope_of(const vb_params *h)
-{
-    return (vb_rope){.n_rot = h->n_rot, .pairing = VB_PAIR_NORM, .base = h->rope_base, .scaling = h->scaling,
-                     .factor = h->scaling_factor, .context = h->scaling_context, .attn_factor = h->attn_factor,
-                     .beta_fast = h->beta_fast, .beta_slow = h->beta_slow};
 }
 
 static void emit_with(family f, float embedding, float logits)
 {
     vb_plan *p = f.p;
     const vb_params *h = f.h;
-    vb_rope rope = rope_of(h);
+    vb_rope rope = vb_rope_of(h, VB_PAIR_NORM);
     f.rope = vb_new_rope(p, &rope, "rope_freqs");
     vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), embedding);
     vb_tap(p, "inp_embd", x);
@@ -73,22 +73,12 @@ static void emit_with(family f, float embedding, float logits)
     vb_output(p, x);
 }
 
-static vb_status dense_with_eps(vb_params *h, vb_err *err)
-{
-    if (h->experts > 0)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%s.expert_count: expected a dense model, found %d experts", h->arch,
-                h->experts);
-    if (h->eps == 0.0f)
-        VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_rms_epsilon: expected a positive number, found none",
-                h->arch);
-    if (h->scaling == VB_SCALING_YARN && h->scaling_context == 0.0) h->scaling_context = (double)h->context;
-    return VB_OK;
-}
-
 static vb_status settle_llama(vb_params *h, vb_err *err)
 {
     if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
-    return dense_with_eps(h, err);
+    if (h->experts > 0) VB_TRY(vb_settle_experts(h, err));
+    vb_settle_yarn(h);
+    return vb_need_eps(h, err);
 }
 
 static void emit_llama(vb_plan *p, const vb_params *h)
@@ -98,11 +88,10 @@ static void emit_llama(vb_plan *p, const vb_params *h)
 
 static vb_status settle_granite(vb_params *h, vb_err *err)
 {
-    if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
     if (h->embedding_scale == 0.0f) h->embedding_scale = 1.0f;
     if (h->residual_scale == 0.0f) h->residual_scale = 1.0f;
     if (h->logit_scale == 0.0f) h->logit_scale = 1.0f;
-    return dense_with_eps(h, err);
+    return settle_llama(h, err);
 }
 
 /* Granite divides the logits by logit_scale: one rounded reciprocal, then a product. */

@@ -36,6 +36,8 @@ static const entry entries[] = {
     {"scale", vb_check_element, VB_ELEMENT_SCALE},
     {"glu_silu", vb_check_element, VB_ELEMENT_SILU},
     {"glu_gelu_tanh", vb_check_element, VB_ELEMENT_GELU_TANH},
+    {"glu_clamped", vb_check_element, VB_ELEMENT_CLAMPED},
+    {"mix", vb_check_mix, 0},
     {"softcap", vb_check_element, VB_ELEMENT_SOFTCAP},
     {"kv_write_f16", vb_check_kv_write, VB_KV_F16},
     {"kv_write_f32", vb_check_kv_write, VB_KV_F32},

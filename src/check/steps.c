@@ -43,6 +43,10 @@ static void element_once(vb_check *c, int which, int n, vb_fill fill)
         bad = c->k->glu_gelu_tanh(y, a, b, n);
         vb_oracle_glu(expected, a, b, n, VB_GLU_GELU_TANH);
         break;
+    case VB_ELEMENT_CLAMPED:
+        bad = c->k->glu_clamped(y, a, b, n);
+        vb_oracle_glu(expected, a, b, n, VB_GLU_CLAMPED);
+        break;
     default:
         bad = c->k->softcap(y, a, by * 8.0f, n);
         vb_oracle_softcap(expected, a, by * 8.0f, n);
@@ -90,6 +94,29 @@ void vb_check_norm(vb_check *c, int which)
                 vb_oracle_norm_rms(expected, x, w, &how);
                 judge(c, expected, y, n, bad);
             }
+}
+
+/* Rows of several experts, further apart than they are long; numbers of experts do not matter to the sum. */
+static void mix_once(vb_check *c, int used, int n, vb_fill fill)
+{
+    int stride = n + (int)vb_check_random(c, 3);
+    const float *x = vb_check_float_buffer(c, A, stride * (used - 1) + n, fill);
+    const float *route = vb_check_float_buffer(c, B, 2 * used, VB_FILL_PLAIN);
+    float *rows = vb_check_buffer(c, TABLE, (size_t)(used * n) * sizeof *rows), *y = output(c, n);
+    float *expected = vb_check_buffer(c, EXPECTED, (size_t)n * sizeof *expected);
+    for (int i = 0; i < used; i++) memcpy(rows + i * n, x + i * stride, (size_t)n * sizeof *rows);
+    uint32_t bad = c->k->mix(y, x, (size_t)stride, route + used, used, n);
+    vb_oracle_mix(expected, rows, route, used, n);
+    judge(c, expected, y, n, bad);
+}
+
+void vb_check_mix(vb_check *c, int which)
+{
+    static const int used[] = {1, 2, 3, 4, 8, 10};
+    (void)which;
+    for (int i = 0; i < LENGTHS; i++)
+        for (int k = 0; k < 6; k++)
+            for (vb_fill fill = 0; fill < VB_FILLS; fill++) mix_once(c, used[k], lengths[i], fill);
 }
 
 static void rope_once(vb_check *c, int pairing, int n_rot, int head_dim)

@@ -48,6 +48,9 @@ static const entry table[] = {
     {"rope.scaling.yarn_beta_fast", DOUBLE, FIELD(beta_fast), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_slow", DOUBLE, FIELD(beta_slow), 0, 0x1p-20, 0x1p20},
     {"expert_count", INT, FIELD(experts), 0, 0, 1 << 16},
+    {"expert_used_count", INT, FIELD(experts_used), 0, 0, 1 << 16},
+    {"expert_feed_forward_length", INT, FIELD(expert_ff), 0, 1, MOST_WIDTH},
+    {"expert_shared_feed_forward_length", INT, FIELD(shared_ff), 0, 1, MOST_WIDTH},
 };
 enum { ENTRIES = sizeof table / sizeof table[0] };
 

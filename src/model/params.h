@@ -32,7 +32,8 @@ typedef struct {
     float attn_scale;             /* 0: 1/sqrt(dim_k) */
     float embedding_scale, residual_scale, logit_scale; /* 0: absent */
     float final_softcap;                                /* 0: none */
-    int experts;                                        /* 0: dense */
+    int experts, experts_used;                          /* of a layer, and for a token; 0: dense */
+    int expert_ff, shared_ff;                           /* widths of an expert, of what all tokens share; 0: absent */
 } vb_params;
 
 /* `vocab` of the file: `<arch>.vocab_size`, else rows of token_embd.weight. Arrays come from `arena`. */

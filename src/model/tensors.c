@@ -11,6 +11,7 @@ static void describe(vb_tensor *t, const vb_gguf_tensor *from)
     t->format = from->format->format;
     t->cols = (int64_t)from->ne[0];
     t->rows = (int64_t)(from->ne[0] == 0 ? 0 : from->elements / from->ne[0]);
+    t->experts = from->n_dims > 2 ? (int64_t)from->ne[2] : 1;
     t->row_bytes = (size_t)(from->ne[0] / (uint64_t)from->format->block * (uint64_t)from->format->bytes);
     t->data = from->data;
 }

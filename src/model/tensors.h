@@ -12,6 +12,7 @@ typedef struct {
     const char *name;
     vb_format format;
     int64_t cols, rows;  /* a row is contiguous; a vector has rows = 1 */
+    int64_t experts;     /* the last of three dimensions: each expert has rows / experts rows of its own; else 1 */
     size_t row_bytes;
     const void *data;
 } vb_tensor;

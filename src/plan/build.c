@@ -48,6 +48,7 @@ static vb_val append(vb_plan *p, vb_op op, int width, const vb_val in[3], vb_ste
     vb_value *v = &p->values[p->n_values++];
     memset(v, 0, sizeof *v);
     v->width = width;
+    v->parts = in[0] >= 0 ? p->values[in[0]].parts : 1;
     v->step = p->n_steps++;
     v->wanted = op == VB_OP_WANTED || (in[0] >= 0 && p->values[in[0]].wanted);
     *step = s;
@@ -236,6 +237,90 @@ vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act)
     vb_val gate = vb_linear(p, x, "ffn_gate", ff);
     vb_val up = vb_linear(p, x, "ffn_up", ff);
     return vb_linear(p, vb_gated(p, gate, up, act), "ffn_down", width);
+}
+
+vb_val vb_gate(vb_plan *p, vb_val gate, vb_val x)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    return append(p, VB_OP_GATE, value(p, x)->width, (vb_val[3]){gate, x, -1}, &s);
+}
+
+/* --- mixtures of experts --------------------------------------------------------------------------------------- */
+
+vb_val vb_route(vb_plan *p, vb_val logits, int used, vb_routing how, const char *factors)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    int experts = value(p, logits)->width;
+    const vb_tensor *t = factors != NULL ? as_f32(p, optional(p, factors, "", experts, 1)) : NULL;
+    vb_val out = append1(p, VB_OP_ROUTE, 2 * used, logits, &s);
+    if (out < 0) return -1;
+    s->weight = t;
+    s->u.route.experts = experts;
+    s->u.route.used = used;
+    s->u.route.how = how;
+    return out;
+}
+
+/* The step that chose the experts, NULL and an error if there is none. */
+static const vb_step *routing(vb_plan *p, vb_val route)
+{
+    if (failed(p)) return NULL;
+    const vb_step *s = &p->steps[value(p, route)->step];
+    if (s->op == VB_OP_ROUTE && s->u.route.used > 0) return s;
+    vb_fail(&p->err, VB_E_FORMAT, "plan: layer %d: expected chosen experts, found a value of step %s", p->layer,
+            vb_op_name(s->op));
+    return NULL;
+}
+
+vb_val vb_linear_experts(vb_plan *p, vb_val x, vb_val route, const char *weight, vb_expert_rows rows)
+{
+    vb_step *s;
+    const vb_step *chosen = routing(p, route);
+    if (chosen == NULL) return -1;
+    int experts = chosen->u.route.experts, used = chosen->u.route.used, width;
+    const vb_tensor *w = required(p, weight, ".weight", value(p, x)->width / value(p, x)->parts,
+                                  (int64_t)experts * rows.total);
+    const vb_tensor *b = as_f32(p, optional(p, weight, ".bias", rows.total, experts));
+    if (!failed(p) && w->experts != experts)
+        vb_fail(&p->err, VB_E_FORMAT, "%s: tensor %s: expected %d experts, found %lld", vb_gguf_path(p->tensors->g),
+                w->name, experts, (long long)w->experts);
+    if (!failed(p) && __builtin_mul_overflow(used, rows.rows, &width))
+        vb_fail(&p->err, VB_E_FORMAT, "plan: layer %d: %d experts of %d rows are too many", p->layer, used, rows.rows);
+    if (failed(p)) return -1;
+    vb_val out = append(p, VB_OP_LINEAR_EXPERTS, width, (vb_val[3]){x, route, -1}, &s);
+    if (out < 0) return -1;
+    p->values[out].parts = used;
+    s->weight = w;
+    s->bias = b;
+    s->u.experts.experts = experts;
+    s->u.experts.used = used;
+    s->u.experts.rows = rows.rows;
+    s->u.experts.from = rows.from;
+    s->u.experts.total = rows.total;
+    return out;
+}
+
+vb_val vb_mix(vb_plan *p, vb_val x, vb_val route)
+{
+    vb_step *s;
+    const vb_step *chosen = routing(p, route);
+    if (chosen == NULL) return -1;
+    vb_val out = append(p, VB_OP_MIX, value(p, x)->width / chosen->u.route.used, (vb_val[3]){x, route, -1}, &s);
+    if (out >= 0) p->values[out].parts = 1;
+    return out;
+}
+
+vb_val vb_experts_ffn(vb_plan *p, vb_val x, vb_val route, int ff, vb_glu act)
+{
+    if (failed(p)) return -1;
+    int width = value(p, x)->width;
+    vb_val gate = vb_linear_experts(p, x, route, "ffn_gate_exps", (vb_expert_rows){ff, 0, ff});
+    vb_val up = vb_linear_experts(p, x, route, "ffn_up_exps", (vb_expert_rows){ff, 0, ff});
+    vb_val down = vb_linear_experts(p, vb_gated(p, gate, up, act), route, "ffn_down_exps",
+                                    (vb_expert_rows){width, 0, width});
+    return vb_mix(p, down, route);
 }
 
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap)

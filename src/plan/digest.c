@@ -85,6 +85,18 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
     case VB_OP_SOFTCAP:
         add_f32(h, s->u.softcap.cap);
         break;
+    case VB_OP_ROUTE:
+        add_int(h, s->u.route.experts);
+        add_int(h, s->u.route.used);
+        add_int(h, (int)s->u.route.how);
+        break;
+    case VB_OP_LINEAR_EXPERTS:
+        add_int(h, s->u.experts.experts);
+        add_int(h, s->u.experts.used);
+        add_int(h, s->u.experts.rows);
+        add_int(h, s->u.experts.from);
+        add_int(h, s->u.experts.total);
+        break;
     default:
         break;
     }

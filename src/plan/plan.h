@@ -23,7 +23,11 @@ typedef enum {
 } vb_op;
 
 typedef enum { VB_PAIR_NORM, VB_PAIR_NEOX } vb_pairing; /* pairs (2i, 2i+1) or (i, i + n_rot/2) */
-typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH } vb_glu;
+typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH, VB_GLU_CLAMPED } vb_glu;
+
+/* What the weights of a token's experts are (J4): shares of a softmax over all experts, the same divided by their sum,
+ * or a softmax over the chosen experts alone. */
+typedef enum { VB_ROUTE_SHARES, VB_ROUTE_NORMALISED, VB_ROUTE_CHOSEN } vb_routing;
 
 /* Angle of pair i at position p (docs/ARITHMETIC.md J2); each player computes it with its own routines. */
 typedef struct {
@@ -68,11 +72,20 @@ typedef struct {
         struct {
             float cap;
         } softcap;
+        struct {
+            int experts, used; /* of all, those chosen for a token; the value is used numbers, then used weights */
+            vb_routing how;    /* the weight of the step, if any: F32 [experts], a factor for each expert's weight */
+        } route;
+        struct {
+            int experts, used;
+            int rows, from, total; /* of an expert's `total` rows those from `from` on */
+        } experts;
     } u;
 } vb_step;
 
 typedef struct {
     int width;       /* floats a token */
+    int parts;       /* rows of that width put together: one for each chosen expert, else 1 */
     int wanted;      /* 1: only for the tokens whose logits are asked for */
     int step;        /* that defines it */
     int last_use;    /* last step that reads it, n_steps for the output */
@@ -118,6 +131,18 @@ vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
 /* ffn_down(act(ffn_gate x) * (ffn_up x)), as wide as x. */
 vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act);
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap); /* cap 0 adds no step */
+vb_val vb_gate(vb_plan *p, vb_val gate, vb_val x); /* sigmoid(gate) * x; gate is one value a token */
+/* --- mixtures of experts */
+/* Chooses `used` of as many experts as there are logits. factors: full name of an optional tensor, may be NULL. */
+vb_val vb_route(vb_plan *p, vb_val logits, int used, vb_routing how, const char *factors);
+/* Each chosen expert's rows [from, from + rows) of `total`; x is one row for all of them, or a row for each. */
+typedef struct {
+    int rows, from, total;
+} vb_expert_rows;
+vb_val vb_linear_experts(vb_plan *p, vb_val x, vb_val route, const char *weight, vb_expert_rows rows);
+vb_val vb_mix(vb_plan *p, vb_val x, vb_val route);
+/* Mixed ffn_down_exps(act(ffn_gate_exps x) * (ffn_up_exps x)), as wide as x. */
+vb_val vb_experts_ffn(vb_plan *p, vb_val x, vb_val route, int ff, vb_glu act);
 void vb_tap(vb_plan *p, const char *name, vb_val x);
 void vb_output(vb_plan *p, vb_val logits);
 vb_status vb_plan_digest(vb_plan *p, vb_err *err);

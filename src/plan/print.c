@@ -11,7 +11,8 @@
 
 static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
 {
-    static const char *const acts[] = {"silu", "gelu_tanh"};
+    static const char *const acts[] = {"silu", "gelu_tanh", "clamped"};
+    static const char *const routings[] = {"shares", "normalised", "chosen"};
     const vb_rope *r;
     buf[0] = 0;
     switch (s->op) {
@@ -36,6 +37,13 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
         break;
     case VB_OP_SOFTCAP:
         snprintf(buf, cap, "cap=%.9g", (double)s->u.softcap.cap);
+        break;
+    case VB_OP_ROUTE:
+        snprintf(buf, cap, "experts=%d/%d %s", s->u.route.used, s->u.route.experts, routings[s->u.route.how]);
+        break;
+    case VB_OP_LINEAR_EXPERTS:
+        snprintf(buf, cap, "experts=%d/%d rows=%d..%d of %d", s->u.experts.used, s->u.experts.experts,
+                 s->u.experts.from, s->u.experts.from + s->u.experts.rows, s->u.experts.total);
         break;
     default:
         break;

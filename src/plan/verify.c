@@ -42,6 +42,44 @@ static vb_status attend_fits(const vb_plan *p, int step, vb_err *err)
     return VB_OK;
 }
 
+static vb_status route_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    int used = s->u.route.used;
+    if (p->values[s->in[0]].width != s->u.route.experts)
+        return wrong(p, step, err, "logits", s->u.route.experts, p->values[s->in[0]].width);
+    if (used < 1 || used > s->u.route.experts)
+        return wrong(p, step, err, "chosen experts at most", s->u.route.experts, used);
+    if (p->values[s->out].width != 2 * used)
+        return wrong(p, step, err, "numbers and weights", 2 * used, p->values[s->out].width);
+    return VB_OK;
+}
+
+/* The experts' numbers come from a route over as many experts. */
+static vb_status experts_fit(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    const vb_value *x = &p->values[s->in[0]], *out = &p->values[s->out];
+    const vb_step *route = &p->steps[p->values[s->in[1]].step];
+    int used = route->op == VB_OP_ROUTE ? route->u.route.used : 0, parts = s->op == VB_OP_MIX ? used : 1;
+    if (used < 1) return wrong(p, step, err, "chosen experts at least", 1, used);
+    if (s->op == VB_OP_LINEAR_EXPERTS) {
+        if (s->u.experts.experts != route->u.route.experts || s->u.experts.used != used)
+            return wrong(p, step, err, "experts", route->u.route.experts, s->u.experts.experts);
+        if (s->weight->rows != (int64_t)s->u.experts.experts * s->u.experts.total)
+            return wrong(p, step, err, "weight rows of an expert", s->u.experts.total, (long)s->weight->rows);
+        if (s->u.experts.from < 0 || s->u.experts.rows > s->u.experts.total - s->u.experts.from)
+            return wrong(p, step, err, "rows at most", s->u.experts.total - s->u.experts.from, s->u.experts.rows);
+        if (out->width != (int64_t)s->u.experts.rows * used)
+            return wrong(p, step, err, "rows of all", (long)s->u.experts.rows * used, out->width);
+        parts = x->parts;
+        if (parts != 1 && parts != used) return wrong(p, step, err, "rows of the input", used, parts);
+    }
+    int64_t expected = s->op == VB_OP_MIX ? (int64_t)out->width * used : s->weight->cols * parts;
+    if (x->width != expected) return wrong(p, step, err, "width", (long)expected, x->width);
+    return VB_OK;
+}
+
 static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
 {
     const vb_step *s = &p->steps[step];
@@ -68,6 +106,14 @@ static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
         return VB_OK;
     case VB_OP_ATTEND:
         return attend_fits(p, step, err);
+    case VB_OP_GATE:
+        if (x != 1) return wrong(p, step, err, "values of a gate", 1, x);
+        return VB_OK;
+    case VB_OP_ROUTE:
+        return route_fits(p, step, err);
+    case VB_OP_LINEAR_EXPERTS:
+    case VB_OP_MIX:
+        return experts_fit(p, step, err);
     default:
         return VB_OK;
     }

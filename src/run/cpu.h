@@ -28,7 +28,7 @@ typedef struct {
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
     size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts;
-    size_t outputs, total;
+    size_t outputs, experts, total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 3 };
@@ -51,7 +51,9 @@ typedef struct {
     vb_rope_spec *ropes;
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
-    int cols[VB_ACT_Q256 + 1]; /* most columns of a matrix of each activation kind */
+    size_t act_bytes[VB_ACT_Q256 + 1]; /* for each activation kind: most that the inputs of a matrix need a token, */
+    int act_rows[VB_ACT_Q256 + 1];     /* and most inputs a token: more than one for experts; 0: no such matrix */
+    int most_used, most_experts;       /* of one step: chosen for a token, and of all; 0: no experts */
     int worker_floats;
     int64_t part_floats; /* of attention in parts */
 
@@ -99,6 +101,17 @@ void vb_cpu_group(vb_cpu *p, const vb_stage *stage);
 /* Performs one step on all its rows. p->bad tells afterwards whether all is finite. */
 void vb_cpu_step(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear(vb_cpu *p, const vb_step *s);
+/* The input of a matrix in the form it needs, `parts` rows of it a token; kept for matrices that share it. */
+void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts);
+/* 1: so many tokens should meet the weight of s by panels. */
+int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens);
+/* Some of its rows against all activations of q, whose panel need not be set. */
+void vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *q, int by_panels, int worker);
+/* Rows of a tile for so many matrices of so many rows, of the weight's format. */
+int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels);
+void vb_cpu_experts(vb_cpu *p, const vb_step *s);
+void vb_cpu_route_row(vb_cpu *p, const vb_step *s, int r);
+size_t vb_cpu_expert_bytes(const vb_cpu *p, size_t tokens);
 /* Matrices by parts, the i-th of a stage: what all tiles need, the input in its quantised form too; then rows
  * from..from+rows for all tokens; -> not finite, by vb_cpu_note_of(i). */
 void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i);

@@ -12,31 +12,36 @@ vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
     return p->opts.arith == VB_ARITH_INT8 ? vb_format_of(s->weight->format)->act : VB_ACT_F32;
 }
 
-static void quantize_tile(void *ctx, int r, int worker)
+typedef struct {
+    vb_job job; /* first: tiles get a pointer to it */
+    int parts;
+} input;
+
+static void quantize_tile(void *ctx, int tile, int worker)
 {
-    const vb_job *j = ctx;
-    vb_cpu *p = j->p;
-    vb_act_kind kind = vb_cpu_act_kind(p, j->s);
-    size_t bytes = vb_act_bytes(p->cols[kind]);
-    vb_act *a = &p->acts[kind][r];
+    const input *in = ctx;
+    vb_cpu *p = in->job.p;
+    const vb_step *s = in->job.s;
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    int cols = (int)s->weight->cols;
+    vb_act *a = &p->acts[kind][tile];
     (void)worker;
-    if (kind == VB_ACT_F32) {
-        *a = (vb_act){.n = vb_cpu_width(p, j->s->in[0])};
-    } else {
-        vb_act_place(a, p->scratch + p->at.quantized[kind] + bytes * (size_t)r, vb_cpu_width(p, j->s->in[0]));
-    }
-    a->x = vb_cpu_value(p, j->s->in[0], r);
+    if (kind == VB_ACT_F32)
+        *a = (vb_act){.n = cols};
+    else
+        vb_act_place(a, p->scratch + p->at.quantized[kind] + vb_act_bytes(cols) * (size_t)tile, cols);
+    a->x = vb_cpu_value(p, s->in[0], tile / in->parts) + (size_t)(tile % in->parts) * (size_t)cols;
     if (kind != VB_ACT_F32) p->k->quantize[kind](a);
 }
 
-static void prepare_input(vb_cpu *p, const vb_step *s)
+void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts)
 {
     vb_act_kind kind = vb_cpu_act_kind(p, s);
     int tokens = vb_cpu_rows(p, s->out);
-    vb_job j = {.p = p, .s = s, .tiles = tokens};
-    if (p->act_of[kind] == s->in[0]) return;
-    vb_job_run(&j, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
-    p->act_of[kind] = s->in[0];
+    input in = {.job = {.p = p, .s = s, .tiles = tokens * parts}, .parts = parts};
+    if (parts == 1 && p->act_of[kind] == s->in[0]) return;
+    vb_job_run(&in.job, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
+    p->act_of[kind] = parts == 1 ? s->in[0] : -1;
 }
 
 /* In f32 mode a quantised matrix is one of floats, also where it has no integer rule. */
@@ -45,13 +50,19 @@ static int becomes_floats(const vb_cpu *p, const vb_step *s)
     return vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1;
 }
 
-void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i)
+int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens)
 {
     vb_format format = becomes_floats(p, s) ? VB_FMT_F32 : s->weight->format;
-    int tokens = vb_cpu_rows(p, s->out), many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)];
-    p->by_panels[i] = p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
-    for (int r = 0; p->by_panels[i] && r < tokens; r++) p->outputs[i][r] = vb_cpu_value(p, s->out, r);
-    prepare_input(p, s);
+    int many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)];
+    return p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
+}
+
+void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i)
+{
+    int tokens = vb_cpu_rows(p, s->out);
+    p->by_panels[i] = vb_cpu_by_panels(p, s, tokens);
+    for (int r = 0; r < tokens; r++) p->outputs[i][r] = vb_cpu_value(p, s->out, r);
+    vb_cpu_quantize(p, s, 1);
 }
 
 /* Room for a panel, or for rows that became floats, which need none. */
@@ -71,41 +82,44 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
     return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
 }
 
-/* Rows of weights against all tokens, four at a time where there is a kernel for it. */
-static void multiply(const vb_job *j, vb_format format, const vb_rows *w, int from)
+/* Four tokens at a time where there is a kernel for it. */
+static void by_rows(const vb_kernels *k, vb_format format, const vb_product *q)
 {
-    vb_cpu *p = j->p;
-    const vb_act *acts = p->acts[vb_cpu_act_kind(p, j->s)];
-    int tokens = vb_cpu_rows(p, j->s->out), r = 0;
-    for (; p->k->matvec4[format] != NULL && r + 4 <= tokens; r += 4) {
+    int t = 0;
+    for (; k->matvec4[format] != NULL && t + 4 <= q->tokens; t += 4) {
         float *y[4];
-        for (int i = 0; i < 4; i++) y[i] = vb_cpu_value(p, j->s->out, r + i) + from;
-        p->k->matvec4[format](y, w, &acts[r]);
+        for (int i = 0; i < 4; i++) y[i] = q->y[t + i] + q->from;
+        k->matvec4[format](y, q->w, &q->a[t]);
     }
-    for (; r < tokens; r++) p->k->matvec[format](vb_cpu_value(p, j->s->out, r) + from, w, &acts[r]);
+    for (; t < q->tokens; t++) k->matvec[format](q->y[t] + q->from, q->w, &q->a[t]);
+}
+
+void vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product, int by_panels, int worker)
+{
+    vb_product q = *product;
+    vb_format format = s->weight->format;
+    vb_rows floats;
+    if (becomes_floats(p, s)) {
+        floats = as_floats(p, s, q.w, worker);
+        format = VB_FMT_F32;
+        q.w = &floats;
+    }
+    q.panel = worker_memory(p, worker);
+    if (by_panels)
+        p->k->matmul[format](&q);
+    else
+        by_rows(p->k, format, &q);
 }
 
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker)
 {
-    vb_job j = {.p = p, .s = s};
     const vb_tensor *t = s->weight;
-    int tokens = vb_cpu_rows(p, s->out);
     vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes, rows};
-    vb_format format = t->format;
+    vb_product q = {.w = &w, .a = p->acts[vb_cpu_act_kind(p, s)], .tokens = vb_cpu_rows(p, s->out), .from = from,
+                    .y = p->outputs[i]};
     const float *bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL;
-    if (becomes_floats(p, s)) {
-        w = as_floats(p, s, &w, worker);
-        format = VB_FMT_F32;
-    }
-    if (p->by_panels[i]) {
-        const vb_act *acts = p->acts[vb_cpu_act_kind(p, s)];
-        vb_product product = {&w, acts, tokens, from, p->outputs[i], worker_memory(p, worker)};
-        p->k->matmul[format](&product);
-    } else {
-        multiply(&j, format, &w, from);
-    }
-    for (int r = 0; r < tokens; r++)
-        vb_cpu_note_of(p, i, r, p->k->settle(vb_cpu_value(p, s->out, r) + from, bias, rows));
+    vb_cpu_multiply(p, s, &q, p->by_panels[i], worker);
+    for (int r = 0; r < q.tokens; r++) vb_cpu_note_of(p, i, r, p->k->settle(q.y[r] + from, bias, rows));
 }
 
 static void linear_tile(void *ctx, int tile, int worker)
@@ -116,14 +130,20 @@ static void linear_tile(void *ctx, int tile, int worker)
 }
 
 /* About TILE_BYTES, so that rows stream; tiles of one size and as many for each thread, so that all end together. */
+int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels)
+{
+    if (becomes_floats(p, s)) return VB_TILE_ROWS;
+    int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
+    int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
+    tiles = (tiles + threads - 1) / threads * threads;
+    int each = (int)((all + tiles - 1) / tiles), unit = panels ? PANEL_ROWS : 4;
+    if (each > rows) each = rows;
+    return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
+}
+
 int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s, int i)
 {
-    const vb_tensor *t = s->weight;
-    if (becomes_floats(p, s)) return VB_TILE_ROWS;
-    int64_t threads = vb_pool_threads(p->pool), tiles = (int64_t)t->rows * (int64_t)t->row_bytes / TILE_BYTES + 1;
-    tiles = (tiles + threads - 1) / threads * threads;
-    int rows = (int)((t->rows + tiles - 1) / tiles), unit = p->by_panels[i] ? PANEL_ROWS : 4;
-    return vb_hard_size(p->hard, (rows + unit - 1) / unit * unit, 4);
+    return vb_cpu_cut_rows(p, s, (int)s->weight->rows, 1, p->by_panels[i]);
 }
 
 void vb_cpu_linear(vb_cpu *p, const vb_step *s)

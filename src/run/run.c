@@ -33,13 +33,13 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     at.logits = take(&end, wanted, sizeof(float *));
     at.values = take(&end, tokens, (size_t)p->floats * sizeof(float));
     for (int k = 0; k <= VB_ACT_Q256; k++) {
-        if (p->cols[k] == 0) continue;
-        at.acts[k] = take(&end, tokens, sizeof(vb_act));
-        if (k != VB_ACT_F32) at.quantized[k] = take(&end, tokens, vb_act_bytes(p->cols[k]));
+        at.acts[k] = take(&end, tokens * (size_t)p->act_rows[k], sizeof(vb_act));
+        if (k != VB_ACT_F32) at.quantized[k] = take(&end, tokens, p->act_bytes[k]);
     }
     at.ropes = take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
     at.workers = take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
     at.parts = take(&end, (size_t)p->part_floats, sizeof(float));
+    at.experts = take(&end, vb_cpu_expert_bytes(p, tokens), 1);
     at.outputs = take(&end, VB_STAGE_STEPS * tokens, sizeof(float *));
     at.total = end;
     return at;
@@ -161,9 +161,9 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
         wanted += parts[i].want;
     }
     if (tokens == 0) return VB_OK;
-    if (tokens > INT_MAX / 64)
-        VB_FAIL(err, VB_E_ARGUMENT, "evaluation: expected at most %d tokens, found %lld", INT_MAX / 64,
-                (long long)tokens);
+    int most = INT_MAX / 64 / (p->most_used > 1 ? p->most_used : 1);
+    if (tokens > most)
+        VB_FAIL(err, VB_E_ARGUMENT, "evaluation: expected at most %d tokens, found %lld", most, (long long)tokens);
     VB_TRY(make_room(p, (int)tokens, (int)wanted, err));
     vb_hard_poison(p->hard, p->scratch, p->at.total);
     fill_rows(p, parts, n);
@@ -273,19 +273,28 @@ static void measure_attend(vb_cpu *p, const vb_step *s)
 }
 
 /* The largest matrix of each kind decides how much room its activations need. */
+static void measure_matrix(vb_cpu *p, const vb_step *s, int parts)
+{
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    size_t bytes = vb_act_bytes((int)s->weight->cols) * (size_t)parts;
+    if (bytes > p->act_bytes[kind]) p->act_bytes[kind] = bytes;
+    at_least(&p->act_rows[kind], parts);
+    if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
+        at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
+    else
+        at_least(&p->worker_floats, (int64_t)(vb_panel_bytes((int)s->weight->cols) / sizeof(float)));
+}
+
 static void measure(vb_cpu *p)
 {
     for (int i = 0; i < p->plan->n_steps; i++) {
         const vb_step *s = &p->plan->steps[i];
         if (s->op == VB_OP_ATTEND) measure_attend(p, s);
-        if (s->op != VB_OP_LINEAR) continue;
-        vb_act_kind stored = vb_format_of(s->weight->format)->act;
-        vb_act_kind kind = p->opts.arith == VB_ARITH_INT8 ? stored : VB_ACT_F32;
-        at_least(&p->cols[kind], s->weight->cols);
-        if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
-            at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
-        else
-            at_least(&p->worker_floats, (int64_t)(vb_panel_bytes((int)s->weight->cols) / sizeof(float)));
+        if (s->op == VB_OP_LINEAR) measure_matrix(p, s, 1);
+        if (s->op != VB_OP_LINEAR_EXPERTS) continue;
+        measure_matrix(p, s, p->plan->values[s->in[0]].parts);
+        at_least(&p->most_used, s->u.experts.used);
+        at_least(&p->most_experts, s->u.experts.experts);
     }
     p->worker_floats = (p->worker_floats + 15) / 16 * 16;
 }

@@ -1,12 +1,15 @@
 /* steps.c - one function a kind of step: pick the kernel, cut the work into tiles.
  *
  *   linear     linear.c
+ *   experts    experts.c
  *   attend     attend.c
  *   others     tiles of at most CHUNK elements of one row
  *
  * Small steps stay on the calling thread: waking others would take longer.
  */
 #include "run/cpu.h"
+
+#include "base/canon.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -85,6 +88,7 @@ static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from
     if (s->op == VB_OP_SCALE) return p->k->scale(y, x[0], s->u.scale.by, n);
     if (s->op == VB_OP_ADD) return p->k->add(y, x[0], x[1], n);
     if (s->op == VB_OP_SOFTCAP) return p->k->softcap(y, x[0], s->u.softcap.cap, n);
+    if (s->u.glu.act == VB_GLU_CLAMPED) return p->k->glu_clamped(y, x[0], x[1], n);
     return (s->u.glu.act == VB_GLU_SILU ? p->k->glu_silu : p->k->glu_gelu_tanh)(y, x[0], x[1], n);
 }
 
@@ -161,6 +165,34 @@ static void rope_tile(void *ctx, int r, int worker)
     vb_cpu_note(j->p, r, bad);
 }
 
+/* Gates and experts (J4). */
+static void gate_tile(void *ctx, int r, int worker)
+{
+    const vb_job *j = ctx;
+    const vb_step *s = j->s;
+    float gate = c_sigmoid(*vb_cpu_value(j->p, s->in[0], r));
+    const float *x = vb_cpu_value(j->p, s->in[1], r);
+    (void)worker;
+    vb_cpu_note(j->p, r, j->p->k->scale(vb_cpu_value(j->p, s->out, r), x, gate, vb_cpu_width(j->p, s->out)));
+}
+
+static void route_tile(void *ctx, int r, int worker)
+{
+    const vb_job *j = ctx;
+    (void)worker;
+    vb_cpu_route_row(j->p, j->s, r);
+}
+
+static void mix_tile(void *ctx, int r, int worker)
+{
+    const vb_job *j = ctx;
+    const vb_step *s = j->s;
+    int used = vb_cpu_width(j->p, s->in[1]) / 2, n = vb_cpu_width(j->p, s->out);
+    const float *x = vb_cpu_value(j->p, s->in[0], r), *w = vb_cpu_value(j->p, s->in[1], r) + used;
+    (void)worker;
+    vb_cpu_note(j->p, r, j->p->k->mix(vb_cpu_value(j->p, s->out, r), x, (size_t)n, w, used, n));
+}
+
 static void by_rows(vb_cpu *p, const vb_step *s, vb_tile *tile)
 {
     vb_job j = {.p = p, .s = s, .tiles = vb_cpu_rows(p, s->out)};
@@ -211,6 +243,18 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s)
     case VB_OP_SOFTCAP:
         elements(p, s);
         break;
+    case VB_OP_GATE:
+        by_rows(p, s, gate_tile);
+        break;
+    case VB_OP_ROUTE:
+        by_rows(p, s, route_tile);
+        break;
+    case VB_OP_LINEAR_EXPERTS:
+        vb_cpu_experts(p, s);
+        break;
+    case VB_OP_MIX:
+        by_rows(p, s, mix_tile);
+        break;
     case VB_OPS:
         break;
     }
@@ -228,13 +272,16 @@ void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap
 {
     const char *name = vb_op_name(s->op);
     vb_format format = VB_FMT_NONE;
-    if (s->op == VB_OP_EMBED || s->op == VB_OP_LINEAR) {
+    if (s->op == VB_OP_EMBED || s->op == VB_OP_LINEAR || s->op == VB_OP_LINEAR_EXPERTS) {
         format = s->weight->format;
         name = s->op == VB_OP_EMBED ? "dequantize" : "matvec";
-        if (s->op == VB_OP_LINEAR && vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->block > 1)
+        if (s->op != VB_OP_EMBED && vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->block > 1)
             name = "matvec_f32+dequantize";
     }
-    if (s->op == VB_OP_GLU) name = s->u.glu.act == VB_GLU_SILU ? "glu_silu" : "glu_gelu_tanh";
+    if (s->op == VB_OP_GLU && s->u.glu.act == VB_GLU_CLAMPED)
+        name = "glu_clamped";
+    else if (s->op == VB_OP_GLU)
+        name = s->u.glu.act == VB_GLU_SILU ? "glu_silu" : "glu_gelu_tanh";
     if (s->op == VB_OP_ROPE)
         name = p->plan->ropes[s->u.rope.rope].pairing == VB_PAIR_NORM ? "rope_norm" : "rope_neox";
     join(buf, cap, name, format, p->k->isa);

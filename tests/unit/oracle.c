@@ -308,7 +308,7 @@ Test(oracle, players_stop_at_what_is_not_finite)
 {
     static const vb_player *const players[] = {&vb_oracle_player, &vb_blas_player};
     float table[2][4] = {{1, 2, 3, 4}, {1, NAN, 3, 4}}, logits[4];
-    vb_tensor t = {"token_embd.weight", VB_FMT_F32, 4, 2, 16, table};
+    vb_tensor t = {.name = "token_embd.weight", .format = VB_FMT_F32, .cols = 4, .rows = 2, .row_bytes = 16, .data = table};
     vb_step steps[2] = {{.op = VB_OP_EMBED, .layer = -1, .out = 0, .in = {-1, -1, -1}, .weight = &t},
                         {.op = VB_OP_WANTED, .layer = -1, .out = 1, .in = {0, -1, -1}}};
     vb_value values[2] = {{.width = 4, .last_use = 1}, {.width = 4, .wanted = 1, .step = 1, .last_use = 2}};
