@@ -665,7 +665,7 @@ static void write_file(const char *name, const writer *w)
 {
     FILE *f = fopen(in_folder(name), "wb");
     cr_assert_not_null(f);
-    cr_assert_eq(fwrite(w->data, 1, w->len, f), w->len);
+    if (w->len > 0) cr_assert_eq(fwrite(w->data, 1, w->len, f), w->len);
     fclose(f);
 }
 
