@@ -1,6 +1,8 @@
 /* common.c - what several families settle and emit alike. */
 #include "arch/common.h"
 
+#include <math.h>
+
 vb_rope vb_rope_of(const vb_params *h, vb_pairing pairing)
 {
     return (vb_rope){.n_rot = h->n_rot, .pairing = pairing, .base = h->rope_base, .scaling = h->scaling,
@@ -17,6 +19,16 @@ vb_status vb_need_eps(const vb_params *h, vb_err *err)
 {
     if (h->eps > 0.0f) return VB_OK;
     VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_rms_epsilon: expected a positive number, found none", h->arch);
+}
+
+vb_status vb_settle_dense(vb_params *h, vb_err *err)
+{
+    if (h->experts > 0)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s.expert_count: expected a dense model, found %d experts", h->arch,
+                h->experts);
+    if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
+    vb_settle_yarn(h);
+    return vb_need_eps(h, err);
 }
 
 vb_status vb_settle_experts(vb_params *h, vb_err *err)
@@ -40,4 +52,80 @@ vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how)
     vb_val y = vb_experts_ffn(p, x, route, h->expert_ff, VB_GLU_SILU);
     vb_tap(p, "ffn_moe_out", y);
     return y;
+}
+
+vb_heads vb_heads_of(const vb_params *h, int i)
+{
+    return (vb_heads){.heads = h->heads[i], .kv_heads = h->kv_heads[i], .dim_k = h->dim_k, .dim_v = h->dim_v,
+                      .scale = h->attn_scale};
+}
+
+vb_val vb_attn_norm(vb_plan *p, const vb_params *h, int i, vb_val x)
+{
+    vb_layer(p, i);
+    vb_val n = vb_norm_rms(p, x, "attn_norm", h->width, h->eps);
+    vb_tap(p, "attn_norm", n);
+    return n;
+}
+
+vb_qkv vb_project(vb_plan *p, const vb_params *h, int i, vb_val n)
+{
+    vb_qkv a;
+    a.q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
+    a.k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
+    a.v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);
+    vb_tap(p, "Vcur", a.v);
+    return a;
+}
+
+void vb_norm_heads(vb_plan *p, const vb_params *h, vb_qkv *a)
+{
+    a->q = vb_norm_rms(p, a->q, "attn_q_norm", h->dim_k, h->eps);
+    a->k = vb_norm_rms(p, a->k, "attn_k_norm", h->dim_k, h->eps);
+}
+
+vb_val vb_attention(vb_plan *p, const vb_params *h, vb_qkv a, int rope, const vb_heads *shape)
+{
+    if (rope >= 0) a.q = vb_rotate(p, a.q, rope, shape->dim_k);
+    vb_tap(p, "Qcur", a.q);
+    if (rope >= 0) a.k = vb_rotate(p, a.k, rope, shape->dim_k);
+    vb_tap(p, "Kcur", a.k);
+    return vb_linear(p, vb_attend(p, a.q, a.k, a.v, shape), "attn_output", h->width);
+}
+
+vb_val vb_attn_added(vb_plan *p, vb_val attention, vb_val x)
+{
+    x = vb_add(p, attention, x);
+    vb_tap(p, "ffn_inp", x);
+    return x;
+}
+
+vb_val vb_ffn_half(vb_plan *p, const vb_params *h, int i, vb_val x, vb_glu act)
+{
+    vb_val n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
+    vb_tap(p, "ffn_norm", n);
+    x = vb_add(p, vb_gated_ffn(p, n, h->ff[i], act), x);
+    vb_tap(p, "l_out", x);
+    return x;
+}
+
+vb_val vb_start(vb_plan *p, const vb_params *h, float scale)
+{
+    vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), scale);
+    vb_tap(p, scale == 1.0f ? "inp_embd" : "inp_scaled", x);
+    return x;
+}
+
+vb_val vb_logits(vb_plan *p, const vb_params *h, vb_val x)
+{
+    vb_layer(p, -1);
+    x = vb_norm_rms(p, vb_wanted(p, x), "output_norm", h->width, h->eps);
+    vb_tap(p, "result_norm", x);
+    return vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
+}
+
+void vb_result(vb_plan *p, vb_val logits)
+{
+    vb_tap(p, "result_output", logits);
+    vb_output(p, logits);
 }
