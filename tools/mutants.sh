@@ -23,7 +23,7 @@ run_killer() {
     kernelcheck) "$B/tests/kernelcheck" --isa portable && "$B/tests/kernelcheck" ;;
     matrix) "$B/tests/matrix" tests/golden/quant/q-llama-Q4_K/model.gguf tests/golden/quant/q-llama-Q4_K/tokens.json --quick &&
         "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick ;;
-    golden) "$B/tests/golden" tests/golden/llama-gqa tests/golden/gemma3 tests/golden/granite ;;
+    golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
     esac
 }

@@ -28,7 +28,7 @@ vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how);
 vb_heads vb_heads_of(const vb_params *h, int i);
 /* norm(x) by attn_norm, which is where layer i begins. */
 vb_val vb_attn_norm(vb_plan *p, const vb_params *h, int i, vb_val x);
-/* attn_q, attn_k, attn_v of n, or the three parts of attn_qkv. */
+/* attn_q, attn_k and attn_v of n. */
 vb_qkv vb_project(vb_plan *p, const vb_params *h, int i, vb_val n);
 /* attn_q_norm and attn_k_norm on each head. */
 void vb_norm_heads(vb_plan *p, const vb_params *h, vb_qkv *a);
