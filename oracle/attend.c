@@ -77,7 +77,7 @@ void vb_oracle_kv_read(vb_kv kv, const void *from, int64_t n, float *x)
 typedef struct {
     const vb_oracle_cache *cache;
     const vb_heads *shape;
-    const float *q;
+    const float *q, *sink; /* sink: NULL if there is none */
     int kv_head;
 } head;
 
@@ -139,6 +139,16 @@ static void combine(partial *a, const partial *c, int dim)
     if (!keep) a->m = c->m;
 }
 
+/* G4: like a chunk of one position whose value is zero. */
+static int join_sink(partial *all, float sink, int dim, partial *one)
+{
+    one->m = sink;
+    one->l = 1.0f;
+    for (int d = 0; d < dim; d++) one->o[d] = 0.0f;
+    combine(all, one, dim);
+    return isfinite(sink);
+}
+
 /* `one` has room for a chunk; the sum of all grows in `out`. */
 static int attend_head(const head *h, int position, float *out, partial *one)
 {
@@ -150,18 +160,19 @@ static int attend_head(const head *h, int position, float *out, partial *one)
         if (!chunk(h, at, last < position ? last : position, at == first ? &all : one)) return 0;
         if (at > first) combine(&all, one, dim);
     }
+    if (h->sink != NULL && !join_sink(&all, *h->sink, dim, one)) return 0;
     float inverse = 1.0f / all.l; /* F5 */
     for (int d = 0; d < dim; d++) out[d] = vb_oracle_guard(out[d] * inverse);
     return 1;
 }
 
 vb_status vb_oracle_attend(float *out, const float *q, const vb_oracle_cache *cache, const vb_heads *shape,
-                           int position)
+                           const float *sinks, int position)
 {
     partial one = {.o = malloc((size_t)shape->dim_v * sizeof(float))};
     vb_status status = one.o == NULL ? VB_E_MEMORY : VB_OK;
     for (int i = 0; i < shape->heads && status == VB_OK; i++) {
-        head h = {cache, shape, q + i * shape->dim_k, i / (shape->heads / shape->kv_heads)};
+        head h = {cache, shape, q + i * shape->dim_k, sinks != NULL ? sinks + i : NULL, i / (shape->heads / shape->kv_heads)};
         if (!attend_head(&h, position, out + i * shape->dim_v, &one)) status = VB_E_FORMAT;
     }
     free(one.o);

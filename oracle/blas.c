@@ -183,12 +183,13 @@ static vb_status rope(const batch *b, const vb_step *s, float *y)
     return VB_OK;
 }
 
-static float softmax(float *s, int n)
+/* *most: a score before all, then the largest. */
+static float softmax(float *s, int n, float *most)
 {
-    float most = s[0], sum = 0.0f;
-    for (int i = 1; i < n; i++) most = fmaxf(most, s[i]);
+    float sum = 0.0f;
+    for (int i = 0; i < n; i++) *most = fmaxf(*most, s[i]);
     for (int i = 0; i < n; i++) {
-        s[i] = expf(s[i] - most);
+        s[i] = expf(s[i] - *most);
         sum += s[i];
     }
     return sum;
@@ -198,7 +199,7 @@ static float softmax(float *s, int n)
 typedef struct {
     const float *q;
     float *out, *scores;
-    int position, kv_head;
+    int position, kv_head, head;
     const vb_openblas *blas;
 } query;
 
@@ -209,7 +210,9 @@ static void attend_head(const vb_step *s, const cache *c, const query *h)
     size_t row = (size_t)first * (size_t)heads + (size_t)h->kv_head;
     const float *k = c->keys + row * (size_t)dk, *v = c->values + row * (size_t)dv;
     h->blas->sgemv(CblasRowMajor, CblasNoTrans, n, dk, s->u.attend.scale, k, heads * dk, h->q, 1, 0.0f, h->scores, 1);
-    float sum = softmax(h->scores, n);
+    float most = s->weight != NULL ? ((const float *)s->weight->data)[h->head] : -INFINITY, sink = most;
+    float sum = softmax(h->scores, n, &most);
+    if (s->weight != NULL) sum += expf(sink - most);
     h->blas->sgemv(CblasRowMajor, CblasTrans, n, dv, 1.0f / sum, v, heads * dv, h->scores, 1, 0.0f, h->out, 1);
 }
 
@@ -230,6 +233,7 @@ static vb_status attend(const batch *b, const vb_step *s, float *y)
                    .scores = scores,
                    .position = start + row,
                    .kv_head = head / shared,
+                   .head = head,
                    .blas = &b->player->blas};
         attend_head(s, c, &h);
     }

@@ -67,9 +67,10 @@ typedef struct {
     vb_kv kv;
     void *keys, *values;
 } vb_oracle_cache;
-/* Attention of the query at `position` over the rows 0..position. VB_E_FORMAT: a score is not finite (G1). */
+/* Attention of the query at `position` over the rows 0..position, and over a sink for each head if `sinks` is not NULL.
+ * VB_E_FORMAT: a score is not finite (G1). */
 vb_status vb_oracle_attend(float *out, const float *q, const vb_oracle_cache *cache, const vb_heads *shape,
-                           int position);
+                           const float *sinks, int position);
 
 /* --- choosing tokens (J6) --------------------------------------------------------------------------------- */
 vb_status vb_oracle_sample(const float *logits, int n_vocab, const vb_token *past, int n_past, const vb_sampling *s,

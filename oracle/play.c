@@ -163,7 +163,7 @@ static vb_status do_attend(const token *t, const vb_step *s, float *y)
     uint8_t *value = (uint8_t *)cache->values + at * value_row(slot, cache->kv);
     VB_TRY(vb_oracle_kv_write(cache->kv, key, t->values[s->in[1]], (int64_t)slot->kv_heads * slot->dim_k));
     VB_TRY(vb_oracle_kv_write(cache->kv, value, t->values[s->in[2]], (int64_t)slot->kv_heads * slot->dim_v));
-    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, t->position);
+    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, s->weight != NULL ? s->weight->data : NULL, t->position);
 }
 
 static vb_status do_route(const token *t, const vb_step *s, float *y)

@@ -96,7 +96,7 @@ static void attention(rng *r)
         rng_floats(r, x, POSITIONS * KV_HEADS * DIM, 2.0f);
         if (vb_oracle_kv_write(cache.kv, values, x, POSITIONS * KV_HEADS * DIM) != VB_OK) exit(1);
         for (shape.window = 0; shape.window < 100; shape.window += 33) {
-            if (vb_oracle_attend(out, q, &cache, &shape, POSITIONS - 1) != VB_OK) exit(1);
+            if (vb_oracle_attend(out, q, &cache, &shape, NULL, POSITIONS - 1) != VB_OK) exit(1);
             add(out, sizeof out);
         }
     }

@@ -44,12 +44,19 @@ vb_status vb_settle_experts(vb_params *h, vb_err *err)
     return VB_OK;
 }
 
-vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how)
+int vb_is_local(const vb_params *h, int i)
+{
+    if (h->window == 0) return 0;
+    if (h->window_layers != NULL) return h->window_layers[i];
+    return h->window_every > 0 && (i + 1) % h->window_every != 0;
+}
+
+vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how, vb_glu act)
 {
     vb_val logits = vb_linear(p, x, "ffn_gate_inp", h->experts);
     vb_tap(p, "ffn_moe_logits", logits);
     vb_val route = vb_route(p, logits, h->experts_used, how, NULL);
-    vb_val y = vb_experts_ffn(p, x, route, h->expert_ff, VB_GLU_SILU);
+    vb_val y = vb_experts_ffn(p, x, route, h->expert_ff, act);
     vb_tap(p, "ffn_moe_out", y);
     return y;
 }

@@ -21,8 +21,10 @@ vb_status vb_need_eps(const vb_params *h, vb_err *err);
 /* An error where experts, those used for a token, or their width make no sense; a width left out is feed_forward_length
  * of layer 0. */
 vb_status vb_settle_experts(vb_params *h, vb_err *err);
-/* Routed experts with weights that sum to 1 or are shares of all (`how`), as wide as x. */
-vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how);
+/* 1: layer i has the sliding window: by the file's own list, else all but each window_every-th. */
+int vb_is_local(const vb_params *h, int i);
+/* The sum of a token's chosen experts, as wide as x. */
+vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how, vb_glu act);
 
 /* Heads of layer i without a window. */
 vb_heads vb_heads_of(const vb_params *h, int i);

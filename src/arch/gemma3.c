@@ -7,7 +7,7 @@
  * Files hold norm weights as 1 + w already. The period of six is written in few files; a global layer is every
  * sixth. Linear rope scaling belongs to the global layers alone.
  */
-#include "arch/arch.h"
+#include "arch/common.h"
 
 #include <math.h>
 
@@ -17,18 +17,11 @@ typedef struct {
     int rope_global, rope_local;
 } family;
 
-static int is_local(const vb_params *h, int i)
-{
-    if (h->window == 0) return 0;
-    if (h->window_layers != NULL) return h->window_layers[i];
-    return (i + 1) % h->window_every != 0;
-}
-
 static vb_val attention(const family *f, int i, vb_val n)
 {
     const vb_params *h = f->h;
     vb_plan *p = f->p;
-    int local = is_local(h, i);
+    int local = vb_is_local(h, i);
     int rope = local ? f->rope_local : f->rope_global;
     vb_heads shape = {h->heads[i], h->kv_heads[i], h->dim_k, h->dim_v, local ? h->window : 0, h->attn_scale};
     vb_val q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);

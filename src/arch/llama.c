@@ -36,7 +36,7 @@ static vb_val attention(const family *f, int i, vb_val n)
 
 static vb_val ffn(const family *f, int i, vb_val n)
 {
-    if (f->h->experts > 0) return vb_routed_ffn(f->p, f->h, n, VB_ROUTE_NORMALISED);
+    if (f->h->experts > 0) return vb_routed_ffn(f->p, f->h, n, VB_ROUTE_NORMALISED, VB_GLU_SILU);
     return vb_gated_ffn(f->p, n, f->h->ff[i], VB_GLU_SILU);
 }
 

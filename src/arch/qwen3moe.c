@@ -51,7 +51,7 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_tap(p, "ffn_inp", x);
     n = vb_norm_rms(p, x, "ffn_norm", f->h->width, f->h->eps);
     vb_tap(p, "ffn_norm", n);
-    x = vb_add(p, vb_routed_ffn(p, f->h, n, f->how), x);
+    x = vb_add(p, vb_routed_ffn(p, f->h, n, f->how, VB_GLU_SILU), x);
     vb_tap(p, "l_out", x);
     return x;
 }

@@ -278,7 +278,7 @@ static void attend_once(vb_check *c, attention *a)
     place_queries(c, a, fill);
     float *expected = vb_check_buffer(c, EXPECTED, (size_t)(a->n * dim) * sizeof *expected);
     for (int i = 0; i < a->n; i++)
-        s[i] = vb_oracle_attend(expected + i * dim, a->queries[i].q, &a->cache, &a->shape, a->queries[i].last);
+        s[i] = vb_oracle_attend(expected + i * dim, a->queries[i].q, &a->cache, &a->shape, NULL, a->queries[i].last);
     spoil(a->cache.keys, k, a->queries[0].first);
     spoil(a->cache.values, v, a->queries[0].first);
     vb_group g = group_of(c, a);

@@ -221,6 +221,14 @@ vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape
     return out;
 }
 
+vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, const char *sinks)
+{
+    const vb_tensor *t = as_f32(p, required(p, sinks, ".weight", shape->heads, 1));
+    vb_val out = vb_attend(p, qkv[0], qkv[1], qkv[2], shape);
+    if (out >= 0) p->steps[value(p, out)->step].weight = t;
+    return out;
+}
+
 vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act)
 {
     vb_step *s;

@@ -127,6 +127,8 @@ typedef struct {
     float scale;
 } vb_heads;
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
+/* With one more logit for each head, F32 [heads], that joins the softmax and has no value. */
+vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, const char *sinks);
 vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
 /* ffn_down(act(ffn_gate x) * (ffn_up x)), as wide as x. */
 vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act);

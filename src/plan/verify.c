@@ -36,6 +36,8 @@ static vb_status attend_fits(const vb_plan *p, int step, vb_err *err)
     if (p->values[s->in[2]].width != v) return wrong(p, step, err, "width of v", v, p->values[s->in[2]].width);
     if (s->u.attend.heads % s->u.attend.kv_heads != 0)
         return wrong(p, step, err, "heads modulo KV heads", 0, s->u.attend.heads % s->u.attend.kv_heads);
+    if (s->weight != NULL && s->weight->cols != s->u.attend.heads)
+        return wrong(p, step, err, "sinks", s->u.attend.heads, (long)s->weight->cols);
     for (int i = 0; i < step; i++)
         if (p->steps[i].op == VB_OP_ATTEND && p->steps[i].u.attend.slot == s->u.attend.slot)
             return wrong(p, step, err, "writer of the slot", i, step);

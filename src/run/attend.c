@@ -12,7 +12,10 @@
 #include "run/cpu.h"
 #include "run/hard.h"
 
+#include "base/canon.h"
+
 #include <limits.h>
+#include <math.h>
 
 enum {
     LONG = 2 * VB_CHUNK, /* positions from which parts may pay */
@@ -32,7 +35,6 @@ typedef struct {
 /* Some queries of one session and one key and value head. */
 typedef struct {
     vb_query queries[VB_GROUP];
-    float *out[VB_GROUP];
     int row[VB_GROUP], head[VB_GROUP], n;
 } group;
 
@@ -96,7 +98,6 @@ static int gather(group *g, const work *w, int kv_head, int end, int *r, int *h)
         int head = kv_head * w->shared + *h;
         g->row[g->n] = *r;
         g->head[g->n] = head;
-        g->out[g->n] = vb_cpu_value(w->job.p, s->out, *r) + head * s->u.attend.dim_v;
         g->queries[g->n] = (vb_query){.q = vb_cpu_value(w->job.p, s->in[0], *r) + head * s->u.attend.dim_k,
                                       .first = first_seen(w, *r), .last = row_of(w, *r)->position};
         *h = (*h + 1) % w->shared;
@@ -122,11 +123,26 @@ static void compute(const group *g, const work *w, const vb_group *look)
     for (int i = 0; bad != 0 && i < g->n; i++) vb_cpu_note(w->job.p, g->row[i], bad >> i & 1);
 }
 
+/* G4 */
+static void join_sink(float *sums, float sink, int dim)
+{
+    float m = sums[VB_SUMS_M], f = c_exp(sink > m ? m - sink : sink - m);
+    sums[VB_SUMS_L] = sink > m ? sums[VB_SUMS_L] * f + 1.0f : sums[VB_SUMS_L] + f;
+    for (int d = 0; sink > m && d < dim; d++) sums[VB_SUMS_O + d] *= f;
+}
+
 /* F5 */
-static void put_out(const work *w, int r, float *out, const float *sums)
+static void put_out(const work *w, int r, int head, float *sums)
 {
     vb_cpu *p = w->job.p;
-    vb_cpu_note(p, r, p->k->scale(out, sums + VB_SUMS_O, 1.0f / sums[VB_SUMS_L], w->job.s->u.attend.dim_v));
+    const vb_step *s = w->job.s;
+    float *out = vb_cpu_value(p, s->out, r) + head * s->u.attend.dim_v;
+    if (s->weight != NULL) {
+        float sink = ((const float *)s->weight->data)[head];
+        if (!isfinite(sink)) vb_cpu_note(p, r, 1);
+        join_sink(sums, sink, s->u.attend.dim_v);
+    }
+    vb_cpu_note(p, r, p->k->scale(out, sums + VB_SUMS_O, 1.0f / sums[VB_SUMS_L], s->u.attend.dim_v));
 }
 
 /* --- whole ------------------------------------------------------------------------------------------------------- */
@@ -145,7 +161,7 @@ static void whole_tile(void *ctx, int tile, int worker)
             vb_sums_clear(g.queries[i].sums, look.dim_v);
         }
         compute(&g, w, &look);
-        for (int i = 0; i < g.n; i++) put_out(w, g.row[i], g.out[i], g.queries[i].sums);
+        for (int i = 0; i < g.n; i++) put_out(w, g.row[i], g.head[i], g.queries[i].sums);
     }
 }
 
@@ -192,7 +208,7 @@ static void join_tile(void *ctx, int tile, int worker)
     if (w->from == w->start) vb_sums_clear(sums, dim);
     for (int c = from > 0 ? from : 0; c <= to && c < w->chunks; c++)
         w->job.p->k->attend_join(sums, part_of(w, c, r, head), dim);
-    if (w->from + w->chunks > w->last) put_out(w, r, vb_cpu_value(w->job.p, w->job.s->out, r) + head * dim, sums);
+    if (w->from + w->chunks > w->last) put_out(w, r, head, sums);
 }
 
 /* Some tiles for each thread, so that all end at about the same time. */

@@ -41,7 +41,8 @@ static void close_case(opened *o)
 Test(plan, every_tensor_of_a_golden_case_is_used)
 {
     static const char *const cases[] = {"llama-gqa", "llama-long", "llama-f16", "llama3-ropescale-tied", "mistral",
-                                        "granite", "gemma3", "mixtral", "olmoe", "qwen3moe"};
+                                        "granite", "gemma3", "gpt-oss", "mixtral", "olmoe",
+                                        "qwen3moe"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char path[128];
         vb_err err = {0};
