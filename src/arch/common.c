@@ -44,6 +44,14 @@ vb_status vb_settle_experts(vb_params *h, vb_err *err)
     return VB_OK;
 }
 
+vb_status vb_settle_routed(vb_params *h, vb_err *err)
+{
+    if (h->attn_scale == 0.0f) h->attn_scale = 1.0f / sqrtf((float)h->dim_k);
+    vb_settle_yarn(h);
+    VB_TRY(vb_need_eps(h, err));
+    return vb_settle_experts(h, err);
+}
+
 int vb_is_local(const vb_params *h, int i)
 {
     if (h->window == 0) return 0;
@@ -56,6 +64,7 @@ vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how, v
     vb_val logits = vb_linear(p, x, "ffn_gate_inp", h->experts);
     vb_tap(p, "ffn_moe_logits", logits);
     vb_val route = vb_route(p, logits, h->experts_used, how, NULL);
+    vb_tap(p, "ffn_moe_topk", route);
     vb_val y = vb_experts_ffn(p, x, route, h->expert_ff, act);
     vb_tap(p, "ffn_moe_out", y);
     return y;

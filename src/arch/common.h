@@ -21,6 +21,8 @@ vb_status vb_need_eps(const vb_params *h, vb_err *err);
 /* An error where experts, those used for a token, or their width make no sense; a width left out is feed_forward_length
  * of layer 0. */
 vb_status vb_settle_experts(vb_params *h, vb_err *err);
+/* As vb_settle_dense, for a model with experts. */
+vb_status vb_settle_routed(vb_params *h, vb_err *err);
 /* 1: layer i has the sliding window: by the file's own list, else all but each window_every-th. */
 int vb_is_local(const vb_params *h, int i);
 /* The sum of a token's chosen experts, as wide as x. */

@@ -184,6 +184,148 @@ Test(player, matrices_of_every_format)
     free(found);
 }
 
+/* --- experts ----------------------------------------------------------------------------------------------------- */
+
+Test(player, experts_of_every_format)
+{
+    opened o;
+    uint8_t *up = NULL, *down = NULL;
+    open_case(&o, "gpt-oss");
+    size_t bytes = (size_t)o.plan.vocab * sizeof(float);
+    float *expected = malloc(bytes), *found = malloc(bytes);
+    for (int f = 0; f < VB_FORMATS; f++) {
+        if (vb_format_of((vb_format)f)->block > 64) continue; /* this model's rows */
+        replace(&o, "blk.0.ffn_up_exps.weight", (vb_format)f, &up);
+        replace(&o, "blk.1.ffn_down_exps.weight", (vb_format)f, &down);
+        for (vb_arith arith = VB_ARITH_INT8; arith <= VB_ARITH_F32; arith++) {
+            logits_of(&vb_oracle_player, &o, arith, expected);
+            logits_of(&vb_cpu_player, &o, arith, found);
+            cr_expect(memcmp(expected, found, bytes) == 0, "%s", vb_format_of((vb_format)f)->name);
+        }
+    }
+    close_case(&o);
+    free(up);
+    free(down);
+    free(expected);
+    free(found);
+}
+
+enum { LAYERS = 3, EXPERTS = 8 };
+static int chosen[LAYERS][EXPERTS];
+
+static void count_chosen(void *ud, const char *name, int layer, int position, const float *x, int width)
+{
+    (void)ud;
+    (void)position;
+    if (strcmp(name, "ffn_moe_topk") != 0) return;
+    for (int i = 0; i < width / 2; i++) {
+        cr_assert(layer < LAYERS && x[i] >= 0.0f && x[i] < (float)EXPERTS);
+        cr_assert(i == 0 || x[i - 1] < x[i], "numbers do not increase");
+        chosen[layer][(int)x[i]]++;
+    }
+}
+
+/* All bytes of an expert's matrix become 0xff, which is NaN. */
+static void poison_expert(opened *o, const char *kind, int layer, int expert)
+{
+    char name[64];
+    const vb_tensor *t = NULL;
+    snprintf(name, sizeof name, "blk.%d.ffn_%s_exps.weight", layer, kind);
+    int64_t cols = strcmp(kind, "down") == 0 ? o->params.expert_ff : o->params.width;
+    cr_assert_eq(vb_tensors_take(&o->tensors, name, cols, 0, &t, NULL), VB_OK);
+    cr_assert(t != NULL && t->experts == EXPERTS);
+    size_t bytes = (size_t)(t->rows / t->experts) * t->row_bytes;
+    size_t at = (size_t)((const char *)t->data - o->bytes) + (size_t)expert * bytes;
+    memset(o->bytes + at, 0xff, bytes);
+}
+
+/* Experts that nobody chose may hold anything; one that somebody chose may not. */
+Test(player, unchosen_experts_are_not_read)
+{
+    static const vb_token ids[7] = {1, 5, 9, 2, 40, 41, 3};
+    static const char *const kinds[3] = {"gate", "up", "down"};
+    opened o;
+    int unchosen = 0, last = -1;
+    open_case(&o, "qwen3moe");
+    size_t bytes = (size_t)o.plan.vocab * sizeof(float);
+    float *expected = malloc(bytes), *found = malloc(bytes);
+    playing tapped = start(&vb_cpu_player, &o, &(vb_play_opts){.threads = 1, .tap = count_chosen});
+    cr_assert_eq(feed(&tapped, ids, 7, 3, NULL), VB_OK);
+    stop(&tapped);
+    logits_of(&vb_cpu_player, &o, VB_ARITH_INT8, expected);
+    for (int l = 0; l < LAYERS; l++)
+        for (int e = 0; e < EXPERTS; e++) {
+            if (l == LAYERS - 1 && chosen[l][e] > 0) last = e;
+            if (chosen[l][e] > 0) continue;
+            unchosen++;
+            for (int k = 0; k < 3; k++) poison_expert(&o, kinds[k], l, e);
+        }
+    cr_assert(unchosen > 0 && last >= 0, "%d", unchosen);
+    logits_of(&vb_cpu_player, &o, VB_ARITH_INT8, found);
+    cr_assert(memcmp(expected, found, bytes) == 0);
+    poison_expert(&o, "up", LAYERS - 1, last);
+    tapped = start(&vb_cpu_player, &o, &(vb_play_opts){.threads = 2});
+    vb_err err = {0};
+    cr_assert_eq(feed(&tapped, ids, 7, 7, &err), VB_E_FORMAT);
+    cr_assert(strstr(err.text, "step linear_experts (layer 2)") != NULL, "%s", err.text);
+    stop(&tapped);
+    close_case(&o);
+    free(expected);
+    free(found);
+}
+
+typedef struct {
+    float first, second; /* numbers that every token should choose */
+    int seen;
+} expectation;
+
+static void compare_chosen(void *ud, const char *name, int layer, int position, const float *x, int width)
+{
+    expectation *e = ud;
+    if (strcmp(name, "ffn_moe_topk") != 0) return;
+    e->seen++;
+    cr_expect(width == 4 && x[0] == e->first && x[1] == e->second, "layer %d, position %d: %g %g", layer, position,
+              (double)x[0], (double)x[1]);
+}
+
+/* A tensor's floats in the private copy of the file. */
+static void overwrite(opened *o, const char *name, int layer, const float *with, int n)
+{
+    char full[64];
+    snprintf(full, sizeof full, "blk.%d.%s", layer, name);
+    for (int64_t i = 0; i < o->tensors.n; i++) {
+        const vb_tensor *t = &o->tensors.all[i];
+        if (strcmp(t->name, full) != 0) continue;
+        for (int64_t k = 0; k < t->cols * t->rows; k++) {
+            size_t at = (size_t)((const char *)t->data - o->bytes) + (size_t)k * sizeof *with;
+            memcpy(o->bytes + at, &with[k % n], sizeof *with);
+        }
+    }
+}
+
+/* Logits that are the router's bias alone: of equal ones the lower number is chosen, and the higher leaves first. */
+Test(player, equal_logits_go_to_lower_numbers)
+{
+    static const vb_token ids[3] = {1, 5, 9};
+    static const float zero[1] = {0.0f}, biases[3][4] = {{1, 1, 1, 1}, {1, 1, 1, 2}, {0, 2, 1, 1}};
+    static const expectation expected[3] = {{0, 1, 0}, {0, 3, 0}, {1, 2, 0}};
+    opened o;
+    open_case(&o, "gpt-oss");
+    for (int i = 0; i < 3; i++) {
+        expectation e = expected[i];
+        for (int l = 0; l < o.params.layers; l++) overwrite(&o, "ffn_gate_inp.weight", l, zero, 1);
+        for (int l = 0; l < o.params.layers; l++) overwrite(&o, "ffn_gate_inp.bias", l, biases[i], 4);
+        vb_play_opts opts = {.threads = 1, .tap = compare_chosen, .ud = &e};
+        playing cpu = start(&vb_cpu_player, &o, &opts), oracle = start(&vb_oracle_player, &o, &opts);
+        cr_assert_eq(feed(&cpu, ids, 3, 3, NULL), VB_OK);
+        cr_assert_eq(feed(&oracle, ids, 3, 3, NULL), VB_OK);
+        cr_assert_eq(e.seen, 2 * o.params.layers * 3);
+        stop(&cpu);
+        stop(&oracle);
+    }
+    close_case(&o);
+}
+
 /* --- several sessions -------------------------------------------------------------------------------------------- */
 
 Test(player, sessions_in_one_batch_get_what_they_get_alone)
