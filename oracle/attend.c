@@ -106,6 +106,11 @@ static float score(const head *h, int position)
     return vb_oracle_tree(lane) * h->shape->scale;
 }
 
+static float capped(float score, float cap)
+{
+    return cap > 0.0f ? cap * vb_oracle_tanh(score * (1.0f / cap)) : score;
+}
+
 /* G1 for the positions first..last of one chunk. Returns 0 if a score is not finite. */
 static int chunk(const head *h, int first, int last, partial *c)
 {
@@ -113,6 +118,7 @@ static int chunk(const head *h, int first, int last, partial *c)
     for (int j = first; j <= last; j++) {
         s[j - first] = score(h, j);
         if (!isfinite(s[j - first])) return 0;
+        s[j - first] = capped(s[j - first], h->shape->softcap);
         if (j == first || s[j - first] > c->m) c->m = s[j - first];
     }
     for (int d = 0; d < h->shape->dim_v; d++) c->o[d] = 0.0f;

@@ -210,6 +210,8 @@ static void attend_head(const vb_step *s, const cache *c, const query *h)
     size_t row = (size_t)first * (size_t)heads + (size_t)h->kv_head;
     const float *k = c->keys + row * (size_t)dk, *v = c->values + row * (size_t)dv;
     h->blas->sgemv(CblasRowMajor, CblasNoTrans, n, dk, s->u.attend.scale, k, heads * dk, h->q, 1, 0.0f, h->scores, 1);
+    float cap = s->u.attend.softcap;
+    for (int i = 0; cap > 0.0f && i < n; i++) h->scores[i] = cap * tanhf(h->scores[i] / cap);
     float most = s->weight != NULL ? ((const float *)s->weight->data)[h->head] : -INFINITY, sink = most;
     float sum = softmax(h->scores, n, &most);
     if (s->weight != NULL) sum += expf(sink - most);

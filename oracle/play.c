@@ -157,8 +157,8 @@ static vb_status do_attend(const token *t, const vb_step *s, float *y)
     const vb_slot *slot = &t->player->plan->slots[s->u.attend.slot];
     const vb_oracle_cache *cache = &t->state->slots[s->u.attend.slot];
     size_t at = (size_t)t->position;
-    vb_heads shape = {s->u.attend.heads, s->u.attend.kv_heads, s->u.attend.dim_k,
-                      s->u.attend.dim_v, s->u.attend.window,   s->u.attend.scale};
+    vb_heads shape = {s->u.attend.heads,  s->u.attend.kv_heads, s->u.attend.dim_k,  s->u.attend.dim_v,
+                      s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap};
     uint8_t *key = (uint8_t *)cache->keys + at * key_row(slot, cache->kv);
     uint8_t *value = (uint8_t *)cache->values + at * value_row(slot, cache->kv);
     VB_TRY(vb_oracle_kv_write(cache->kv, key, t->values[s->in[1]], (int64_t)slot->kv_heads * slot->dim_k));

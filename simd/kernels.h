@@ -64,7 +64,7 @@ typedef struct {
     const uint8_t *keys, *values; /* of position 0 */
     size_t key_stride, value_stride;
     int dim_k, dim_v, from, to;
-    float scale;
+    float scale, softcap; /* softcap 0: none */
     float *work; /* [vb_group_floats] */
 } vb_group;
 int vb_group_floats(int n, int dim_k); /* a multiple of 16 */

@@ -23,7 +23,8 @@ static vb_val attention(const family *f, int i, vb_val n)
     vb_plan *p = f->p;
     int local = vb_is_local(h, i);
     int rope = local ? f->rope_local : f->rope_global;
-    vb_heads shape = {h->heads[i], h->kv_heads[i], h->dim_k, h->dim_v, local ? h->window : 0, h->attn_scale};
+    vb_heads shape = vb_heads_of(h, i);
+    shape.window = local ? h->window : 0;
     vb_val q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
     vb_val k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
     vb_val v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);

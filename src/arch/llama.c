@@ -15,23 +15,13 @@ typedef struct {
     vb_plan *p;
     const vb_params *h;
     int rope;
-    float attn_scale, residual; /* s above; 1 for Llama */
+    float residual; /* s above; 1 for Llama */
 } family;
 
 static vb_val attention(const family *f, int i, vb_val n)
 {
-    const vb_params *h = f->h;
-    vb_plan *p = f->p;
-    vb_heads shape = {h->heads[i], h->kv_heads[i], h->dim_k, h->dim_v, 0, f->attn_scale};
-    vb_val q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
-    vb_val k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
-    vb_val v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);
-    vb_tap(p, "Vcur", v);
-    q = vb_rotate(p, q, f->rope, h->dim_k);
-    vb_tap(p, "Qcur", q);
-    k = vb_rotate(p, k, f->rope, h->dim_k);
-    vb_tap(p, "Kcur", k);
-    return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
+    vb_heads shape = vb_heads_of(f->h, i);
+    return vb_attention(f->p, f->h, vb_project(f->p, f->h, i, n), f->rope, &shape);
 }
 
 static vb_val ffn(const family *f, int i, vb_val n)
@@ -83,7 +73,7 @@ static vb_status settle_llama(vb_params *h, vb_err *err)
 
 static void emit_llama(vb_plan *p, const vb_params *h)
 {
-    emit_with((family){.p = p, .h = h, .attn_scale = h->attn_scale, .residual = 1.0f}, 1.0f, 1.0f);
+    emit_with((family){.p = p, .h = h, .residual = 1.0f}, 1.0f, 1.0f);
 }
 
 static vb_status settle_granite(vb_params *h, vb_err *err)
@@ -97,7 +87,7 @@ static vb_status settle_granite(vb_params *h, vb_err *err)
 /* Granite divides the logits by logit_scale: one rounded reciprocal, then a product. */
 static void emit_granite(vb_plan *p, const vb_params *h)
 {
-    emit_with((family){.p = p, .h = h, .attn_scale = h->attn_scale, .residual = h->residual_scale},
+    emit_with((family){.p = p, .h = h, .residual = h->residual_scale},
               h->embedding_scale, 1.0f / h->logit_scale);
 }
 

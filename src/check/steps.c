@@ -226,6 +226,7 @@ static vb_group group_of(vb_check *c, const attention *a)
     int work = vb_group_floats(a->n, a->shape.dim_k);
     vb_group g = {.queries = a->queries, .n = a->n, .keys = a->cache.keys, .values = a->cache.values, .key_stride = k,
                   .value_stride = v, .dim_k = a->shape.dim_k, .dim_v = a->shape.dim_v, .scale = a->shape.scale,
+                  .softcap = a->shape.softcap,
                   .from = a->queries[0].first, .to = a->queries[a->n - 1].last};
     g.work = vb_check_buffer(c, PART, (size_t)work * sizeof(float));
     return g;
@@ -299,7 +300,8 @@ static void attend_shape(vb_check *c, vb_kv kv, const int dim[2])
                 attention a = {.kv = kv, .positions = positions[p], .apart = (int)vb_check_random(c, 2)};
                 a.n = again == 0 ? 1 : queries[vb_check_random(c, sizeof queries / sizeof queries[0])];
                 if ((a.n + 2) / 3 > a.positions) a.n = 3 * a.positions;
-                a.shape = (vb_heads){1, 1, dim[0], dim[1], windows[w], 0.125f};
+                float cap = vb_check_random(c, 3) == 0 ? 2.0f : 0.0f;
+                a.shape = (vb_heads){1, 1, dim[0], dim[1], windows[w], 0.125f, cap};
                 attend_once(c, &a);
             }
 }

@@ -38,6 +38,7 @@ static const entry table[] = {
     {"embedding_scale", FLOAT, FIELD(embedding_scale), 0, 0, 0x1p20},
     {"residual_scale", FLOAT, FIELD(residual_scale), 0, 0, 0x1p20},
     {"logit_scale", FLOAT, FIELD(logit_scale), 0, 0, 0x1p20},
+    {"attn_logit_softcapping", FLOAT, FIELD(attn_softcap), 0, 0, 0x1p20},
     {"final_logit_softcapping", FLOAT, FIELD(final_softcap), 0, 0, 0x1p20},
     {"rope.dimension_count", INT, FIELD(n_rot), 0, 2, 1 << 16},
     {"rope.freq_base", DOUBLE, FIELD(rope_base), 0, 1, 1e12},

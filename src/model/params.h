@@ -31,7 +31,7 @@ typedef struct {
     unsigned char *window_layers; /* [layers] 1: sliding window; NULL: the file has no such array */
     float attn_scale;             /* 0: 1/sqrt(dim_k) */
     float embedding_scale, residual_scale, logit_scale; /* 0: absent */
-    float final_softcap;                                /* 0: none */
+    float attn_softcap, final_softcap;                  /* 0: none */
     int experts, experts_used;                          /* of a layer, and for a token; 0: dense */
     int expert_ff, shared_ff;                           /* widths of an expert, of what all tokens share; 0: absent */
 } vb_params;

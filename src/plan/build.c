@@ -218,6 +218,7 @@ vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape
     s->u.attend.dim_v = shape->dim_v;
     s->u.attend.window = shape->window;
     s->u.attend.scale = shape->scale;
+    s->u.attend.softcap = shape->softcap;
     return out;
 }
 

@@ -78,6 +78,7 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
         add_int(h, s->u.attend.dim_v);
         add_int(h, s->u.attend.window);
         add_f32(h, s->u.attend.scale);
+        add_f32(h, s->u.attend.softcap);
         break;
     case VB_OP_GLU:
         add_int(h, (int)s->u.glu.act);

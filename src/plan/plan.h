@@ -64,7 +64,7 @@ typedef struct {
         struct {
             int slot, heads, kv_heads, dim_k, dim_v;
             int window; /* query i sees key j iff 0 <= i-j < window; 0: all of the past */
-            float scale;
+            float scale, softcap; /* softcap 0: none */
         } attend;
         struct {
             vb_glu act;
@@ -124,7 +124,7 @@ vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim);
 /* A shape without slot: the step gets a slot of its own. */
 typedef struct {
     int heads, kv_heads, dim_k, dim_v, window;
-    float scale;
+    float scale, softcap;
 } vb_heads;
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
 /* With one more logit for each head, F32 [heads], that joins the softmax and has no value. */

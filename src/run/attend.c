@@ -113,7 +113,7 @@ static vb_group look_at(const group *g, const work *w, int kv_head, float *room)
     return (vb_group){.queries = g->queries, .n = g->n, .keys = kv.keys, .values = kv.values,
                       .key_stride = kv.key_stride, .value_stride = kv.value_stride, .dim_k = s->u.attend.dim_k,
                       .dim_v = s->u.attend.dim_v, .from = g->queries[0].first, .to = g->queries[g->n - 1].last,
-                      .scale = s->u.attend.scale, .work = room};
+                      .scale = s->u.attend.scale, .softcap = s->u.attend.softcap, .work = room};
 }
 
 static void compute(const group *g, const work *w, const vb_group *look)

@@ -264,7 +264,7 @@ static void attend_like_textbook(vb_kv kv, int window)
     static uint8_t keys[sizeof k], values[sizeof v];
     float q[HEADS * DIM], out[HEADS * DIM];
     int all = POSITIONS * KV_HEADS * DIM;
-    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, window, 0.3f};
+    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, window, 0.3f, 0.0f};
     vb_oracle_cache cache = {kv, keys, values};
     rng r = {4};
     rng_floats(&r, k, all, 2.0f);
