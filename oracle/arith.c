@@ -185,6 +185,11 @@ float vb_oracle_erf(float x)
     return x < 0.0f ? -y : y;
 }
 
+float vb_oracle_gelu_erf(float x)
+{
+    return (0.5f * x) * (1.0f + vb_oracle_erf(x * 0x1.6a09e6p-1f));
+}
+
 /* The end of E1: lanes 0..7 take 8..15, 0..3 take 4..7, and so on. */
 float vb_oracle_tree(const float lane[16])
 {

@@ -19,6 +19,7 @@ float vb_oracle_exp(float x);
 float vb_oracle_sigmoid(float x);
 float vb_oracle_silu(float x);
 float vb_oracle_gelu_tanh(float x);
+float vb_oracle_gelu_erf(float x);
 float vb_oracle_tanh(float x);
 float vb_oracle_log(float x);
 float vb_oracle_erf(float x);

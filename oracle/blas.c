@@ -56,7 +56,8 @@ static int first_position(const batch *b, vb_val v)
 static void embed(const batch *b, const vb_step *s, float *y)
 {
     for (int r = 0; r < b->part->n; r++) {
-        const uint8_t *row = (const uint8_t *)s->weight->data + (size_t)b->part->ids[r] * s->weight->row_bytes;
+        int of[] = {[VB_BY_TOKEN] = b->part->ids[r], [VB_BY_POSITION] = b->part->start + r, [VB_BY_FIRST] = 0};
+        const uint8_t *row = (const uint8_t *)s->weight->data + (size_t)of[s->u.embed.by] * s->weight->row_bytes;
         vb_oracle_dequantize(s->weight->format, row, s->weight->cols, y + (size_t)r * (size_t)s->weight->cols);
     }
 }
@@ -70,6 +71,19 @@ static void norm(const batch *b, const vb_step *s, float *y)
         float squares = b->player->blas.sdot(group, x + at, 1, x + at, 1);
         float r = 1.0f / sqrtf(squares / (float)group + s->u.norm.eps);
         for (int i = 0; i < group; i++) y[at + i] = x[at + i] * r * w[i];
+    }
+}
+
+static void norm_layer(const batch *b, const vb_step *s, float *y)
+{
+    const float *x = b->values[s->in[0]], *w = s->weight->data, *bias = s->bias->data;
+    int n = width_of(b, s->out);
+    for (int r = 0; r < rows_of(b, s->out); r++, x += n, y += n) {
+        float mean = 0.0f, squares = 0.0f;
+        for (int i = 0; i < n; i++) mean += x[i] / (float)n;
+        for (int i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
+        float root = 1.0f / sqrtf(squares / (float)n + s->u.norm.eps);
+        for (int i = 0; i < n; i++) y[i] = (x[i] - mean) * root * w[i] + bias[i];
     }
 }
 
@@ -260,6 +274,12 @@ static float gated(float gate, float up, vb_glu act)
     return act == VB_GLU_CLAMPED ? clamped(gate, up) : activation(gate, act) * up;
 }
 
+static float curve(float x, vb_curve curve)
+{
+    if (curve == VB_CURVE_GELU_ERF) return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    return activation(x, curve == VB_CURVE_SILU ? VB_GLU_SILU : VB_GLU_GELU_TANH);
+}
+
 static void elementwise(const batch *b, const vb_step *s, float *y)
 {
     const float *x = b->values[s->in[0]], *z = s->in[1] >= 0 ? b->values[s->in[1]] : NULL;
@@ -267,6 +287,7 @@ static void elementwise(const batch *b, const vb_step *s, float *y)
     for (int64_t i = 0; i < n; i++) {
         if (s->op == VB_OP_ADD) y[i] = x[i] + z[i];
         if (s->op == VB_OP_GLU) y[i] = gated(x[i], z[i], s->u.glu.act);
+        if (s->op == VB_OP_ACT) y[i] = curve(x[i], s->u.act.curve);
         if (s->op == VB_OP_SCALE) y[i] = x[i] * s->u.scale.by;
         if (s->op == VB_OP_SOFTCAP) y[i] = s->u.softcap.cap * tanhf(x[i] / s->u.softcap.cap);
     }
@@ -286,6 +307,9 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
     case VB_OP_NORM_RMS:
         norm(b, s, y);
         return VB_OK;
+    case VB_OP_NORM_LAYER:
+        norm_layer(b, s, y);
+        return VB_OK;
     case VB_OP_LINEAR:
         return linear(b, s, y);
     case VB_OP_ROPE:
@@ -295,6 +319,7 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
     case VB_OP_SCALE:
     case VB_OP_ADD:
     case VB_OP_GLU:
+    case VB_OP_ACT:
     case VB_OP_SOFTCAP:
         elementwise(b, s, y);
         return VB_OK;

@@ -31,6 +31,8 @@ typedef struct {
     float eps;
 } vb_oracle_norm;
 void vb_oracle_norm_rms(float *y, const float *x, const float *weight, const vb_oracle_norm *how);
+/* One row of n. */
+void vb_oracle_norm_layer(float *y, const float *x, const vb_step *s, int n);
 /* cos and sin, n_rot/2 each, already multiplied by the magnitude and rounded (J2). */
 void vb_oracle_rope_table(float *cos, float *sin, const vb_rope *rope, int position);
 typedef struct {
@@ -54,6 +56,7 @@ vb_status vb_oracle_route(float *y, const float *logits, const vb_oracle_routing
 vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, int parts, const float *route,
                                    vb_arith arith);
 void vb_oracle_mix(float *y, const float *x, const float *route, int used, int n);
+void vb_oracle_act(float *y, const float *x, int n, vb_curve curve);
 void vb_oracle_softcap(float *y, const float *x, float cap, int n);
 
 /* --- keys and values (J5), attention (G) ------------------------------------------------------------------ */

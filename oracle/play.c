@@ -133,6 +133,11 @@ static vb_status copy_state(void *opaque, const void *from, int n, vb_err *err)
 
 /* --- steps ------------------------------------------------------------------------------------------------- */
 
+static int row_to_embed(const token *t, const vb_step *s)
+{
+    return s->u.embed.by == VB_BY_TOKEN ? t->id : s->u.embed.by == VB_BY_POSITION ? t->position : 0;
+}
+
 static void do_norm(const token *t, const vb_step *s, float *y)
 {
     vb_oracle_norm how = {t->player->plan->values[s->out].width, s->u.norm.group, s->u.norm.eps};
@@ -193,7 +198,7 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
     const float *x = s->in[0] >= 0 ? t->values[s->in[0]] : NULL;
     switch (s->op) {
     case VB_OP_EMBED:
-        vb_oracle_embed(y, s->weight, t->id);
+        vb_oracle_embed(y, s->weight, row_to_embed(t, s));
         break;
     case VB_OP_WANTED:
         memcpy(y, x, (size_t)n * sizeof *y);
@@ -207,6 +212,9 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
     case VB_OP_NORM_RMS:
         do_norm(t, s, y);
         break;
+    case VB_OP_NORM_LAYER:
+        vb_oracle_norm_layer(y, x, s, n);
+        break;
     case VB_OP_LINEAR:
         return vb_oracle_linear(y, s->weight, s->bias, x, t->player->opts.arith);
     case VB_OP_ROPE:
@@ -215,6 +223,9 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
         return do_attend(t, s, y);
     case VB_OP_GLU:
         vb_oracle_glu(y, x, t->values[s->in[1]], n, s->u.glu.act);
+        break;
+    case VB_OP_ACT:
+        vb_oracle_act(y, x, n, s->u.act.curve);
         break;
     case VB_OP_SOFTCAP:
         vb_oracle_softcap(y, x, s->u.softcap.cap, n);

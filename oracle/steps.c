@@ -89,6 +89,19 @@ void vb_oracle_norm_rms(float *y, const float *x, const float *weight, const vb_
     }
 }
 
+/* J1 */
+void vb_oracle_norm_layer(float *y, const float *x, const vb_step *s, int n)
+{
+    const float *weight = s->weight->data, *bias = s->bias->data;
+    float inverse_n = 1.0f / (float)n, lane[16] = {0};
+    for (int i = 0; i < n; i++) lane[i % 16] = lane[i % 16] + x[i];
+    float mean = vb_oracle_tree(lane) * inverse_n;
+    for (int i = 0; i < n; i++) y[i] = x[i] - mean;
+    float variance = vb_oracle_dot(y, y, n) * inverse_n;
+    float r = 1.0f / sqrtf(variance + s->u.norm.eps);
+    for (int i = 0; i < n; i++) y[i] = vb_oracle_guard((y[i] * r) * weight[i] + bias[i]);
+}
+
 void vb_oracle_rope(float *y, const float *x, const float *cos, const float *sin, const vb_oracle_turn *how)
 {
     int pairs = how->n_rot / 2;
@@ -127,6 +140,12 @@ void vb_oracle_gate(float *y, float gate, const float *x, int n)
 {
     float s = vb_oracle_sigmoid(gate);
     for (int i = 0; i < n; i++) y[i] = vb_oracle_guard(s * x[i]);
+}
+
+void vb_oracle_act(float *y, const float *x, int n, vb_curve curve)
+{
+    static float (*const curves[])(float) = {vb_oracle_silu, vb_oracle_gelu_tanh, vb_oracle_gelu_erf};
+    for (int i = 0; i < n; i++) y[i] = vb_oracle_guard(curves[curve](x[i]));
 }
 
 void vb_oracle_softcap(float *y, const float *x, float cap, int n)

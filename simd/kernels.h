@@ -37,6 +37,13 @@ typedef struct {
 size_t vb_act_bytes(int n); /* a multiple of 64 */
 void vb_act_place(vb_act *a, void *memory, int n);
 
+/* A layer norm over n elements. */
+typedef struct {
+    const float *weight, *bias;
+    int n;
+    float eps;
+} vb_layer_norm;
+
 /* One head: n_rot/2 cosines and sines; the elements behind n_rot are copied. */
 typedef struct {
     const float *cos, *sin;
@@ -95,6 +102,7 @@ typedef struct {
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
     uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */
     uint32_t (*norm_rms)(float *y, const float *x, const float *weight, int n, float eps); /* E4, one group */
+    uint32_t (*norm_layer)(float *y, const float *x, const vb_layer_norm *how); /* J1; y and x apart */
     uint32_t (*rope_norm)(float *y, const float *x, const vb_turn *t);
     uint32_t (*rope_neox)(float *y, const float *x, const vb_turn *t);
     uint32_t (*add)(float *y, const float *a, const float *b, int n);
@@ -103,6 +111,9 @@ typedef struct {
     uint32_t (*glu_gelu_tanh)(float *y, const float *gate, const float *up, int n);
     /* min(gate, 7) * sigmoid(1.702 of it), times up within -7..7 plus 1 */
     uint32_t (*glu_clamped)(float *y, const float *gate, const float *up, int n);
+    uint32_t (*act_silu)(float *y, const float *x, int n);
+    uint32_t (*act_gelu_tanh)(float *y, const float *x, int n);
+    uint32_t (*act_gelu_erf)(float *y, const float *x, int n);
     uint32_t (*softcap)(float *y, const float *x, float cap, int n);
     /* J4: sum over i of w[i] * x[i * stride + ..], in increasing i */
     uint32_t (*mix)(float *y, const float *x, size_t stride, const float *w, int used, int n);

@@ -31,6 +31,12 @@ vb_status vb_settle_dense(vb_params *h, vb_err *err)
     return vb_need_eps(h, err);
 }
 
+vb_status vb_need_layer_eps(const vb_params *h, vb_err *err)
+{
+    if (h->layer_eps > 0.0f) return VB_OK;
+    VB_FAIL(err, VB_E_FORMAT, "%s.attention.layer_norm_epsilon: expected a positive number, found none", h->arch);
+}
+
 vb_status vb_settle_experts(vb_params *h, vb_err *err)
 {
     if (h->experts < 1)
@@ -86,10 +92,12 @@ vb_val vb_attn_norm(vb_plan *p, const vb_params *h, int i, vb_val x)
 
 vb_qkv vb_project(vb_plan *p, const vb_params *h, int i, vb_val n)
 {
+    int q = h->heads[i] * h->dim_k, k = h->kv_heads[i] * h->dim_k, v = h->kv_heads[i] * h->dim_v;
+    int fused = vb_has(p, "attn_qkv"), all = q + k + v;
     vb_qkv a;
-    a.q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
-    a.k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
-    a.v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);
+    a.q = fused ? vb_linear_part(p, n, "attn_qkv", 0, q, all) : vb_linear(p, n, "attn_q", q);
+    a.k = fused ? vb_linear_part(p, n, "attn_qkv", q, k, all) : vb_linear(p, n, "attn_k", k);
+    a.v = fused ? vb_linear_part(p, n, "attn_qkv", q + k, v, all) : vb_linear(p, n, "attn_v", v);
     vb_tap(p, "Vcur", a.v);
     return a;
 }
@@ -132,12 +140,23 @@ vb_val vb_start(vb_plan *p, const vb_params *h, float scale)
     return x;
 }
 
+static vb_val head(vb_plan *p, const vb_params *h, vb_val x)
+{
+    vb_tap(p, "result_norm", x);
+    return vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
+}
+
 vb_val vb_logits(vb_plan *p, const vb_params *h, vb_val x)
 {
     vb_layer(p, -1);
     x = vb_norm_rms(p, vb_wanted(p, x), "output_norm", h->width, h->eps);
-    vb_tap(p, "result_norm", x);
-    return vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
+    return head(p, h, x);
+}
+
+vb_val vb_layer_logits(vb_plan *p, const vb_params *h, vb_val x)
+{
+    vb_layer(p, -1);
+    return head(p, h, vb_norm_layer(p, vb_wanted(p, x), "output_norm", h->layer_eps));
 }
 
 void vb_result(vb_plan *p, vb_val logits)

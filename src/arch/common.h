@@ -18,6 +18,8 @@ vb_rope vb_rope_of(const vb_params *h, vb_pairing pairing);
 void vb_settle_yarn(vb_params *h);
 /* An error where the file gives no epsilon for its RMS norms. */
 vb_status vb_need_eps(const vb_params *h, vb_err *err);
+/* The same for its layer norms. */
+vb_status vb_need_layer_eps(const vb_params *h, vb_err *err);
 /* An error where experts, those used for a token, or their width make no sense; a width left out is feed_forward_length
  * of layer 0. */
 vb_status vb_settle_experts(vb_params *h, vb_err *err);
@@ -32,7 +34,7 @@ vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how, v
 vb_heads vb_heads_of(const vb_params *h, int i);
 /* norm(x) by attn_norm, which is where layer i begins. */
 vb_val vb_attn_norm(vb_plan *p, const vb_params *h, int i, vb_val x);
-/* attn_q, attn_k and attn_v of n. */
+/* attn_q, attn_k and attn_v of n; or attn_qkv, which holds their rows in this order. */
 vb_qkv vb_project(vb_plan *p, const vb_params *h, int i, vb_val n);
 /* attn_q_norm and attn_k_norm on each head. */
 void vb_norm_heads(vb_plan *p, const vb_params *h, vb_qkv *a);
@@ -45,6 +47,7 @@ vb_val vb_ffn_half(vb_plan *p, const vb_params *h, int i, vb_val x, vb_glu act);
 /* The embedding's rows; then, behind all layers, output_norm and the matrix that gives the logits. */
 vb_val vb_start(vb_plan *p, const vb_params *h, float scale);
 vb_val vb_logits(vb_plan *p, const vb_params *h, vb_val x);
+vb_val vb_layer_logits(vb_plan *p, const vb_params *h, vb_val x); /* where output_norm is a layer norm */
 void vb_result(vb_plan *p, vb_val logits);
 
 #endif

@@ -119,6 +119,43 @@ void vb_check_mix(vb_check *c, int which)
             for (vb_fill fill = 0; fill < VB_FILLS; fill++) mix_once(c, used[k], lengths[i], fill);
 }
 
+/* Rows far from zero too, where the mean matters. */
+void vb_check_norm_layer(vb_check *c, int which)
+{
+    (void)which;
+    for (int i = 0; i < LENGTHS; i++)
+        for (int again = 0; again < 8; again++)
+            for (vb_fill fill = 0; fill < VB_FILLS; fill++) {
+                int n = lengths[i];
+                float *x = vb_check_float_buffer(c, A, n, fill), *w = vb_check_float_buffer(c, B, n, fill);
+                float *b = vb_check_float_buffer(c, TABLE, n, fill), *y = output(c, n);
+                float *expected = vb_check_buffer(c, EXPECTED, (size_t)n * sizeof *expected);
+                for (int k = 0; again >= 4 && k < n; k++) x[k] += 3.0f;
+                vb_tensor weight = {.data = w}, bias = {.data = b};
+                vb_step s = {.weight = &weight, .bias = &bias, .u.norm.eps = again % 2 == 0 ? 1e-5f : 1e-12f};
+                vb_layer_norm how = {w, b, n, s.u.norm.eps};
+                uint32_t bad = c->k->norm_layer(y, x, &how);
+                vb_oracle_norm_layer(expected, x, &s, n);
+                judge(c, expected, y, n, bad);
+            }
+}
+
+void vb_check_act(vb_check *c, int curve)
+{
+    for (int i = 0; i < LENGTHS; i++)
+        for (int again = 0; again < 8; again++)
+            for (vb_fill fill = 0; fill < VB_FILLS; fill++) {
+                uint32_t (*const kernels[])(float *, const float *, int) = {c->k->act_silu, c->k->act_gelu_tanh,
+                                                                            c->k->act_gelu_erf};
+                int n = lengths[i];
+                const float *x = vb_check_float_buffer(c, A, n, fill);
+                float *y = output(c, n), *expected = vb_check_buffer(c, EXPECTED, (size_t)n * sizeof *expected);
+                uint32_t bad = kernels[curve](y, x, n);
+                vb_oracle_act(expected, x, n, (vb_curve)curve);
+                judge(c, expected, y, n, bad);
+            }
+}
+
 static void rope_once(vb_check *c, int pairing, int n_rot, int head_dim)
 {
     vb_rope rope = {.n_rot = n_rot, .pairing = (vb_pairing)pairing, .base = 10000.0, .factor = 1.0, .attn_factor = 1.0};

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum { INT, PER_LAYER, FLOAT, DOUBLE } kind;
+typedef enum { INT, PER_LAYER, FLOAT, DOUBLE, BOOL } kind;
 typedef struct {
     const char *key;
     kind kind;
@@ -33,6 +33,7 @@ static const entry table[] = {
     {"attention.key_length", INT, FIELD(dim_k), 0, 1, 1 << 16},
     {"attention.value_length", INT, FIELD(dim_v), 0, 1, 1 << 16},
     {"attention.layer_norm_rms_epsilon", FLOAT, FIELD(eps), 0, 0x1p-60, 1},
+    {"attention.layer_norm_epsilon", FLOAT, FIELD(layer_eps), 0, 0x1p-60, 1},
     {"attention.sliding_window", INT, FIELD(window), 0, 0, 1 << 30},
     {"attention.scale", FLOAT, FIELD(attn_scale), 0, 0, 0x1p20},
     {"embedding_scale", FLOAT, FIELD(embedding_scale), 0, 0, 0x1p20},
@@ -48,6 +49,7 @@ static const entry table[] = {
     {"rope.scaling.attn_factor", DOUBLE, FIELD(attn_factor), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_fast", DOUBLE, FIELD(beta_fast), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_slow", DOUBLE, FIELD(beta_slow), 0, 0x1p-20, 0x1p20},
+    {"use_parallel_residual", BOOL, FIELD(parallel), 0, 0, 1},
     {"expert_count", INT, FIELD(experts), 0, 0, 1 << 16},
     {"expert_used_count", INT, FIELD(experts_used), 0, 0, 1 << 16},
     {"expert_feed_forward_length", INT, FIELD(expert_ff), 0, 1, MOST_WIDTH},
@@ -132,6 +134,8 @@ static vb_status read_entry(reader *r, const entry *e)
         return read_int(r, e);
     case PER_LAYER:
         return read_per_layer(r, e);
+    case BOOL:
+        return vb_gguf_bool(r->g, r->key, at(r, e), r->err);
     default:
         return read_float(r, e);
     }

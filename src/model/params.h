@@ -18,7 +18,7 @@ typedef struct {
     int *heads, *kv_heads, *ff;   /* [layers] */
     int dim_k, dim_v;             /* of one head */
     int n_rot;                    /* leading dimensions of a head that rotate; even */
-    float eps;                    /* of the RMS norms; 0: the file does not say */
+    float eps, layer_eps;         /* of RMS norms, of layer norms; 0: the file does not say */
     double rope_base;             /* 10000 if absent */
     double rope_base_local;       /* of sliding-window layers; 10000 if absent */
     vb_scaling scaling;
@@ -34,6 +34,7 @@ typedef struct {
     float attn_softcap, final_softcap;                  /* 0: none */
     int experts, experts_used;                          /* of a layer, and for a token; 0: dense */
     int expert_ff, shared_ff;                           /* widths of an expert, of what all tokens share; 0: absent */
+    int parallel;                                       /* 1: attention and feed-forward read the same input */
 } vb_params;
 
 /* `vocab` of the file: `<arch>.vocab_size`, else rows of token_embd.weight. Arrays come from `arena`. */

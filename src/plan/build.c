@@ -114,13 +114,31 @@ void vb_layer(vb_plan *p, int layer)
     p->layer = layer;
 }
 
-vb_val vb_embed(vb_plan *p, const char *table, int width)
+static vb_val embed(vb_plan *p, const char *table, int width, int rows, vb_embed_by by)
 {
     vb_step *s;
-    const vb_tensor *t = required(p, table, ".weight", width, p->vocab);
+    const vb_tensor *t = required(p, table, ".weight", width, rows);
     vb_val out = append(p, VB_OP_EMBED, width, (vb_val[3]){-1, -1, -1}, &s);
-    if (out >= 0) s->weight = t;
+    if (out < 0) return -1;
+    s->weight = t;
+    s->u.embed.by = by;
     return out;
+}
+
+vb_val vb_embed(vb_plan *p, const char *table, int width)
+{
+    return embed(p, table, width, p->vocab, VB_BY_TOKEN);
+}
+
+vb_val vb_embed_position(vb_plan *p, const char *table, int width, int positions)
+{
+    if (p->positions == 0 || positions < p->positions) p->positions = positions;
+    return embed(p, table, width, positions, VB_BY_POSITION);
+}
+
+vb_val vb_embed_first(vb_plan *p, const char *table, int width)
+{
+    return embed(p, table, width, 0, VB_BY_FIRST);
 }
 
 vb_val vb_wanted(vb_plan *p, vb_val x)
@@ -160,6 +178,22 @@ vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float ep
     return out;
 }
 
+vb_val vb_norm_layer(vb_plan *p, vb_val x, const char *weight, float eps)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    int width = value(p, x)->width;
+    const vb_tensor *w = as_f32(p, required(p, weight, ".weight", width, 1));
+    const vb_tensor *b = as_f32(p, required(p, weight, ".bias", width, 1));
+    vb_val out = append1(p, VB_OP_NORM_LAYER, width, x, &s);
+    if (out < 0) return -1;
+    s->weight = w;
+    s->bias = b;
+    s->u.norm.group = width;
+    s->u.norm.eps = eps;
+    return out;
+}
+
 vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out_width)
 {
     vb_step *s;
@@ -167,6 +201,39 @@ vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out_width)
     const vb_tensor *w = required(p, weight, ".weight", value(p, x)->width, out_width);
     const vb_tensor *b = as_f32(p, optional(p, weight, ".bias", out_width, 1));
     vb_val out = append1(p, VB_OP_LINEAR, out_width, x, &s);
+    if (out < 0) return -1;
+    s->weight = w;
+    s->bias = b;
+    return out;
+}
+
+/* Some elements of a vector or rows of a matrix as a tensor of their own; where they lie is part of its name. */
+static const vb_tensor *view(vb_plan *p, const vb_tensor *t, int from, int n)
+{
+    char name[160];
+    if (t == NULL || failed(p)) return NULL;
+    int is_vector = t->rows == 1;
+    int len = snprintf(name, sizeof name, "%s[%d..%d]", t->name, from, from + n - 1);
+    vb_tensor *v = vb_arena_alloc(&p->arena, sizeof *v);
+    const char *kept = v != NULL ? vb_arena_text(&p->arena, name, (size_t)len) : NULL;
+    if (kept == NULL) {
+        vb_fail(&p->err, VB_E_MEMORY, "plan: out of memory for a part of %s", t->name);
+        return NULL;
+    }
+    *v = *t;
+    v->name = kept;
+    v->data = (const uint8_t *)t->data + (is_vector ? sizeof(float) : t->row_bytes) * (size_t)from;
+    *(is_vector ? &v->cols : &v->rows) = n;
+    return v;
+}
+
+vb_val vb_linear_part(vb_plan *p, vb_val x, const char *weight, int from, int rows, int total)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    const vb_tensor *w = view(p, required(p, weight, ".weight", value(p, x)->width, total), from, rows);
+    const vb_tensor *b = view(p, as_f32(p, optional(p, weight, ".bias", total, 1)), from, rows);
+    vb_val out = append1(p, VB_OP_LINEAR, rows, x, &s);
     if (out < 0) return -1;
     s->weight = w;
     s->bias = b;
@@ -330,6 +397,22 @@ vb_val vb_experts_ffn(vb_plan *p, vb_val x, vb_val route, int ff, vb_glu act)
     vb_val down = vb_linear_experts(p, vb_gated(p, gate, up, act), route, "ffn_down_exps",
                                     (vb_expert_rows){width, 0, width});
     return vb_mix(p, down, route);
+}
+
+vb_val vb_activate(vb_plan *p, vb_val x, vb_curve curve)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    vb_val out = append1(p, VB_OP_ACT, value(p, x)->width, x, &s);
+    if (out >= 0) s->u.act.curve = curve;
+    return out;
+}
+
+vb_val vb_plain_ffn(vb_plan *p, vb_val x, int ff, vb_curve curve)
+{
+    if (failed(p)) return -1;
+    int width = value(p, x)->width;
+    return vb_linear(p, vb_activate(p, vb_linear(p, x, "ffn_up", ff), curve), "ffn_down", width);
 }
 
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap)

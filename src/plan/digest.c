@@ -59,10 +59,14 @@ static void add_rope(vb_sha256 *h, const vb_rope *r)
 static void add_constants(vb_sha256 *h, const vb_step *s)
 {
     switch (s->op) {
+    case VB_OP_EMBED:
+        if (s->u.embed.by != VB_BY_TOKEN) add_int(h, (int)s->u.embed.by);
+        break;
     case VB_OP_SCALE:
         add_f32(h, s->u.scale.by);
         break;
     case VB_OP_NORM_RMS:
+    case VB_OP_NORM_LAYER:
         add_int(h, s->u.norm.group);
         add_f32(h, s->u.norm.eps);
         break;
@@ -82,6 +86,9 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
         break;
     case VB_OP_GLU:
         add_int(h, (int)s->u.glu.act);
+        break;
+    case VB_OP_ACT:
+        add_int(h, (int)s->u.act.curve);
         break;
     case VB_OP_SOFTCAP:
         add_f32(h, s->u.softcap.cap);

@@ -28,6 +28,9 @@ typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH, VB_GLU_CLAMPED } vb_glu;
 /* What the weights of a token's experts are (J4): shares of a softmax over all experts, the same divided by their sum,
  * or a softmax over the chosen experts alone. */
 typedef enum { VB_ROUTE_SHARES, VB_ROUTE_NORMALISED, VB_ROUTE_CHOSEN } vb_routing;
+typedef enum { VB_CURVE_SILU, VB_CURVE_GELU_TANH, VB_CURVE_GELU_ERF } vb_curve; /* of act */
+/* Which row of the table an embed step takes for a token. */
+typedef enum { VB_BY_TOKEN, VB_BY_POSITION, VB_BY_FIRST } vb_embed_by;
 
 /* Angle of pair i at position p (docs/ARITHMETIC.md J2); each player computes it with its own routines. */
 typedef struct {
@@ -51,10 +54,13 @@ typedef struct {
     const vb_tensor *weight, *bias; /* bias is F32; both NULL where a step has none */
     union {
         struct {
+            vb_embed_by by;
+        } embed;
+        struct {
             float by;
         } scale;
         struct {
-            int group; /* elements normed together; the weight has as many */
+            int group; /* elements normed together; the weight has as many. norm_layer: the whole row */
             float eps;
         } norm;
         struct {
@@ -69,6 +75,9 @@ typedef struct {
         struct {
             vb_glu act;
         } glu;
+        struct {
+            vb_curve curve;
+        } act;
         struct {
             float cap;
         } softcap;
@@ -100,6 +109,7 @@ typedef struct {
     int n_steps, n_values, n_ropes, n_slots;
     vb_val output; /* logits, width = vocabulary */
     int vocab, layers;
+    int positions; /* rows of the tables that are read by position: the longest text; 0: no such table */
     uint8_t digest[32]; /* SHA-256 of steps, shapes, constants and formats */
     /* while building */
     vb_arena arena;
@@ -112,12 +122,18 @@ typedef struct {
 void vb_plan_start(vb_plan *p, vb_tensors *tensors, const vb_params *h);
 void vb_layer(vb_plan *p, int layer); /* -1: names are global again */
 vb_val vb_embed(vb_plan *p, const char *table, int width);
+vb_val vb_embed_position(vb_plan *p, const char *table, int width, int positions); /* a row for each position */
+vb_val vb_embed_first(vb_plan *p, const char *table, int width); /* row 0 for every token */
 vb_val vb_wanted(vb_plan *p, vb_val x);
 vb_val vb_scale(vb_plan *p, vb_val x, float by); /* by 1 adds no step */
 vb_val vb_add(vb_plan *p, vb_val x, vb_val y);
 vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps);
+/* Weight and bias as wide as x. */
+vb_val vb_norm_layer(vb_plan *p, vb_val x, const char *weight, float eps);
 /* out: the number of rows the weight must have; "<weight>.bias" is added if the file has it. */
 vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out);
+/* By rows from..from+rows of a weight that holds several matrices, `total` rows in all; of its bias likewise. */
+vb_val vb_linear_part(vb_plan *p, vb_val x, const char *weight, int from, int rows, int total);
 int vb_has(const vb_plan *p, const char *weight); /* 1: the file has "<weight>.weight" in this layer */
 int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors); /* factors: optional tensor, may be NULL */
 vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim);
@@ -132,6 +148,9 @@ vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, c
 vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
 /* ffn_down(act(ffn_gate x) * (ffn_up x)), as wide as x. */
 vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act);
+vb_val vb_activate(vb_plan *p, vb_val x, vb_curve curve);
+/* ffn_down(act(ffn_up x)), as wide as x. */
+vb_val vb_plain_ffn(vb_plan *p, vb_val x, int ff, vb_curve curve);
 vb_val vb_softcap(vb_plan *p, vb_val x, float cap); /* cap 0 adds no step */
 vb_val vb_gate(vb_plan *p, vb_val gate, vb_val x); /* sigmoid(gate) * x; gate is one value a token */
 /* --- mixtures of experts */

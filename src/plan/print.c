@@ -13,13 +13,19 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
 {
     static const char *const acts[] = {"silu", "gelu_tanh", "clamped"};
     static const char *const routings[] = {"shares", "normalised", "chosen"};
+    static const char *const curves[] = {"silu", "gelu_tanh", "gelu_erf"};
     const vb_rope *r;
     buf[0] = 0;
     switch (s->op) {
+    case VB_OP_EMBED:
+        if (s->u.embed.by != VB_BY_TOKEN)
+            snprintf(buf, cap, "by=%s", s->u.embed.by == VB_BY_POSITION ? "position" : "first");
+        break;
     case VB_OP_SCALE:
         snprintf(buf, cap, "by=%.9g", (double)s->u.scale.by);
         break;
     case VB_OP_NORM_RMS:
+    case VB_OP_NORM_LAYER:
         snprintf(buf, cap, "group=%d eps=%.9g", s->u.norm.group, (double)s->u.norm.eps);
         break;
     case VB_OP_ROPE:
@@ -34,6 +40,9 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
         break;
     case VB_OP_GLU:
         snprintf(buf, cap, "%s", acts[s->u.glu.act]);
+        break;
+    case VB_OP_ACT:
+        snprintf(buf, cap, "%s", curves[s->u.act.curve]);
         break;
     case VB_OP_SOFTCAP:
         snprintf(buf, cap, "cap=%.9g", (double)s->u.softcap.cap);

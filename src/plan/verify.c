@@ -96,6 +96,9 @@ static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
     case VB_OP_NORM_RMS:
         if (x % s->u.norm.group != 0) return wrong(p, step, err, "width modulo group", 0, x % s->u.norm.group);
         return VB_OK;
+    case VB_OP_NORM_LAYER:
+        if (x != s->u.norm.group) return wrong(p, step, err, "width of the group", x, s->u.norm.group);
+        return VB_OK;
     case VB_OP_ROPE:
         if (x % s->u.rope.head_dim != 0) return wrong(p, step, err, "width modulo head", 0, x % s->u.rope.head_dim);
         if (p->ropes[s->u.rope.rope].n_rot > s->u.rope.head_dim)

@@ -78,6 +78,14 @@ int vb_cpu_width(const vb_cpu *p, vb_val v)
 
 /* --- element-wise steps -------------------------------------------------------------------------------------- */
 
+typedef uint32_t act_function(float *y, const float *x, int n);
+
+static act_function *act_kernel(const vb_cpu *p, vb_curve curve)
+{
+    act_function *const kernels[] = {p->k->act_silu, p->k->act_gelu_tanh, p->k->act_gelu_erf};
+    return kernels[curve];
+}
+
 /* Elements from..from+n of row r. */
 static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n)
 {
@@ -87,6 +95,7 @@ static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from
         if (s->in[i] >= 0) x[i] = vb_cpu_value(p, s->in[i], r) + from;
     if (s->op == VB_OP_SCALE) return p->k->scale(y, x[0], s->u.scale.by, n);
     if (s->op == VB_OP_ADD) return p->k->add(y, x[0], x[1], n);
+    if (s->op == VB_OP_ACT) return act_kernel(p, s->u.act.curve)(y, x[0], n);
     if (s->op == VB_OP_SOFTCAP) return p->k->softcap(y, x[0], s->u.softcap.cap, n);
     if (s->u.glu.act == VB_GLU_CLAMPED) return p->k->glu_clamped(y, x[0], x[1], n);
     return (s->u.glu.act == VB_GLU_SILU ? p->k->glu_silu : p->k->glu_gelu_tanh)(y, x[0], x[1], n);
@@ -115,9 +124,12 @@ static void embed_tile(void *ctx, int r, int worker)
 {
     const vb_job *j = ctx;
     const vb_tensor *t = j->s->weight;
+    const vb_row *row = &j->p->rows[r];
+    int of[] = {[VB_BY_TOKEN] = row->id, [VB_BY_POSITION] = row->position, [VB_BY_FIRST] = 0};
+    const uint8_t *from = (const uint8_t *)t->data + t->row_bytes * (size_t)of[j->s->u.embed.by];
     float *y = vb_cpu_value(j->p, j->s->out, r);
     (void)worker;
-    j->p->k->dequantize[t->format](y, (const uint8_t *)t->data + t->row_bytes * (size_t)j->p->rows[r].id, (int)t->cols);
+    j->p->k->dequantize[t->format](y, from, (int)t->cols);
     vb_cpu_note(j->p, r, j->p->k->settle(y, NULL, (int)t->cols));
 }
 
@@ -141,6 +153,15 @@ static void norm_tile(void *ctx, int r, int worker)
     for (int g = 0; g < vb_cpu_width(j->p, s->out); g += s->u.norm.group)
         bad |= j->p->k->norm_rms(y + g, x + g, s->weight->data, s->u.norm.group, s->u.norm.eps);
     vb_cpu_note(j->p, r, bad);
+}
+
+static void norm_layer_tile(void *ctx, int r, int worker)
+{
+    const vb_job *j = ctx;
+    const vb_step *s = j->s;
+    vb_layer_norm how = {s->weight->data, s->bias->data, s->u.norm.group, s->u.norm.eps};
+    (void)worker;
+    vb_cpu_note(j->p, r, j->p->k->norm_layer(vb_cpu_value(j->p, s->out, r), vb_cpu_value(j->p, s->in[0], r), &how));
 }
 
 static const float *rope_row(const vb_cpu *p, int rope, int token)
@@ -228,6 +249,9 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s)
     case VB_OP_NORM_RMS:
         by_rows(p, s, norm_tile);
         break;
+    case VB_OP_NORM_LAYER:
+        by_rows(p, s, norm_layer_tile);
+        break;
     case VB_OP_ROPE:
         by_rows(p, s, rope_tile);
         break;
@@ -240,6 +264,7 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s)
     case VB_OP_SCALE:
     case VB_OP_ADD:
     case VB_OP_GLU:
+    case VB_OP_ACT:
     case VB_OP_SOFTCAP:
         elements(p, s);
         break;
@@ -270,6 +295,7 @@ static void join(char *buf, size_t cap, const char *kernel, vb_format format, co
 
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap)
 {
+    static const char *const curves[] = {"act_silu", "act_gelu_tanh", "act_gelu_erf"};
     const char *name = vb_op_name(s->op);
     vb_format format = VB_FMT_NONE;
     if (s->op == VB_OP_EMBED || s->op == VB_OP_LINEAR || s->op == VB_OP_LINEAR_EXPERTS) {
@@ -282,6 +308,7 @@ void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap
         name = "glu_clamped";
     else if (s->op == VB_OP_GLU)
         name = s->u.glu.act == VB_GLU_SILU ? "glu_silu" : "glu_gelu_tanh";
+    if (s->op == VB_OP_ACT) name = curves[s->u.act.curve];
     if (s->op == VB_OP_ROPE)
         name = p->plan->ropes[s->u.rope.rope].pairing == VB_PAIR_NORM ? "rope_norm" : "rope_neox";
     join(buf, cap, name, format, p->k->isa);

@@ -25,6 +25,9 @@ vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
     if (o->kv == VB_KV_DEFAULT) o->kv = m->arith == VB_ARITH_F32 ? VB_KV_F32 : VB_KV_F16;
     if (o->context < 1 || o->context > MOST_CONTEXT)
         VB_FAIL(err, VB_E_ARGUMENT, "context: expected 1 to %d tokens, found %d", MOST_CONTEXT, o->context);
+    if (m->plan.positions > 0 && o->context > m->plan.positions)
+        VB_FAIL(err, VB_E_ARGUMENT, "context: expected at most %d tokens, as this model has a table of positions, found %d",
+                m->plan.positions, o->context);
     if (o->batch < 1 || o->batch > MOST_CONTEXT)
         VB_FAIL(err, VB_E_ARGUMENT, "batch: expected 1 to %d tokens, found %d", MOST_CONTEXT, o->batch);
     if (o->kv != VB_KV_F16 && o->kv != VB_KV_F32 && o->kv != VB_KV_Q8_0)
