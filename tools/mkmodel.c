@@ -25,17 +25,21 @@ typedef struct {
     int window; /* tokens; gemma3 */
     double rope_base, rope_factor; /* factor of Llama 3's long-context scaling, 0: none */
     double eps;
+    int experts, used; /* of experts, whose width is ff; 0: dense; qwen3moe */
 } shape;
 
 static const shape shapes[] = {
-    {"tiny", "llama", "Tiny Llama shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 1, 0, 500000, 32, 1e-5},
-    {"tiny-gemma3", "gemma3", "Tiny Gemma 3 shape", 7, 256, 4, 1, 64, 512, 1024, 4096, 1, 32, 1000000, 0, 1e-6},
-    {"smollm2-135m", "llama", "SmolLM2 135M shape", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1, 0, 100000, 0, 1e-5},
-    {"gemma3-270m", "gemma3", "Gemma 3 270M shape", 18, 640, 4, 1, 256, 2048, 262144, 32768, 1, 512, 1000000, 0, 1e-6},
-    {"gemma3-1b", "gemma3", "Gemma 3 1B shape", 26, 1152, 4, 1, 256, 6912, 262144, 32768, 1, 512, 1000000, 0, 1e-6},
-    {"llama-1b", "llama", "Llama 3.2 1B shape", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5},
-    {"llama-3b", "llama", "Llama 3.2 3B shape", 28, 3072, 24, 8, 128, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5},
-    {"llama-8b", "llama", "Llama 3.1 8B shape", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 0, 0, 500000, 8, 1e-5},
+    {"tiny", "llama", "Tiny Llama shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 1, 0, 500000, 32, 1e-5, 0, 0},
+    {"tiny-gemma3", "gemma3", "Tiny Gemma 3 shape", 7, 256, 4, 1, 64, 512, 1024, 4096, 1, 32, 1000000, 0, 1e-6, 0, 0},
+    {"tiny-moe", "qwen3moe", "Tiny Qwen 3 MoE shape", 3, 256, 4, 2, 64, 256, 1024, 4096, 0, 0, 1000000, 0, 1e-6, 8, 2},
+    {"smollm2-135m", "llama", "SmolLM2 135M shape", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1, 0, 100000, 0, 1e-5, 0, 0},
+    {"gemma3-270m", "gemma3", "Gemma 3 270M shape", 18, 640, 4, 1, 256, 2048, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
+    {"gemma3-1b", "gemma3", "Gemma 3 1B shape", 26, 1152, 4, 1, 256, 6912, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
+    {"llama-1b", "llama", "Llama 3.2 1B shape", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5, 0, 0},
+    {"llama-3b", "llama", "Llama 3.2 3B shape", 28, 3072, 24, 8, 128, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5, 0, 0},
+    {"llama-8b", "llama", "Llama 3.1 8B shape", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 0, 0, 500000, 8, 1e-5, 0, 0},
+    {"qwen3-30b-a3b", "qwen3moe", "Qwen 3 30B-A3B shape", 48, 2048, 32, 4, 128, 768, 151936, 40960, 0, 0, 1000000, 0, 1e-6,
+     128, 8},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0], CHUNK = 65536, MOST_TENSORS = 16384 };
 
@@ -97,7 +101,7 @@ static int is_dear(int layer, int layers)
 
 static const vb_format_info *format_of(const job *j, const char *what, int layer)
 {
-    int dear = strcmp(what, "attn_v") == 0 || strcmp(what, "ffn_down") == 0;
+    int dear = strcmp(what, "attn_v") == 0 || strncmp(what, "ffn_down", 8) == 0;
     int logits = strcmp(what, "output") == 0 || (j->s.tied && strcmp(what, "token_embd") == 0);
     int quantised = j->f.most->block > 1 && j->f.most->format != VB_FMT_Q8_0;
     if (quantised && logits) return vb_format_of(VB_FMT_Q6_K);
@@ -135,6 +139,20 @@ static void matrix(job *j, const char *what, int layer, int columns, int rows)
     t->format = fitting(format_of(j, what, layer), columns);
 }
 
+/* Logits of experts are floats in any mix. */
+static void expert_tensors(job *j, int i)
+{
+    static const char *const names[] = {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"};
+    const shape *s = &j->s;
+    matrix(j, "ffn_gate_inp", i, s->width, s->experts);
+    j->tensors[j->n_tensors - 1].format = vb_format_of(VB_FMT_F32);
+    for (int k = 0; k < 3; k++) {
+        matrix(j, names[k], i, k < 2 ? s->width : s->ff, k < 2 ? s->ff : s->width);
+        j->tensors[j->n_tensors - 1].n_dims = 3;
+        j->tensors[j->n_tensors - 1].ne[2] = (uint64_t)s->experts;
+    }
+}
+
 static void layer_tensors(job *j, int i)
 {
     const shape *s = &j->s;
@@ -144,13 +162,19 @@ static void layer_tensors(job *j, int i)
     matrix(j, "attn_k", i, s->width, s->kv_heads * s->head);
     matrix(j, "attn_v", i, s->width, s->kv_heads * s->head);
     matrix(j, "attn_output", i, s->heads * s->head, s->width);
-    if (gemma) {
+    if (gemma || s->experts > 0) {
         vector(j, "attn_q_norm", i, s->head);
         vector(j, "attn_k_norm", i, s->head);
+    }
+    if (gemma) {
         vector(j, "post_attention_norm", i, s->width);
         vector(j, "post_ffw_norm", i, s->width);
     }
     vector(j, "ffn_norm", i, s->width);
+    if (s->experts > 0) {
+        expert_tensors(j, i);
+        return;
+    }
     matrix(j, "ffn_gate", i, s->width, s->ff);
     matrix(j, "ffn_up", i, s->width, s->ff);
     matrix(j, "ffn_down", i, s->ff, s->width);
@@ -202,6 +226,11 @@ static void put_keys(job *j)
     put_real(j, "attention.layer_norm_rms_epsilon", s->eps);
     put_number(j, "rope.dimension_count", s->head);
     put_real(j, "rope.freq_base", s->rope_base);
+    if (s->experts > 0) {
+        put_number(j, "expert_count", s->experts);
+        put_number(j, "expert_used_count", s->used);
+        put_number(j, "expert_feed_forward_length", s->ff);
+    }
     if (s->window > 0) put_number(j, "attention.sliding_window", s->window);
 }
 
