@@ -127,6 +127,10 @@ vb_status vb_tokenizer_find_roles(vb_tokenizer *t, vb_err *err)
     VB_TRY(read_id(t, "tokenizer.ggml.eos_token_id", &t->eos, err));
     VB_TRY(read_id(t, "tokenizer.ggml.eot_token_id", &eot, err));
     VB_TRY(read_id(t, "tokenizer.ggml.eom_token_id", &eom, err));
+    if (t->model == VB_TOKENIZER_WORDPIECE) {
+        VB_TRY(read_id(t, "tokenizer.ggml.unknown_token_id", &t->wordpiece.unknown, err));
+        VB_TRY(read_id(t, "tokenizer.ggml.seperator_token_id", &t->sep, err));
+    }
     VB_TRY(find_fim(t, err));
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         vb_token id = find(t, ends[i]);

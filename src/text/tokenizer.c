@@ -13,6 +13,7 @@ static vb_status encode_between(const vb_tokenizer *t, const char *text, size_t 
 {
     if (len == 0) return VB_OK;
     if (t->model == VB_TOKENIZER_BPE) return vb_bpe_encode(&t->bpe, text, len, out, err);
+    if (t->model == VB_TOKENIZER_WORDPIECE) return vb_wordpiece_encode(&t->wordpiece, text, len, out, err);
     return vb_spm_encode(&t->spm, text, len, t->space_prefix && after_special, out, err);
 }
 
@@ -47,6 +48,7 @@ int64_t vb_tokenizer_encode(const vb_tokenizer *t, const char *text, size_t len,
     int add = (flags & VB_ADD_SPECIAL) != 0;
     if (add && t->add_bos) VB_TRY(push_role(t, t->bos, "bos", &out, err));
     VB_TRY(encode_text(t, text, len, (flags & VB_PARSE_SPECIAL) != 0, &out, err));
+    if (add && t->sep >= 0) vb_ids_push(&out, t->sep);
     if (add && t->add_eos) VB_TRY(push_role(t, t->eos, "eos", &out, err));
     return (int64_t)out.n;
 }
@@ -123,6 +125,13 @@ static void add_tokens(vb_sha256 *hash, const vb_tokenizer *t)
     }
 }
 
+static void add_wordpiece(vb_sha256 *hash, const vb_tokenizer *t)
+{
+    const vb_wordpiece *w = &t->wordpiece;
+    const int settings[] = {t->sep, w->unknown, w->lower, w->strip};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) vb_sha256_add_u32(hash, (uint32_t)settings[i]);
+}
+
 static void compute_digest(const vb_tokenizer *t, uint8_t out[32])
 {
     static const char domain[] = "verbatim tokenizer 1";
@@ -137,6 +146,7 @@ static void compute_digest(const vb_tokenizer *t, uint8_t out[32])
     add_strings(hash, t->g, "tokenizer.ggml.tokens");
     add_tokens(hash, t);
     if (t->model == VB_TOKENIZER_BPE) add_strings(hash, t->g, "tokenizer.ggml.merges");
+    if (t->model == VB_TOKENIZER_WORDPIECE) add_wordpiece(hash, t);
     vb_sha256_end(hash, out);
 }
 

@@ -1,6 +1,6 @@
 /* tokenizer_open.c - a tokenizer out of the tokenizer.* keys.
  *
- *   tokenizer.ggml.model   gpt2 (byte-level BPE) or llama (SentencePiece's BPE); everything else is refused by name
+ *   tokenizer.ggml.model   gpt2 (byte-level BPE), llama (SentencePiece's BPE), bert (WordPiece); others are refused
  *   .tokens  .token_type  .scores  .merges  .pre
  *   .add_bos_token  .add_eos_token  .add_space_prefix  .*_token_id
  *
@@ -96,6 +96,11 @@ static vb_status read_scores(vb_tokenizer *t, vb_err *err)
     return VB_OK;
 }
 
+static vb_status read_flag(const vb_tokenizer *t, const char *key, int *flag, vb_err *err)
+{
+    return vb_gguf_find(t->g, key) == NULL ? VB_OK : vb_gguf_bool(t->g, key, flag, err);
+}
+
 /* --- the algorithm --------------------------------------------------------------------------------------------- */
 
 static vb_status open_bpe(vb_tokenizer *t, vb_err *err)
@@ -130,6 +135,23 @@ static vb_status open_spm(vb_tokenizer *t)
     return VB_OK;
 }
 
+/* BOS and the separator always stand around a text; what the keys add_bos_token and add_sep_token say makes no
+ * difference for these vocabularies. */
+static vb_status open_wordpiece(vb_tokenizer *t, vb_err *err)
+{
+    t->model = VB_TOKENIZER_WORDPIECE;
+    t->bos = 101;
+    t->eos = -1;
+    t->sep = 102;
+    t->add_bos = t->clean_spaces = 1;
+    if (!vb_wordpiece_open(&t->wordpiece, &t->vocab, &t->arena))
+        VB_FAIL(err, VB_E_MEMORY, "%s: no memory for a tokenizer of %zu tokens", vb_gguf_path(t->g), t->n_tokens);
+    t->wordpiece.unknown = 100;
+    VB_TRY(read_flag(t, "tokenizer.ggml.normalizer.lowercase", &t->wordpiece.lower, err));
+    t->wordpiece.strip = t->wordpiece.lower;
+    return read_flag(t, "tokenizer.ggml.normalizer.strip_accents", &t->wordpiece.strip, err);
+}
+
 static int is_text(vb_text text, const char *literal)
 {
     return text.len == strlen(literal) && memcmp(text.ptr, literal, text.len) == 0;
@@ -141,22 +163,19 @@ static vb_status open_model(vb_tokenizer *t, vb_err *err)
     vb_text model;
     VB_TRY(vb_gguf_string(t->g, key, &model, err));
     int bpe = is_text(model, "gpt2"), spm = is_text(model, "llama");
-    if (!bpe && !spm)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2 or llama, found \"%.*s\", which is not supported",
+    if (!bpe && !spm && !is_text(model, "bert"))
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2, llama or bert, found \"%.*s\", which is not supported",
                 vb_gguf_path(t->g), key, (int)(model.len < 64 ? model.len : 64), model.ptr);
     VB_TRY(read_texts(t, err));
     VB_TRY(read_kinds(t, err));
     VB_TRY(read_scores(t, err));
-    return bpe ? open_bpe(t, err) : open_spm(t);
-}
-
-static vb_status read_flag(const vb_tokenizer *t, const char *key, int *flag, vb_err *err)
-{
-    return vb_gguf_find(t->g, key) == NULL ? VB_OK : vb_gguf_bool(t->g, key, flag, err);
+    if (bpe) return open_bpe(t, err);
+    return spm ? open_spm(t) : open_wordpiece(t, err);
 }
 
 static vb_status read_flags(vb_tokenizer *t, vb_err *err)
 {
+    if (t->model == VB_TOKENIZER_WORDPIECE) return VB_OK;
     VB_TRY(read_flag(t, "tokenizer.ggml.add_bos_token", &t->add_bos, err));
     VB_TRY(read_flag(t, "tokenizer.ggml.add_eos_token", &t->add_eos, err));
     return read_flag(t, "tokenizer.ggml.add_space_prefix", &t->space_prefix, err);
@@ -226,6 +245,7 @@ vb_status vb_tokenizer_open(vb_tokenizer **out, const vb_gguf *g, vb_err *err)
     *out = NULL;
     if (t == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: no memory for a tokenizer", vb_gguf_path(g));
     t->g = g;
+    t->sep = -1;
     VB_TRY_OUT(s, open_model(t, err));
     VB_TRY_OUT(s, read_flags(t, err));
     VB_TRY_OUT(s, vb_tokenizer_find_roles(t, err));

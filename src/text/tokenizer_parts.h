@@ -2,7 +2,7 @@
  *
  *   vocab       texts, scores and the way from text to id; behind the tokens, texts that only merges know
  *   is          what each token is (special.h), as corrected by roles.c
- *   bpe | spm   the algorithm
+ *   bpe | ...   the algorithm
  *   special[p]  tokens that are found in raw text; p: control tokens too
  */
 #ifndef VB_TEXT_TOKENIZER_PARTS_H
@@ -11,10 +11,11 @@
 #include "text/special.h"
 #include "text/spm.h"
 #include "text/tokenizer.h"
+#include "text/wordpiece.h"
 
 #include <pthread.h>
 
-typedef enum { VB_TOKENIZER_BPE, VB_TOKENIZER_SPM } vb_tokenizer_model;
+typedef enum { VB_TOKENIZER_BPE, VB_TOKENIZER_SPM, VB_TOKENIZER_WORDPIECE } vb_tokenizer_model;
 
 typedef struct {
     pthread_mutex_t lock;
@@ -31,8 +32,9 @@ struct vb_tokenizer {
     uint16_t *is; /* [n_tokens] */
     vb_bpe bpe;
     vb_spm spm;
+    vb_wordpiece wordpiece;
     vb_special special[2];
-    vb_token bos, eos;
+    vb_token bos, eos, sep; /* sep: ends a text where a vocabulary has one, otherwise -1 */
     int add_bos, add_eos;
     int space_prefix; /* text is encoded as if a space stood before it */
     int clean_spaces; /* decoded text loses spaces before punctuation */

@@ -9,6 +9,19 @@ static const struct {
 };
 enum { RANGES = sizeof ranges / sizeof ranges[0] };
 
+typedef struct {
+    uint32_t from, to;
+} vb_cp_pair;
+static const vb_cp_pair base[] = {
+#include "text/unicode_base.inc"
+};
+static const vb_cp_pair small[] = {
+#include "text/unicode_lower.inc"
+};
+static const vb_cp_pair hidden[] = {
+#include "text/unicode_hidden.inc"
+};
+
 vb_cp_class vb_cp_class_of(uint32_t cp)
 {
     size_t low = 0, high = RANGES;
@@ -27,6 +40,43 @@ int vb_cp_is_space(uint32_t cp)
     if (cp < 0x80) return cp == 0x20 || (cp >= 0x09 && cp <= 0x0d);
     return cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 ||
            cp == 0x202f || cp == 0x205f || cp == 0x3000;
+}
+
+/* The last pair that starts at cp or before it; NULL: none. */
+static const vb_cp_pair *find_pair(const vb_cp_pair *pair, size_t n, uint32_t cp)
+{
+    size_t low = 0;
+    while (n > low) {
+        size_t mid = (low + n) / 2;
+        if (pair[mid].from <= cp)
+            low = mid + 1;
+        else
+            n = mid;
+    }
+    return low > 0 ? &pair[low - 1] : NULL;
+}
+
+static uint32_t mapped(const vb_cp_pair *pair, size_t n, uint32_t cp)
+{
+    const vb_cp_pair *p = find_pair(pair, n, cp);
+    return p != NULL && p->from == cp ? p->to : cp;
+}
+
+uint32_t vb_cp_lower(uint32_t cp)
+{
+    if (cp < 0x80) return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
+    return mapped(small, sizeof small / sizeof small[0], cp);
+}
+
+uint32_t vb_cp_base(uint32_t cp)
+{
+    return cp < 0xc0 ? cp : mapped(base, sizeof base / sizeof base[0], cp);
+}
+
+int vb_cp_is_hidden(uint32_t cp)
+{
+    const vb_cp_pair *p = find_pair(hidden, sizeof hidden / sizeof hidden[0], cp);
+    return p != NULL && cp <= p->to;
 }
 
 size_t vb_utf8_read(const char *text, size_t len, uint32_t *cp)

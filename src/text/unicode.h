@@ -1,6 +1,6 @@
 /* unicode.h - code points: reading and writing UTF-8, and the classes that word splitters ask for.
  *
- * One Unicode version is pinned (src/text/unicode_data.inc), so that the same text is split the same way everywhere.
+ * One Unicode version is pinned (src/text/unicode_*.inc), so that the same text is split the same way everywhere.
  */
 #ifndef VB_TEXT_UNICODE_H
 #define VB_TEXT_UNICODE_H
@@ -11,6 +11,10 @@ typedef enum { VB_CP_OTHER, VB_CP_LETTER, VB_CP_NUMBER, VB_CP_PUNCTUATION, VB_CP
 
 vb_cp_class vb_cp_class_of(uint32_t cp);
 int vb_cp_is_space(uint32_t cp); /* what \s matches */
+
+uint32_t vb_cp_lower(uint32_t cp); /* the first code point of its lower case */
+uint32_t vb_cp_base(uint32_t cp);  /* the first code point of its canonical decomposition; not for Hangul syllables */
+int vb_cp_is_hidden(uint32_t cp);  /* control, format, private and surrogate characters */
 
 /* The code point at text[0] and its length, len > 0. As lenient as the tokenizers that GGUF vocabularies were made for:
  * overlong forms and surrogates are read; a byte that starts nothing whole is U+FFFD, length 1. The result can be

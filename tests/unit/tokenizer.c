@@ -794,7 +794,7 @@ static void golden(const char *variable, const char *cases)
         for (int w = 0; w < 4; w++) {
             int64_t n;
             vb_token *ids = golden_ids(t, one, way[w].name, way[w].flags, &n);
-            if (w == 0) golden_text(t, ids, n, 0, json_object_get(one, "detok_plain_hex"));
+            if (w == 0) golden_text(t, ids, n, 1, json_object_get(one, "detok_plain_hex"));
             if (w == 2) golden_text(t, ids, n, 1, json_object_get(one, "detok_parsed_special_shown_hex"));
             if (w == 2) golden_text(t, ids, n, 0, json_object_get(one, "detok_parsed_special_hidden_hex"));
             free(ids);

@@ -1,0 +1,26 @@
+#!/bin/sh
+# vocab.sh BUILD - every vocabulary of tests/golden/vocab: its cases, and its pairs where there are some.
+passed=0
+failed=0
+work=$1/vocab
+mkdir -p "$work"
+judge() {
+    out=$("$@" 2>&1)
+    line=$(echo "$out" | grep -a ' passed, [0-9]* failed$' | tail -n 1)
+    p=$(echo "$line" | cut -d' ' -f1)
+    f=$(echo "$line" | cut -d' ' -f3)
+    : "${p:=0}" "${f:=1}"
+    [ "$f" = 0 ] || echo "$out"
+    passed=$((passed + p))
+    failed=$((failed + f))
+}
+for packed in tests/golden/vocab/*.gguf.gz; do
+    name=$(basename "$packed" .gguf.gz)
+    gunzip -c "$packed" > "$work/$name.gguf" || failed=$((failed + 1))
+    judge "$1/tests/tokenizer_golden" "$work/$name.gguf" "tests/golden/tokenizer/$name.json"
+    pair=tests/golden/vocab/$name
+    [ ! -f "$pair.inp" ] || judge "$1/tests/vocab_pairs" "$work/$name.gguf" "$pair.inp" "$pair.out"
+    rm "$work/$name.gguf"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
