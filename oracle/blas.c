@@ -184,14 +184,15 @@ static void gate(const batch *b, const vb_step *s, float *y)
 
 static vb_status rope(const batch *b, const vb_step *s, float *y)
 {
-    const vb_rope *spec = &b->player->plan->ropes[s->u.rope.rope];
-    vb_oracle_turn how = {width_of(b, s->out), s->u.rope.head_dim, spec->n_rot, spec->pairing};
-    float *table = malloc((size_t)spec->n_rot * sizeof *table);
+    const state *st = b->part->state;
+    vb_rope spec = vb_rope_in(&b->player->plan->ropes[s->u.rope.rope], st->context);
+    vb_oracle_turn how = {width_of(b, s->out), s->u.rope.head_dim, spec.n_rot, spec.pairing};
+    float *table = malloc((size_t)spec.n_rot * sizeof *table);
     if (table == NULL) return VB_E_MEMORY;
     for (int r = 0; r < rows_of(b, s->out); r++) {
         size_t at = (size_t)r * (size_t)how.n;
-        vb_oracle_rope_table(table, table + spec->n_rot / 2, spec, first_position(b, s->out) + r);
-        vb_oracle_rope(y + at, b->values[s->in[0]] + at, table, table + spec->n_rot / 2, &how);
+        vb_oracle_rope_table(table, table + spec.n_rot / 2, &spec, first_position(b, s->out) + r);
+        vb_oracle_rope(y + at, b->values[s->in[0]] + at, table, table + spec.n_rot / 2, &how);
     }
     free(table);
     return VB_OK;

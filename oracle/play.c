@@ -146,12 +146,12 @@ static void do_norm(const token *t, const vb_step *s, float *y)
 
 static vb_status do_rope(const token *t, const vb_step *s, float *y)
 {
-    const vb_rope *rope = &t->player->plan->ropes[s->u.rope.rope];
-    vb_oracle_turn how = {t->player->plan->values[s->out].width, s->u.rope.head_dim, rope->n_rot, rope->pairing};
-    float *cos = malloc((size_t)rope->n_rot * sizeof *cos);
+    vb_rope rope = vb_rope_in(&t->player->plan->ropes[s->u.rope.rope], t->state->context);
+    vb_oracle_turn how = {t->player->plan->values[s->out].width, s->u.rope.head_dim, rope.n_rot, rope.pairing};
+    float *cos = malloc((size_t)rope.n_rot * sizeof *cos);
     if (cos == NULL) return VB_E_MEMORY;
-    float *sin = cos + rope->n_rot / 2;
-    vb_oracle_rope_table(cos, sin, rope, t->position);
+    float *sin = cos + rope.n_rot / 2;
+    vb_oracle_rope_table(cos, sin, &rope, t->position);
     vb_oracle_rope(y, t->values[s->in[0]], cos, sin, &how);
     free(cos);
     return VB_OK;

@@ -10,15 +10,10 @@
 
 #include <math.h>
 
-static int is_local(const vb_params *h, int i)
-{
-    return h->window_layers != NULL ? h->window_layers[i] : (i + 1) % h->window_every != 0;
-}
-
 static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x, int rope)
 {
     vb_heads shape = vb_heads_of(h, i);
-    shape.window = is_local(h, i) ? h->window : 0;
+    shape.window = vb_is_local(h, i) ? h->window : 0;
     shape.softcap = h->attn_softcap;
     vb_qkv a = vb_project(p, h, i, vb_attn_norm(p, h, i, x));
     vb_val n = vb_norm_rms(p, vb_attention(p, h, a, rope, &shape), "post_attention_norm", h->width, h->eps);

@@ -151,13 +151,13 @@ static vb_status read_scaling(reader *r)
         return VB_OK;
     }
     VB_TRY(vb_gguf_string(r->g, r->key, &type, r->err));
-    static const char *const names[] = {"none", "linear", "yarn"};
-    for (int i = 0; i < 3; i++)
+    static const char *const names[] = {"none", "linear", "yarn", "longrope"};
+    for (int i = 0; i < 4; i++)
         if (type.len == strlen(names[i]) && memcmp(type.ptr, names[i], type.len) == 0) {
             r->out->scaling = (vb_scaling)i;
             return VB_OK;
         }
-    VB_FAIL(r->err, VB_E_UNSUPPORTED, "%s: key %s: expected none, linear or yarn, found \"%.*s\"", vb_gguf_path(r->g),
+    VB_FAIL(r->err, VB_E_UNSUPPORTED, "%s: key %s: expected none, linear, yarn or longrope, found \"%.*s\"", vb_gguf_path(r->g),
             r->key, (int)(type.len < 40 ? type.len : 40), type.ptr);
 }
 

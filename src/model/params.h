@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "file/gguf.h"
 
-typedef enum { VB_SCALING_NONE, VB_SCALING_LINEAR, VB_SCALING_YARN } vb_scaling;
+typedef enum { VB_SCALING_NONE, VB_SCALING_LINEAR, VB_SCALING_YARN, VB_SCALING_LONGROPE } vb_scaling;
 
 typedef struct {
     char arch[64];

@@ -256,7 +256,17 @@ int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors)
         const vb_tensor *t = as_f32(p, optional(p, factors, ".weight", spec->n_rot / 2, 1));
         p->ropes[p->n_ropes].factors = t;
     }
+    if (spec->scaling == VB_SCALING_LONGROPE && spec->long_factors == NULL && !failed(p))
+        vb_fail(&p->err, VB_E_FORMAT, "%s: rope scaling longrope: expected tensors rope_factors_short and _long, found none",
+                vb_gguf_path(p->tensors->g));
     return p->n_ropes++;
+}
+
+int vb_new_long_rope(vb_plan *p, const vb_rope *spec)
+{
+    vb_rope r = *spec;
+    r.long_factors = as_f32(p, optional(p, "rope_factors_long", ".weight", spec->n_rot / 2, 1));
+    return vb_new_rope(p, &r, "rope_factors_short");
 }
 
 vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim)

@@ -54,6 +54,7 @@ static void add_rope(vb_sha256 *h, const vb_rope *r)
     add_f64(h, r->beta_fast);
     add_f64(h, r->beta_slow);
     add_tensor(h, r->factors);
+    add_tensor(h, r->long_factors);
 }
 
 static void add_constants(vb_sha256 *h, const vb_step *s)

@@ -39,7 +39,8 @@ typedef struct {
     double base;
     vb_scaling scaling;
     double factor, context, attn_factor, beta_fast, beta_slow;
-    const vb_tensor *factors; /* F32 [n_rot/2]: the angle is divided by it; NULL: none */
+    const vb_tensor *factors;      /* F32 [n_rot/2]: the angle is divided by it; NULL: none */
+    const vb_tensor *long_factors; /* instead of them, in sessions of more than `context` tokens; NULL: none */
 } vb_rope;
 
 /* Keys and values of one layer at absolute positions. */
@@ -136,6 +137,8 @@ vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out);
 vb_val vb_linear_part(vb_plan *p, vb_val x, const char *weight, int from, int rows, int total);
 int vb_has(const vb_plan *p, const char *weight); /* 1: the file has "<weight>.weight" in this layer */
 int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors); /* factors: optional tensor, may be NULL */
+/* By rope_factors_short or rope_factors_long, where the file has them. */
+int vb_new_long_rope(vb_plan *p, const vb_rope *spec);
 vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim);
 /* A shape without slot: the step gets a slot of its own. */
 typedef struct {
@@ -173,6 +176,9 @@ void vb_plan_free(vb_plan *p);
 
 /* --- for everybody --------------------------------------------------------------------------------------- */
 const char *vb_op_name(vb_op op);
+/* The rope as it is in a session of `context` tokens: `factors` are those that count there. */
+vb_rope vb_rope_in(const vb_rope *rope, int context);
+int vb_plan_is_long(const vb_plan *p, int context); /* 1: a rope has its long factors there */
 int vb_op_inputs(vb_op op);
 vb_status vb_plan_verify(const vb_plan *p, vb_err *err);
 /* One line a step; kernel_name (may be NULL) tells the kernel a player takes for it. */

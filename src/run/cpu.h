@@ -48,7 +48,7 @@ typedef struct {
     vb_stage *stages;
     int n_stages;
     vb_hard *hard;
-    vb_rope_spec *ropes;
+    vb_rope_spec *ropes;       /* two for each of the plan: of short and of long sessions */
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
     size_t act_bytes[VB_ACT_Q256 + 1]; /* for each activation kind: most that the inputs of a matrix need a token, */

@@ -43,7 +43,7 @@ static double frequency(const vb_rope *r, int i)
 
 void vb_rope_prepare(vb_rope_spec *spec, const vb_rope *rope, double *room)
 {
-    spec->rope = rope;
+    spec->pairs = rope->n_rot / 2;
     spec->frequency = room;
     for (int i = 0; i < rope->n_rot / 2; i++) room[i] = frequency(rope, i);
     spec->magnitude = rope->attn_factor;
@@ -53,7 +53,7 @@ void vb_rope_prepare(vb_rope_spec *spec, const vb_rope *rope, double *room)
 
 void vb_rope_row(const vb_rope_spec *spec, int position, float *row)
 {
-    int pairs = spec->rope->n_rot / 2;
+    int pairs = spec->pairs;
     for (int i = 0; i < pairs; i++) {
         double angle = (double)position * spec->frequency[i];
         row[i] = c_guard((float)(c64_cos(angle) * spec->magnitude));

@@ -5,8 +5,8 @@
 
 /* A vb_rope with what does not depend on the position. */
 typedef struct {
-    const vb_rope *rope;
-    double *frequency; /* [n_rot/2] */
+    int pairs;
+    double *frequency; /* [pairs] */
     double magnitude;
 } vb_rope_spec;
 

@@ -246,13 +246,16 @@ static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
 static vb_status prepare_ropes(vb_cpu *p, vb_err *err)
 {
     int n = p->plan->n_ropes;
-    p->ropes = vb_arena_array(&p->arena, (size_t)n, sizeof *p->ropes);
+    p->ropes = vb_arena_array(&p->arena, (size_t)n * 2, sizeof *p->ropes);
     p->rope_at = vb_arena_array(&p->arena, (size_t)n, sizeof *p->rope_at);
     for (int i = 0; p->ropes != NULL && p->rope_at != NULL && i < n; i++) {
         const vb_rope *r = &p->plan->ropes[i];
-        double *room = vb_arena_array(&p->arena, (size_t)r->n_rot / 2, sizeof *room);
-        if (room == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
-        vb_rope_prepare(&p->ropes[i], r, room);
+        for (int k = 0; k < 2; k++) {
+            vb_rope in = vb_rope_in(r, k == 0 ? 0 : INT_MAX);
+            double *room = vb_arena_array(&p->arena, (size_t)r->n_rot / 2, sizeof *room);
+            if (room == NULL) VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
+            vb_rope_prepare(&p->ropes[2 * i + k], &in, room);
+        }
         p->rope_at[i] = p->rope_floats;
         p->rope_floats += (r->n_rot + 15) / 16 * 16;
     }

@@ -223,9 +223,11 @@ static void by_rows(vb_cpu *p, const vb_step *s, vb_tile *tile)
 static void rope_table_tile(void *ctx, int r, int worker)
 {
     const vb_job *j = ctx;
+    const vb_row *row = &j->p->rows[r];
+    int is_long = vb_plan_is_long(j->p->plan, row->state->context);
     (void)worker;
     for (int i = 0; i < j->p->plan->n_ropes; i++)
-        vb_rope_row(&j->p->ropes[i], j->p->rows[r].position, (float *)(uintptr_t)rope_row(j->p, i, r));
+        vb_rope_row(&j->p->ropes[2 * i + is_long], row->position, (float *)(uintptr_t)rope_row(j->p, i, r));
 }
 
 void vb_cpu_ropes(vb_cpu *p)

@@ -2,7 +2,8 @@
  *
  *   DIR/<key of a prefix>/<key of that prefix + block>.kv
  *
- *   key of nothing       SHA-256 (model's SHA-256, plan's digest, arithmetic version and mode, KV type)
+ *   key of nothing       SHA-256 (model's SHA-256, plan's digest, arithmetic version and mode, KV type, long ropes or
+ *                        short ones)
  *   key of prefix+block  SHA-256 (key of the prefix, ids of the block)
  *
  *   file   "VBPREFX1" | tokens:4 | bytes of a position:4 | key of the prefix:32 | ids:4 each | keys and values
@@ -48,7 +49,7 @@ static int key_of(uint8_t out[KEY], const uint8_t parent[KEY], const vb_token *i
     return 1;
 }
 
-static vb_status root_key(vb_prefix *p, vb_kv kv, vb_err *err)
+static vb_status root_key(vb_prefix *p, vb_kv kv, int context, vb_err *err)
 {
     uint8_t model[32];
     VB_TRY(vb_model_sha256(p->model, model, err));
@@ -59,6 +60,7 @@ static vb_status root_key(vb_prefix *p, vb_kv kv, vb_err *err)
     vb_sha256_add_u32(hash, VB_ARITHMETIC_VERSION);
     vb_sha256_add_u32(hash, (uint32_t)p->model->arith);
     vb_sha256_add_u32(hash, (uint32_t)kv);
+    vb_sha256_add_u32(hash, (uint32_t)vb_plan_is_long(&p->model->plan, context));
     vb_sha256_end(hash, p->root);
     return VB_OK;
 }
@@ -285,7 +287,7 @@ void vb_prefix_keep(vb_prefix *p, const void *state, const vb_token *ids, int n,
 
 /* --- opening ----------------------------------------------------------------------------------------------- */
 
-vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model, vb_kv kv, vb_err *err)
+vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model, vb_kv kv, int context, vb_err *err)
 {
     *out = NULL;
     if (model->player->state_get == NULL)
@@ -299,7 +301,7 @@ vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model
     vb_status s = VB_OK;
     if (len >= (int)sizeof p->dir)
         s = vb_fail(err, VB_E_ARGUMENT, "prefix cache: expected a path below %zu bytes, found %d", sizeof p->dir, len);
-    if (s == VB_OK) s = root_key(p, kv, err);
+    if (s == VB_OK) s = root_key(p, kv, context, err);
     if (s < 0) {
         vb_prefix_close(p);
         return s;

@@ -10,8 +10,9 @@
 
 typedef struct vb_prefix vb_prefix;
 
-/* Opens directory `dir` (made if it is missing) for one model and KV type. Needs the model's SHA-256. */
-vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model, vb_kv kv, vb_err *err);
+/* Opens directory `dir` (made if it is missing) for one model and KV type, and for sessions of `context` tokens, which
+ * matters where it decides about a rope. Needs the model's SHA-256. */
+vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model, vb_kv kv, int context, vb_err *err);
 vb_status vb_prefix_copy(vb_prefix **out, const vb_prefix *from, vb_err *err); /* of NULL: NULL */
 void vb_prefix_close(vb_prefix *p);
 

@@ -58,7 +58,7 @@ static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, v
     s->logits = malloc((size_t)m->plan.vocab * sizeof *s->logits);
     if (s->tokens == NULL || s->logits == NULL)
         VB_FAIL(err, VB_E_MEMORY, "session: out of memory for %d tokens and %d logits", o->context, m->plan.vocab);
-    if (o->cache != NULL) VB_TRY(vb_prefix_open(&s->prefix, o->cache, m, o->kv, err));
+    if (o->cache != NULL) VB_TRY(vb_prefix_open(&s->prefix, o->cache, m, o->kv, o->context, err));
     return m->player->state_open(&s->state, m->playing, o->context, o->kv, err);
 }
 
