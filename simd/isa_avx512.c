@@ -10,6 +10,8 @@
 #include "simd/mac_vnni.h"
 #include "simd/dot_avx512.h"
 #include "simd/panel_avx512.h"
+#include "simd/few_avx512.h"
 #define VB_PANEL
+#define VB_SIDE
 #define VB_ISA avx512
 #include "simd/t_table.inc"

@@ -2,6 +2,7 @@
  *
  *   per instruction set   vec_<isa>.h   vectors of 16, 8 and 4 lanes, one-line functions
  *                         dot_<isa>.h   integers inside a weight block: any order, exact
+ *                         few_<isa>.h   the same of rows side by side, panel_<isa>.h of packed ones
  *   once for all          t_*.inc       the drivers: every order of float operations (docs/ARITHMETIC.md)
  *   together              isa_<isa>.c   includes all of them and fills `vb_kernels_<isa>`
  *
@@ -85,6 +86,7 @@ typedef struct {
     uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
 } vb_product;
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
+enum { VB_FEW = 16 };         /* tokens that vb_kernels.few takes at most */
 
 enum { VB_KV_KINDS = VB_KV_Q8_0 + 1 };
 
@@ -96,6 +98,8 @@ typedef struct {
     void (*matvec4[VB_FORMATS])(float *const y[4], const vb_rows *w, const vb_act a[4]);
     /* The same for many, by panels packed on the fly; NULL where a table has none: matvec and matvec4 do it then. */
     void (*matmul[VB_FORMATS])(const vb_product *p);
+    /* The same for 2 to VB_FEW, which needs no panel; NULL where a table has none: as above. */
+    void (*few[VB_FORMATS])(const vb_product *p);
     /* From how many activations on matmul is the faster one, by their kind. */
     int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */

@@ -3,7 +3,8 @@
  *
  *   matvec      GB/s of weights, from a matrix larger than any cache ("memory") and from one that fits ("cache")
  *   matmul      GMAC/s of 256 rows and 512 tokens, beside how many products of bytes the processor can add up at most
- *   crossover   GMAC/s of few tokens, by panels and by rows (matvec4, matvec): where vb_kernels.matmul_from belongs
+ *   crossover   GMAC/s of few tokens, by panels, by rows (matvec4, matvec) and with rows side by side (few): where
+ *               vb_kernels.matmul_from belongs
  *   others      million values a second
  */
 #ifndef VB_TESTS_KERNELBENCH_H
@@ -84,8 +85,10 @@ static double bench_matvec4(bench_input *in)
     return 4.0 * (double)(row * BENCH_SMALL * in->passes);
 }
 
-/* `tokens` activations times 256 rows, by panels or by rows; returns multiplications. */
-static double bench_tokens(bench_input *in, int tokens, int by_panels)
+typedef enum { BENCH_BY_PANELS, BENCH_BY_ROWS, BENCH_BY_FEW } bench_how;
+
+/* `tokens` activations times 256 rows; returns multiplications. */
+static double bench_tokens(bench_input *in, int tokens, bench_how how)
 {
     enum { ROWS = 256 };
     const vb_format_info *f = vb_format_of(in->format);
@@ -103,10 +106,12 @@ static double bench_tokens(bench_input *in, int tokens, int by_panels)
     vb_product p = {&w, a, tokens, 0, y, in->panel};
     for (size_t i = 0; i < in->passes; i++) {
         int t = 0;
-        if (by_panels) in->k->matmul[in->format](&p);
-        for (; !by_panels && in->k->matvec4[in->format] != NULL && t + 4 <= tokens; t += 4)
+        if (how == BENCH_BY_PANELS) in->k->matmul[in->format](&p);
+        if (how == BENCH_BY_FEW) in->k->few[in->format](&p);
+        if (how != BENCH_BY_ROWS) continue;
+        for (; in->k->matvec4[in->format] != NULL && t + 4 <= tokens; t += 4)
             in->k->matvec4[in->format](y + t, &w, a + t);
-        for (; !by_panels && t < tokens; t++) in->k->matvec[in->format](y[t], &w, &a[t]);
+        for (; t < tokens; t++) in->k->matvec[in->format](y[t], &w, &a[t]);
     }
     return (double)ROWS * BENCH_COLS * tokens * (double)in->passes;
 }
@@ -147,17 +152,23 @@ static double bench_peak(bench_input *in)
 
 static double bench_matmul(bench_input *in)
 {
-    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, BENCH_TOKENS, 1);
+    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, BENCH_TOKENS, BENCH_BY_PANELS);
 }
 
 static double bench_few_by_panels(bench_input *in)
 {
-    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, in->tokens, 1);
+    return in->k->matmul[in->format] == NULL ? 0 : bench_tokens(in, in->tokens, BENCH_BY_PANELS);
 }
 
 static double bench_few_by_rows(bench_input *in)
 {
-    return bench_tokens(in, in->tokens, 0);
+    return bench_tokens(in, in->tokens, BENCH_BY_ROWS);
+}
+
+static double bench_few_by_few(bench_input *in)
+{
+    if (in->k->few[in->format] == NULL || in->tokens > VB_FEW) return 0;
+    return bench_tokens(in, in->tokens, BENCH_BY_FEW);
 }
 
 static double bench_dequantize(bench_input *in)
@@ -310,11 +321,14 @@ static void bench_products(bench_input *in, const char *isa, const char *filter)
         for (char *c = name; *c != 0; c++) *c = (char)tolower((unsigned char)*c);
         if (filter == NULL || strstr(name, filter) != NULL) bench_line(in, name, bench_matmul, "GMAC/s", isa);
         for (int i = 0; i < 8 && filter != NULL && strncmp(filter, "crossover", 9) == 0; i++) {
+            if (filter[9] != 0 && strcmp(filter + 10, info->name) != 0) continue;
             in->tokens = few[i];
             snprintf(name, sizeof name, "crossover %s %d panels", info->name, few[i]);
             bench_line(in, name, bench_few_by_panels, "GMAC/s", isa);
             snprintf(name, sizeof name, "crossover %s %d rows", info->name, few[i]);
             bench_line(in, name, bench_few_by_rows, "GMAC/s", isa);
+            snprintf(name, sizeof name, "crossover %s %d few", info->name, few[i]);
+            bench_line(in, name, bench_few_by_few, "GMAC/s", isa);
         }
     }
 }

@@ -47,6 +47,7 @@ void vb_check_fail(vb_check *c, const char *fmt, ...) __attribute__((format(prin
 void vb_check_matvec(vb_check *c, int format);
 void vb_check_matvec4(vb_check *c, int format);
 void vb_check_matmul(vb_check *c, int format);
+void vb_check_few(vb_check *c, int format);
 void vb_check_dequantize(vb_check *c, int format);
 void vb_check_quantize(vb_check *c, int act);
 void vb_check_settle(vb_check *c, int which);

@@ -24,6 +24,8 @@ static const entry entries[] = {
 #include "base/quant.def"
 #define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"matmul_" text, vb_check_matmul, VB_FMT_##ID},
 #include "base/quant.def"
+#define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"few_" text, vb_check_few, VB_FMT_##ID},
+#include "base/quant.def"
 #define VB_FORMAT(ID, text, gguf, block, bytes, ACT) {"dequantize_" text, vb_check_dequantize, VB_FMT_##ID},
 #include "base/quant.def"
     {"quantize_32", vb_check_quantize, VB_ACT_Q32},

@@ -10,6 +10,7 @@ enum { TOKENS = 33, BEFORE = 3 };
 
 typedef struct {
     vb_tensor t;
+    void (*product)(const vb_product *p);
     int tokens;
     vb_act a[TOKENS];
     float *y[TOKENS];
@@ -43,7 +44,7 @@ static void multiply(vb_check *c, product *p)
     for (int i = 0; i < p->tokens; i++) p->y[i] = y + i * stride;
     vb_rows w = {p->t.data, p->t.row_bytes, rows};
     vb_product q = {&w, p->a, p->tokens, BEFORE, p->y, vb_check_buffer(c, PANEL, panel)};
-    c->k->matmul[p->t.format](&q);
+    p->product(&q);
     for (int i = 0; i < p->tokens; i++) vb_check_bytes(c, before + i * stride, p->y[i], BEFORE * sizeof *y);
     if (!vb_check_intact(c, YS, (size_t)(stride * p->tokens) * sizeof *y)) vb_check_fail(c, "wrote before its output");
     if (!vb_check_intact(c, PANEL, panel)) vb_check_fail(c, "wrote before its panel");
@@ -67,20 +68,29 @@ static void product_once(vb_check *c, product *p, vb_fill weights, vb_fill fill)
     }
 }
 
-void vb_check_matmul(vb_check *c, int format)
+static void check_products(vb_check *c, int format, void (*product_of)(const vb_product *p), const int tokens[12])
 {
-    static const int tokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 32, TOKENS};
     static const int row_counts[] = {1, 3, 15, 16, 17, 31, 32, 33, 49};
     static const int block_counts[] = {1, 3, 7, 8, 9, 16, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 500};
     int block = vb_format_of((vb_format)format)->block;
-    if (c->k->matmul[format] == NULL) return;
+    if (product_of == NULL) return;
     for (int i = 0; i < 12; i++)
         for (int again = 0; again < 12; again++) {
             if (vb_check_leaves_out(c)) continue;
             uint32_t shape = vb_check_random(c, 7), rows = vb_check_random(c, 9);
             int cols = block == 1 ? float_counts[shape] : block * block_counts[block == 256 ? shape % 3 : shape];
             product p = {.t = {.name = "random", .format = (vb_format)format, .cols = cols, .rows = row_counts[rows]},
-                         .tokens = tokens[i]};
+                         .product = product_of, .tokens = tokens[i]};
             product_once(c, &p, (vb_fill)(again % VB_FILLS), (vb_fill)(again / VB_FILLS));
         }
+}
+
+void vb_check_matmul(vb_check *c, int format)
+{
+    check_products(c, format, c->k->matmul[format], (const int[12]){1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 32, TOKENS});
+}
+
+void vb_check_few(vb_check *c, int format)
+{
+    check_products(c, format, c->k->few[format], (const int[12]){2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, VB_FEW});
 }

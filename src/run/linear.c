@@ -5,7 +5,7 @@
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 131072, PANEL_ROWS = 32 }; /* a panel has 16 or 32 rows */
+enum { TILE_BYTES = 131072, PANEL_ROWS = 32, SIDE_ROWS = 16 }; /* a panel has 16 or 32 rows, few work on 16 */
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -82,10 +82,22 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
     return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
 }
 
-/* Four tokens at a time where there is a kernel for it. */
-static void by_rows(const vb_kernels *k, vb_format format, const vb_product *q)
+/* Up to VB_FEW tokens together; returns the first that is left. */
+static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
 {
     int t = 0;
+    while (k->few[format] != NULL && q->tokens - t > 1) {
+        int n = q->tokens - t < VB_FEW ? q->tokens - t : VB_FEW;
+        k->few[format](&(vb_product){.w = q->w, .a = q->a + t, .tokens = n, .from = q->from, .y = q->y + t});
+        t += n;
+    }
+    return t;
+}
+
+/* Several tokens at a time where there is a kernel for it. */
+static void by_rows(const vb_kernels *k, vb_format format, const vb_product *q)
+{
+    int t = by_few(k, format, q);
     for (; k->matvec4[format] != NULL && t + 4 <= q->tokens; t += 4) {
         float *y[4];
         for (int i = 0; i < 4; i++) y[i] = q->y[t + i] + q->from;
@@ -136,7 +148,7 @@ int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, i
     int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
-    int each = (int)((all + tiles - 1) / tiles), unit = panels ? PANEL_ROWS : 4;
+    int each = (int)((all + tiles - 1) / tiles), unit = panels ? PANEL_ROWS : SIDE_ROWS;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
 }
