@@ -101,14 +101,25 @@ typedef struct {
     int tied;
 } size_of_model;
 
+/* What a token uses of a tensor: all of it, or as many of its experts as are chosen. */
+static double share_of(const vb_model *m, const vb_tensor_info *t)
+{
+    char arch[64] = "", key[96], used[24];
+    if (t->n_dims < 3 || strstr(t->name, "_exps.") == NULL) return 1.0;
+    vb_model_meta(m, "general.architecture", arch, sizeof arch);
+    snprintf(key, sizeof key, "%s.expert_used_count", arch);
+    if (vb_model_meta(m, key, used, sizeof used) < 0) return 1.0;
+    return atof(used) / (double)t->ne[2];
+}
+
 static size_of_model measure_model(const vb_model *m)
 {
     size_of_model s = {.tied = 1};
     vb_tensor_info t;
     double embedding_bytes = 0.0, embedding = 0.0;
     for (int i = 0; vb_model_tensor_at(m, i, &t); i++) {
-        double n = (double)t.ne[0] * (double)t.ne[1] * (double)t.ne[2] * (double)t.ne[3];
-        s.read_bytes += (double)t.bytes;
+        double share = share_of(m, &t), n = (double)t.ne[0] * (double)t.ne[1] * (double)t.ne[2] * (double)t.ne[3] * share;
+        s.read_bytes += (double)t.bytes * share;
         if (strcmp(t.name, "output.weight") == 0) {
             s.tied = 0;
             s.head = n;
