@@ -169,6 +169,11 @@ float vb_oracle_log(float x)
     return p + n * 0x1.63p-1f;
 }
 
+float vb_oracle_softplus(float x)
+{
+    return x > 20.0f ? x : vb_oracle_log(vb_oracle_exp(x) + 1.0f);
+}
+
 /* F4 */
 float vb_oracle_erf(float x)
 {

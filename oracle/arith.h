@@ -23,6 +23,7 @@ float vb_oracle_gelu_erf(float x);
 float vb_oracle_tanh(float x);
 float vb_oracle_log(float x);
 float vb_oracle_erf(float x);
+float vb_oracle_softplus(float x);
 
 double vb_oracle_sin64(double x); /* F6 */
 double vb_oracle_cos64(double x);

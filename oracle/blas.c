@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     const player *player;
     cache *slots;
+    vb_oracle_memories memories;
     int context;
 } state;
 
@@ -64,13 +65,13 @@ static void embed(const batch *b, const vb_step *s, float *y)
 
 static void norm(const batch *b, const vb_step *s, float *y)
 {
-    const float *x = b->values[s->in[0]], *w = s->weight->data;
+    const float *x = b->values[s->in[0]], *w = s->weight != NULL ? s->weight->data : NULL;
     int64_t all = (int64_t)rows_of(b, s->out) * width_of(b, s->out);
     int group = s->u.norm.group;
     for (int64_t at = 0; at < all; at += group) {
         float squares = b->player->blas.sdot(group, x + at, 1, x + at, 1);
         float r = 1.0f / sqrtf(squares / (float)group + s->u.norm.eps);
-        for (int i = 0; i < group; i++) y[at + i] = x[at + i] * r * w[i];
+        for (int i = 0; i < group; i++) y[at + i] = x[at + i] * r * (w != NULL ? w[i] : 1.0f);
     }
 }
 
@@ -180,6 +181,43 @@ static void gate(const batch *b, const vb_step *s, float *y)
     }
 }
 
+/* --- what remembers --- */
+
+static void slice(const batch *b, const vb_step *s, float *y)
+{
+    int n = width_of(b, s->in[0]);
+    for (int r = 0; r < rows_of(b, s->out); r++)
+        vb_oracle_slice(y + (size_t)r * (size_t)width_of(b, s->out), row_of(b, s->in[0], r), n, s->u.slice.group,
+                        s->u.slice.from, s->u.slice.len);
+}
+
+static void decay(const batch *b, const vb_step *s, float *y)
+{
+    const float *rate = s->weight->data, *bias = s->bias->data;
+    int heads = (int)s->weight->cols;
+    for (int i = 0; i < rows_of(b, s->out) * heads; i++) {
+        int r = i / heads, h = i % heads;
+        float x = row_of(b, s->in[0], r)[h] + bias[h];
+        y[r * 2 * heads + h] = expf(rate[h] * (x > 20.0f ? x : log1pf(expf(x))));
+        y[r * 2 * heads + heads + h] = 1.0f / (1.0f + expf(-row_of(b, s->in[1], r)[h]));
+    }
+}
+
+static void remember(const batch *b, const vb_step *s, float *y)
+{
+    const state *st = b->part->state;
+    for (int r = 0; r < rows_of(b, s->out); r++, y += width_of(b, s->out)) {
+        const float *in[3] = {NULL, NULL, NULL};
+        vb_delta_heads shape = {s->u.delta.key_heads, s->u.delta.value_heads, s->u.delta.dim, s->u.delta.scale};
+        for (int i = 0; i < 3 && s->in[i] >= 0; i++) in[i] = row_of(b, s->in[i], r);
+        if (s->op == VB_OP_CONV)
+            vb_oracle_conv(y, in[0], s->weight->data, st->memories.at[s->u.conv.memory], s->u.conv.taps,
+                           width_of(b, s->out));
+        else
+            vb_oracle_delta(y, in, st->memories.at[s->u.delta.memory], &shape);
+    }
+}
+
 /* --- positions --- */
 
 static vb_status rope(const batch *b, const vb_step *s, float *y)
@@ -260,6 +298,7 @@ static vb_status attend(const batch *b, const vb_step *s, float *y)
 
 static float activation(float x, vb_glu act)
 {
+    if (act == VB_GLU_SIGMOID) return 1.0f / (1.0f + expf(-x));
     if (act == VB_GLU_SILU) return x / (1.0f + expf(-x));
     return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
 }
@@ -315,6 +354,16 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
         return linear(b, s, y);
     case VB_OP_ROPE:
         return rope(b, s, y);
+    case VB_OP_SLICE:
+        slice(b, s, y);
+        return VB_OK;
+    case VB_OP_DECAY:
+        decay(b, s, y);
+        return VB_OK;
+    case VB_OP_CONV:
+    case VB_OP_DELTA:
+        remember(b, s, y);
+        return VB_OK;
     case VB_OP_ATTEND:
         return attend(b, s, y);
     case VB_OP_SCALE:
@@ -385,7 +434,10 @@ static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
     for (int i = 0; i < n && status == VB_OK; i++) {
         batch b = {p, &parts[i], calloc((size_t)p->plan->n_values, sizeof *b.values)};
         if (b.values == NULL) VB_FAIL(err, VB_E_MEMORY, "player blas: out of memory");
-        status = play_steps(&b, err);
+        vb_oracle_memories *memories = &((state *)parts[i].state)->memories;
+        if (parts[i].n > 0) status = vb_oracle_memories_begin(memories, parts[i].start, err);
+        if (status == VB_OK) status = play_steps(&b, err);
+        if (status == VB_OK && parts[i].n > 0) memories->position = parts[i].start + parts[i].n;
         for (int v = 0; v < p->plan->n_values; v++) free(b.values[v]);
         free(b.values);
     }
@@ -437,6 +489,7 @@ static void close_state(void *opaque)
         free(s->slots[i].values);
     }
     free(s->slots);
+    vb_oracle_memories_close(&s->memories);
     free(s);
 }
 
@@ -454,7 +507,7 @@ static int fill_state(state *s)
 {
     const vb_plan *plan = s->player->plan;
     s->slots = calloc((size_t)plan->n_slots + 1, sizeof *s->slots);
-    if (s->slots == NULL) return 0;
+    if (s->slots == NULL || !vb_oracle_memories_open(&s->memories, plan)) return 0;
     for (int i = 0; i < plan->n_slots; i++) {
         s->slots[i].keys = calloc((size_t)s->context, key_width(&plan->slots[i]) * sizeof(float));
         s->slots[i].values = calloc((size_t)s->context, value_width(&plan->slots[i]) * sizeof(float));
@@ -491,7 +544,13 @@ static vb_status copy_state(void *opaque, const void *from, int n, vb_err *err)
         memcpy(to->slots[i].keys, s->slots[i].keys, (size_t)n * key_width(&plan->slots[i]) * sizeof(float));
         memcpy(to->slots[i].values, s->slots[i].values, (size_t)n * value_width(&plan->slots[i]) * sizeof(float));
     }
+    vb_oracle_memories_copy(&to->memories, &s->memories, n);
     return VB_OK;
+}
+
+static int start_of(const void *opaque, int n)
+{
+    return vb_oracle_memories_start(&((const state *)opaque)->memories, n);
 }
 
 static uint64_t scratch_bytes(const void *opaque, int tokens, int wanted)
@@ -512,6 +571,7 @@ const vb_player vb_blas_player = {
     .state_open = open_state,
     .state_copy = copy_state,
     .state_close = close_state,
+    .state_start = start_of,
     .eval = eval,
     .scratch_bytes = scratch_bytes,
 };

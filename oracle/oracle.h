@@ -57,6 +57,14 @@ vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, i
                                    vb_arith arith);
 void vb_oracle_mix(float *y, const float *x, const float *route, int used, int n);
 void vb_oracle_act(float *y, const float *x, int n, vb_curve curve);
+void vb_oracle_slice(float *y, const float *x, int n, int group, int from, int len);
+/* weight may be NULL in vb_oracle_norm_rms. What remembers (J3): each call is one token and changes `memory`.
+ * conv: x has n channels, the weight a row of `taps` for each; the memory holds the last taps - 1 inputs, oldest first.
+ * decay: heads times how much stays, then heads times how much is learnt.
+ * delta: queries and keys of all key heads in qk; a head's matrix has a row of `dim` for each element of the key. */
+void vb_oracle_conv(float *y, const float *x, const float *weight, float *memory, int taps, int n);
+void vb_oracle_decay(float *y, const float *x, const float *z, const vb_tensor *rate, const vb_tensor *bias);
+void vb_oracle_delta(float *y, const float *const in[3], float *memory, const vb_delta_heads *shape);
 void vb_oracle_softcap(float *y, const float *x, float cap, int n);
 
 /* --- keys and values (J5), attention (G) ------------------------------------------------------------------ */
@@ -74,6 +82,19 @@ typedef struct {
  * VB_E_FORMAT: a score is not finite (G1). */
 vb_status vb_oracle_attend(float *out, const float *q, const vb_oracle_cache *cache, const vb_heads *shape,
                            const float *sinks, int position);
+
+/* --- memories (J3) ---------------------------------------------------------------------------------------- */
+typedef struct {
+    const vb_plan *plan;
+    float **at;   /* [plan->n_memories] */
+    int position; /* they are those after 0..position; -1: of an evaluation that did not end */
+} vb_oracle_memories;
+int vb_oracle_memories_open(vb_oracle_memories *m, const vb_plan *plan); /* 0: out of memory */
+void vb_oracle_memories_close(vb_oracle_memories *m);
+int vb_oracle_memories_start(const vb_oracle_memories *m, int n);
+void vb_oracle_memories_copy(vb_oracle_memories *to, const vb_oracle_memories *from, int n);
+/* Before tokens from `position` on; afterwards the caller says where they ended. */
+vb_status vb_oracle_memories_begin(vb_oracle_memories *m, int position, vb_err *err);
 
 /* --- choosing tokens (J6) --------------------------------------------------------------------------------- */
 vb_status vb_oracle_sample(const float *logits, int n_vocab, const vb_token *past, int n_past, const vb_sampling *s,

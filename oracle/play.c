@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
     const player *player;
     vb_oracle_cache *slots; /* [plan->n_slots] */
+    vb_oracle_memories memories;
     int context;
     vb_kv kv;
 } state;
@@ -24,7 +25,7 @@ typedef struct {
 /* One token on its way through the plan. */
 typedef struct {
     const player *player;
-    const state *state;
+    state *state;
     vb_token id;
     int position, wanted;
     float **values; /* [plan->n_values], NULL until computed */
@@ -80,6 +81,7 @@ static void close_state(void *opaque)
         free(s->slots[i].values);
     }
     free(s->slots);
+    vb_oracle_memories_close(&s->memories);
     free(s);
 }
 
@@ -88,7 +90,7 @@ static int fill_state(state *s)
     const vb_plan *plan = s->player->plan;
     size_t rows = (size_t)s->context;
     s->slots = calloc((size_t)plan->n_slots + 1, sizeof *s->slots);
-    if (s->slots == NULL) return 0;
+    if (s->slots == NULL || !vb_oracle_memories_open(&s->memories, plan)) return 0;
     for (int i = 0; i < plan->n_slots; i++) {
         s->slots[i].kv = s->kv;
         s->slots[i].keys = calloc(rows, key_row(&plan->slots[i], s->kv));
@@ -128,7 +130,13 @@ static vb_status copy_state(void *opaque, const void *from, int n, vb_err *err)
         memcpy(to->slots[i].keys, s->slots[i].keys, (size_t)n * key_row(&plan->slots[i], s->kv));
         memcpy(to->slots[i].values, s->slots[i].values, (size_t)n * value_row(&plan->slots[i], s->kv));
     }
+    vb_oracle_memories_copy(&to->memories, &s->memories, n);
     return VB_OK;
+}
+
+static int start_of(const void *opaque, int n)
+{
+    return vb_oracle_memories_start(&((const state *)opaque)->memories, n);
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------- */
@@ -141,7 +149,14 @@ static int row_to_embed(const token *t, const vb_step *s)
 static void do_norm(const token *t, const vb_step *s, float *y)
 {
     vb_oracle_norm how = {t->player->plan->values[s->out].width, s->u.norm.group, s->u.norm.eps};
-    vb_oracle_norm_rms(y, t->values[s->in[0]], s->weight->data, &how);
+    vb_oracle_norm_rms(y, t->values[s->in[0]], s->weight != NULL ? s->weight->data : NULL, &how);
+}
+
+static void do_delta(const token *t, const vb_step *s, float *y)
+{
+    const float *in[3] = {t->values[s->in[0]], t->values[s->in[1]], t->values[s->in[2]]};
+    vb_delta_heads shape = {s->u.delta.key_heads, s->u.delta.value_heads, s->u.delta.dim, s->u.delta.scale};
+    vb_oracle_delta(y, in, t->state->memories.at[s->u.delta.memory], &shape);
 }
 
 static vb_status do_rope(const token *t, const vb_step *s, float *y)
@@ -219,6 +234,18 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
         return vb_oracle_linear(y, s->weight, s->bias, x, t->player->opts.arith);
     case VB_OP_ROPE:
         return do_rope(t, s, y);
+    case VB_OP_SLICE:
+        vb_oracle_slice(y, x, t->player->plan->values[s->in[0]].width, s->u.slice.group, s->u.slice.from, s->u.slice.len);
+        break;
+    case VB_OP_CONV:
+        vb_oracle_conv(y, x, s->weight->data, t->state->memories.at[s->u.conv.memory], s->u.conv.taps, n);
+        break;
+    case VB_OP_DECAY:
+        vb_oracle_decay(y, x, t->values[s->in[1]], s->weight, s->bias);
+        break;
+    case VB_OP_DELTA:
+        do_delta(t, s, y);
+        break;
     case VB_OP_ATTEND:
         return do_attend(t, s, y);
     case VB_OP_GLU:
@@ -274,9 +301,11 @@ static vb_status play_token(token *t, float *logits, vb_err *err)
     int n = t->player->plan->n_values;
     t->values = calloc((size_t)n, sizeof *t->values);
     if (t->values == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d values", n);
-    vb_status status = play_steps(t, logits, err);
+    vb_status status = vb_oracle_memories_begin(&t->state->memories, t->position, err);
+    if (status == VB_OK) status = play_steps(t, logits, err);
     for (int v = 0; v < n; v++) free(t->values[v]);
     free(t->values);
+    if (status == VB_OK) t->state->memories.position = t->position + 1;
     return status;
 }
 
@@ -313,6 +342,7 @@ const vb_player vb_oracle_player = {
     .state_open = open_state,
     .state_copy = copy_state,
     .state_close = close_state,
+    .state_start = start_of,
     .eval = eval,
     .scratch_bytes = scratch_bytes,
 };

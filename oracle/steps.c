@@ -85,7 +85,7 @@ void vb_oracle_norm_rms(float *y, const float *x, const float *weight, const vb_
         float squares = vb_oracle_dot(x + g, x + g, how->group);
         float mean = squares * inverse_n;
         float r = 1.0f / sqrtf(mean + how->eps);
-        for (int i = 0; i < how->group; i++) y[g + i] = vb_oracle_guard((x[g + i] * r) * weight[i]);
+        for (int i = 0; i < how->group; i++) y[g + i] = vb_oracle_guard(weight != NULL ? (x[g + i] * r) * weight[i] : x[g + i] * r);
     }
 }
 
@@ -119,6 +119,7 @@ void vb_oracle_rope(float *y, const float *x, const float *cos, const float *sin
 
 static float activation(float x, vb_glu act)
 {
+    if (act == VB_GLU_SIGMOID) return vb_oracle_sigmoid(x);
     return act == VB_GLU_SILU ? vb_oracle_silu(x) : vb_oracle_gelu_tanh(x);
 }
 

@@ -88,6 +88,16 @@ typedef struct {
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
 enum { VB_FEW = 16 };         /* tokens that vb_kernels.few takes at most */
 
+/* The delta rule of one head for one token (J3), some columns of its matrix: rows by elements of the key. */
+typedef struct {
+    const float *from; /* the matrix before the token, may be `to` */
+    float *to;
+    const float *q, *k, *v; /* q, k: [rows]; v: [cols] */
+    float *out;             /* [cols] */
+    int rows, cols, stride;
+    float stays, learns, scale;
+} vb_delta;
+
 enum { VB_KV_KINDS = VB_KV_Q8_0 + 1 };
 
 typedef struct {
@@ -105,7 +115,8 @@ typedef struct {
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */
     uint32_t (*settle)(float *y, const float *bias, int n);           /* y = guard(y + bias); bias may be NULL */
-    uint32_t (*norm_rms)(float *y, const float *x, const float *weight, int n, float eps); /* E4, one group */
+    /* E4, one group; weight may be NULL */
+    uint32_t (*norm_rms)(float *y, const float *x, const float *weight, int n, float eps);
     uint32_t (*norm_layer)(float *y, const float *x, const vb_layer_norm *how); /* J1; y and x apart */
     uint32_t (*rope_norm)(float *y, const float *x, const vb_turn *t);
     uint32_t (*rope_neox)(float *y, const float *x, const vb_turn *t);
@@ -118,6 +129,10 @@ typedef struct {
     uint32_t (*act_silu)(float *y, const float *x, int n);
     uint32_t (*act_gelu_tanh)(float *y, const float *x, int n);
     uint32_t (*act_gelu_erf)(float *y, const float *x, int n);
+    uint32_t (*glu_sigmoid)(float *y, const float *gate, const float *up, int n);
+    /* J3: silu of the sum over t of w[t * stride + ..] * x[t][..], in increasing t */
+    uint32_t (*conv)(float *y, const float *const *x, const float *w, size_t stride, int taps, int n);
+    uint32_t (*delta)(const vb_delta *d);
     uint32_t (*softcap)(float *y, const float *x, float cap, int n);
     /* J4: sum over i of w[i] * x[i * stride + ..], in increasing i */
     uint32_t (*mix)(float *y, const float *x, size_t stride, const float *w, int used, int n);

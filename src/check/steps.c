@@ -43,6 +43,10 @@ static void element_once(vb_check *c, int which, int n, vb_fill fill)
         bad = c->k->glu_gelu_tanh(y, a, b, n);
         vb_oracle_glu(expected, a, b, n, VB_GLU_GELU_TANH);
         break;
+    case VB_ELEMENT_SIGMOID:
+        bad = c->k->glu_sigmoid(y, a, b, n);
+        vb_oracle_glu(expected, a, b, n, VB_GLU_SIGMOID);
+        break;
     case VB_ELEMENT_CLAMPED:
         bad = c->k->glu_clamped(y, a, b, n);
         vb_oracle_glu(expected, a, b, n, VB_GLU_CLAMPED);
@@ -90,6 +94,7 @@ void vb_check_norm(vb_check *c, int which)
                 vb_oracle_norm how = {n, n, again % 2 == 0 ? 1e-5f : 1e-6f};
                 const float *x = vb_check_float_buffer(c, A, n, fill), *w = vb_check_float_buffer(c, B, n, fill);
                 float *y = output(c, n), *expected = vb_check_buffer(c, EXPECTED, (size_t)n * sizeof *expected);
+                if (again % 4 == 3) w = NULL;
                 uint32_t bad = c->k->norm_rms(y, x, w, n, how.eps);
                 vb_oracle_norm_rms(expected, x, w, &how);
                 judge(c, expected, y, n, bad);

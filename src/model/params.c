@@ -27,7 +27,7 @@ static const entry table[] = {
     {"embedding_length", INT, FIELD(width), 1, 1, MOST_WIDTH},
     {"context_length", INT, FIELD(context), 1, 1, 1 << 30},
     {"vocab_size", INT, FIELD(vocab), 0, 1, 1 << 26},
-    {"feed_forward_length", PER_LAYER, FIELD(ff), 1, 1, MOST_WIDTH},
+    {"feed_forward_length", PER_LAYER, FIELD(ff), 0, 1, MOST_WIDTH},
     {"attention.head_count", PER_LAYER, FIELD(heads), 1, 1, MOST_HEADS},
     {"attention.head_count_kv", PER_LAYER, FIELD(kv_heads), 0, 1, MOST_HEADS},
     {"attention.key_length", INT, FIELD(dim_k), 0, 1, 1 << 16},
@@ -50,6 +50,13 @@ static const entry table[] = {
     {"rope.scaling.yarn_beta_fast", DOUBLE, FIELD(beta_fast), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_slow", DOUBLE, FIELD(beta_slow), 0, 0x1p-20, 0x1p20},
     {"use_parallel_residual", BOOL, FIELD(parallel), 0, 0, 1},
+    {"nextn_predict_layers", INT, FIELD(extra_layers), 0, 0, MOST_LAYERS},
+    {"full_attention_interval", INT, FIELD(full_every), 0, 1, MOST_LAYERS},
+    {"ssm.conv_kernel", INT, FIELD(conv_taps), 0, 2, 16},
+    {"ssm.state_size", INT, FIELD(delta_dim), 0, 1, 1 << 12},
+    {"ssm.group_count", INT, FIELD(delta_key_heads), 0, 1, MOST_HEADS},
+    {"ssm.time_step_rank", INT, FIELD(delta_value_heads), 0, 1, MOST_HEADS},
+    {"ssm.inner_size", INT, FIELD(delta_width), 0, 1, MOST_WIDTH},
     {"expert_count", INT, FIELD(experts), 0, 0, 1 << 16},
     {"expert_used_count", INT, FIELD(experts_used), 0, 0, 1 << 16},
     {"expert_feed_forward_length", INT, FIELD(expert_ff), 0, 1, MOST_WIDTH},
@@ -161,11 +168,28 @@ static vb_status read_scaling(reader *r)
             r->key, (int)(type.len < 40 ? type.len : 40), type.ptr);
 }
 
+/* A boolean a layer; NULL if the file has no such array. */
+static vb_status read_flags(reader *r, const char *key, unsigned char **out)
+{
+    vb_params *h = r->out;
+    const vb_gguf_entry *array;
+    snprintf(r->key, sizeof r->key, "%s.%s", h->arch, key);
+    const vb_gguf_entry *found = vb_gguf_find(r->g, r->key);
+    if (found == NULL) return VB_OK;
+    VB_TRY(vb_gguf_array(r->g, r->key, found->item == VB_GGUF_BOOL ? VB_GGUF_BOOLS : VB_GGUF_INTS, &array, r->err));
+    if (array->n < (uint64_t)h->layers)
+        VB_FAIL(r->err, VB_E_FORMAT, "%s: key %s: expected %d values, found %llu", vb_gguf_path(r->g), r->key,
+                h->layers, (unsigned long long)array->n);
+    *out = vb_arena_alloc(r->arena, (size_t)h->layers);
+    if (*out == NULL) VB_FAIL(r->err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(r->g));
+    for (int i = 0; i < h->layers; i++) (*out)[i] = vb_gguf_item_int(array, (uint64_t)i) != 0;
+    return VB_OK;
+}
+
 /* A period, or one boolean a layer. */
 static vb_status read_window_pattern(reader *r)
 {
     vb_params *h = r->out;
-    const vb_gguf_entry *array;
     int64_t every;
     snprintf(r->key, sizeof r->key, "%s.attention.sliding_window_pattern", h->arch);
     const vb_gguf_entry *found = vb_gguf_find(r->g, r->key);
@@ -175,14 +199,7 @@ static vb_status read_window_pattern(reader *r)
         h->window_every = (int)every;
         return VB_OK;
     }
-    VB_TRY(vb_gguf_array(r->g, r->key, found->item == VB_GGUF_BOOL ? VB_GGUF_BOOLS : VB_GGUF_INTS, &array, r->err));
-    if (array->n < (uint64_t)h->layers)
-        VB_FAIL(r->err, VB_E_FORMAT, "%s: key %s: expected %d values, found %llu", vb_gguf_path(r->g), r->key,
-                h->layers, (unsigned long long)array->n);
-    h->window_layers = vb_arena_alloc(r->arena, (size_t)h->layers);
-    if (h->window_layers == NULL) VB_FAIL(r->err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(r->g));
-    for (int i = 0; i < h->layers; i++) h->window_layers[i] = vb_gguf_item_int(array, (uint64_t)i) != 0;
-    return VB_OK;
+    return read_flags(r, "attention.sliding_window_pattern", &h->window_layers);
 }
 
 static vb_status read_vocab(reader *r)
@@ -207,9 +224,23 @@ static vb_status heads_fit(const vb_params *h, const vb_gguf *g, vb_err *err)
     return VB_OK;
 }
 
-static vb_status settle(vb_params *h, const vb_gguf *g, vb_err *err)
+/* A file of experts alone may give no other width than theirs. */
+static vb_status widths(vb_params *h, const vb_gguf *g, vb_arena *arena, vb_err *err)
+{
+    if (h->ff != NULL) return VB_OK;
+    if (h->expert_ff == 0)
+        VB_FAIL(err, VB_E_FORMAT, "%s: key %s.feed_forward_length: expected a number, found no such key",
+                vb_gguf_path(g), h->arch);
+    h->ff = vb_arena_array(arena, (size_t)h->layers, sizeof *h->ff);
+    if (h->ff == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(g));
+    for (int i = 0; i < h->layers; i++) h->ff[i] = h->expert_ff;
+    return VB_OK;
+}
+
+static vb_status settle(vb_params *h, const vb_gguf *g, vb_arena *arena, vb_err *err)
 {
     if (h->kv_heads == NULL) h->kv_heads = h->heads;
+    VB_TRY(widths(h, g, arena, err));
     VB_TRY(heads_fit(h, g, err));
     if (h->dim_k == 0) h->dim_k = h->width / h->heads[0];
     if (h->dim_v == 0) h->dim_v = h->dim_k;
@@ -237,6 +268,7 @@ vb_status vb_params_read(vb_params *out, const vb_gguf *g, vb_arena *arena, vb_e
     for (int i = 0; i < ENTRIES; i++) VB_TRY(read_entry(&r, &table[i]));
     VB_TRY(read_scaling(&r));
     VB_TRY(read_window_pattern(&r));
+    VB_TRY(read_flags(&r, "attention.recurrent_layers", &out->recurrent_layers));
     VB_TRY(read_vocab(&r));
-    return settle(out, g, err);
+    return settle(out, g, arena, err);
 }

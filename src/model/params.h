@@ -35,6 +35,11 @@ typedef struct {
     int experts, experts_used;                          /* of a layer, and for a token; 0: dense */
     int expert_ff, shared_ff;                           /* widths of an expert, of what all tokens share; 0: absent */
     int parallel;                                       /* 1: attention and feed-forward read the same input */
+    int extra_layers;                /* the last blocks, which predict further tokens and are not run; 0: none */
+    unsigned char *recurrent_layers; /* [layers] 1: no attention; NULL: the file has no such array */
+    int full_every;                  /* every n-th layer is attention; 0: the file does not say */
+    int conv_taps;                   /* of what recurrent layers see; these five 0: absent */
+    int delta_dim, delta_key_heads, delta_value_heads, delta_width;
 } vb_params;
 
 /* `vocab` of the file: `<arch>.vocab_size`, else rows of token_embd.weight. Arrays come from `arena`. */

@@ -168,7 +168,7 @@ vb_val vb_add(vb_plan *p, vb_val x, vb_val y)
 vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps)
 {
     vb_step *s;
-    const vb_tensor *t = as_f32(p, required(p, weight, ".weight", group, 1));
+    const vb_tensor *t = weight == NULL ? NULL : as_f32(p, required(p, weight, ".weight", group, 1));
     if (failed(p)) return -1;
     vb_val out = append1(p, VB_OP_NORM_RMS, value(p, x)->width, x, &s);
     if (out < 0) return -1;
@@ -278,6 +278,80 @@ vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim)
     s->u.rope.rope = rope;
     s->u.rope.head_dim = head_dim;
     return out;
+}
+
+vb_val vb_slice(vb_plan *p, vb_val x, int group, int from, int len)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    vb_val out = append1(p, VB_OP_SLICE, group > 0 ? value(p, x)->width / group * len : 0, x, &s);
+    if (out < 0) return -1;
+    s->u.slice.group = group;
+    s->u.slice.from = from;
+    s->u.slice.len = len;
+    return out;
+}
+
+/* --- what remembers -------------------------------------------------------------------------------------------- */
+
+static int new_memory(vb_plan *p, int64_t floats)
+{
+    if (failed(p)) return -1;
+    if (!grow(p, (void **)&p->memories, p->n_memories, &p->cap_memories, sizeof *p->memories)) return -1;
+    p->memories[p->n_memories] = (vb_memory){p->layer, floats};
+    return p->n_memories++;
+}
+
+vb_val vb_conv(vb_plan *p, vb_val x, const char *weight, int taps)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    int width = value(p, x)->width;
+    const vb_tensor *t = as_f32(p, required(p, weight, ".weight", taps, width));
+    int memory = new_memory(p, (int64_t)(taps - 1) * width);
+    vb_val out = append1(p, VB_OP_CONV, width, x, &s);
+    if (out < 0) return -1;
+    s->weight = t;
+    s->u.conv.memory = memory;
+    s->u.conv.taps = taps;
+    return out;
+}
+
+vb_val vb_decay(vb_plan *p, vb_val x, vb_val y, const char *rate, const char *bias)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    int heads = value(p, x)->width;
+    const vb_tensor *t = as_f32(p, required(p, rate, "", heads, 1));
+    const vb_tensor *b = as_f32(p, required(p, bias, ".bias", heads, 1));
+    vb_val out = append(p, VB_OP_DECAY, 2 * heads, (vb_val[3]){x, y, -1}, &s);
+    if (out < 0) return -1;
+    s->weight = t;
+    s->bias = b;
+    return out;
+}
+
+vb_val vb_delta_rule(vb_plan *p, vb_val qk, vb_val v, vb_val decay, const vb_delta_heads *shape)
+{
+    vb_step *s;
+    if (failed(p)) return -1;
+    int memory = new_memory(p, (int64_t)shape->value_heads * shape->dim * shape->dim);
+    vb_val out = append(p, VB_OP_DELTA, shape->value_heads * shape->dim, (vb_val[3]){qk, v, decay}, &s);
+    if (out < 0) return -1;
+    s->u.delta.memory = memory;
+    s->u.delta.key_heads = shape->key_heads;
+    s->u.delta.value_heads = shape->value_heads;
+    s->u.delta.dim = shape->dim;
+    s->u.delta.scale = shape->scale;
+    return out;
+}
+
+void vb_ignore_layer(vb_plan *p, int layer)
+{
+    char prefix[32];
+    int len = snprintf(prefix, sizeof prefix, "blk.%d.", layer);
+    for (int64_t i = 0; i < p->tensors->n; i++)
+        if (strncmp(p->tensors->all[i].name, prefix, (size_t)len) == 0) p->tensors->used[i] = 1;
 }
 
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape)

@@ -85,6 +85,22 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
         add_f32(h, s->u.attend.scale);
         add_f32(h, s->u.attend.softcap);
         break;
+    case VB_OP_SLICE:
+        add_int(h, s->u.slice.group);
+        add_int(h, s->u.slice.from);
+        add_int(h, s->u.slice.len);
+        break;
+    case VB_OP_CONV:
+        add_int(h, s->u.conv.memory);
+        add_int(h, s->u.conv.taps);
+        break;
+    case VB_OP_DELTA:
+        add_int(h, s->u.delta.memory);
+        add_int(h, s->u.delta.key_heads);
+        add_int(h, s->u.delta.value_heads);
+        add_int(h, s->u.delta.dim);
+        add_f32(h, s->u.delta.scale);
+        break;
     case VB_OP_GLU:
         add_int(h, (int)s->u.glu.act);
         break;

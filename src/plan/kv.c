@@ -18,6 +18,13 @@ uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv)
     return bytes * (uint64_t)context;
 }
 
+uint64_t vb_memory_bytes(const vb_plan *plan)
+{
+    uint64_t floats = 0;
+    for (int i = 0; i < plan->n_memories; i++) floats += (uint64_t)plan->memories[i].floats;
+    return floats * sizeof(float);
+}
+
 vb_status vb_kv_check(const vb_plan *plan, vb_kv kv, vb_err *err)
 {
     if (kv != VB_KV_Q8_0) return VB_OK;

@@ -23,7 +23,7 @@ typedef enum {
 } vb_op;
 
 typedef enum { VB_PAIR_NORM, VB_PAIR_NEOX } vb_pairing; /* pairs (2i, 2i+1) or (i, i + n_rot/2) */
-typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH, VB_GLU_CLAMPED } vb_glu;
+typedef enum { VB_GLU_SILU, VB_GLU_GELU_TANH, VB_GLU_CLAMPED, VB_GLU_SIGMOID } vb_glu;
 
 /* What the weights of a token's experts are (J4): shares of a softmax over all experts, the same divided by their sum,
  * or a softmax over the chosen experts alone. */
@@ -48,6 +48,14 @@ typedef struct {
     int layer, kv_heads, dim_k, dim_v;
 } vb_slot;
 
+/* What a step knows of all past tokens in one place, as floats whatever the KV type: the last inputs of a convolution,
+ * the matrices of a delta rule. Each token changes it, so it belongs to one position and cannot be cut at another. */
+typedef struct {
+    int layer;
+    int64_t floats;
+} vb_memory;
+enum { VB_MOST_TAPS = 16 }; /* of a convolution; at least 2 */
+
 typedef struct {
     vb_op op;
     int layer; /* -1: outside of the layers */
@@ -61,7 +69,7 @@ typedef struct {
             float by;
         } scale;
         struct {
-            int group; /* elements normed together; the weight has as many. norm_layer: the whole row */
+            int group; /* elements normed together; the weight, if any, has as many. norm_layer: the whole row */
             float eps;
         } norm;
         struct {
@@ -73,6 +81,16 @@ typedef struct {
             int window; /* query i sees key j iff 0 <= i-j < window; 0: all of the past */
             float scale, softcap; /* softcap 0: none */
         } attend;
+        struct {
+            int group, from, len; /* elements from..from+len of every group */
+        } slice;
+        struct {
+            int memory, taps; /* the weight has rows of as many: the last is for the token itself */
+        } conv;
+        struct {
+            int memory, key_heads, value_heads, dim; /* value head h asks with query and key h modulo key_heads */
+            float scale;
+        } delta;
         struct {
             vb_glu act;
         } glu;
@@ -107,7 +125,8 @@ typedef struct {
     vb_value *values;
     vb_rope *ropes;
     vb_slot *slots;
-    int n_steps, n_values, n_ropes, n_slots;
+    vb_memory *memories;
+    int n_steps, n_values, n_ropes, n_slots, n_memories;
     vb_val output; /* logits, width = vocabulary */
     int vocab, layers;
     int positions; /* rows of the tables that are read by position: the longest text; 0: no such table */
@@ -115,7 +134,7 @@ typedef struct {
     /* while building */
     vb_arena arena;
     vb_tensors *tensors;
-    int layer, cap_steps, cap_values, cap_ropes, cap_slots;
+    int layer, cap_steps, cap_values, cap_ropes, cap_slots, cap_memories;
     vb_err err;
 } vb_plan;
 
@@ -128,9 +147,10 @@ vb_val vb_embed_first(vb_plan *p, const char *table, int width); /* row 0 for ev
 vb_val vb_wanted(vb_plan *p, vb_val x);
 vb_val vb_scale(vb_plan *p, vb_val x, float by); /* by 1 adds no step */
 vb_val vb_add(vb_plan *p, vb_val x, vb_val y);
-vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps);
 /* Weight and bias as wide as x. */
 vb_val vb_norm_layer(vb_plan *p, vb_val x, const char *weight, float eps);
+vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps); /* weight NULL: none */
+vb_val vb_slice(vb_plan *p, vb_val x, int group, int from, int len);
 /* out: the number of rows the weight must have; "<weight>.bias" is added if the file has it. */
 vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out);
 /* By rows from..from+rows of a weight that holds several matrices, `total` rows in all; of its bias likewise. */
@@ -148,6 +168,18 @@ typedef struct {
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
 /* With one more logit for each head, F32 [heads], that joins the softmax and has no value. */
 vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, const char *sinks);
+/* silu of a causal depthwise convolution of `taps` tokens. */
+vb_val vb_conv(vb_plan *p, vb_val x, const char *weight, int taps);
+/* exp(rate * softplus(x + bias)) of every head, then sigmoid(y) of every head. Rate: full name; bias: "<bias>.bias". */
+vb_val vb_decay(vb_plan *p, vb_val x, vb_val y, const char *rate, const char *bias);
+/* qk: all queries, then all keys, of key_heads; v and the value: value_heads; decay: by vb_decay. */
+typedef struct {
+    int key_heads, value_heads, dim;
+    float scale;
+} vb_delta_heads;
+vb_val vb_delta_rule(vb_plan *p, vb_val qk, vb_val v, vb_val decay, const vb_delta_heads *shape);
+/* Tensors of a block that the file has and nobody runs. */
+void vb_ignore_layer(vb_plan *p, int layer);
 vb_val vb_gated(vb_plan *p, vb_val gate, vb_val up, vb_glu act);
 /* ffn_down(act(ffn_gate x) * (ffn_up x)), as wide as x. */
 vb_val vb_gated_ffn(vb_plan *p, vb_val x, int ff, vb_glu act);

@@ -1,7 +1,8 @@
 /* player.h - what every player offers: open on a plan, keep states, evaluate tokens.
  *
  * A player is opened once a model; a state (KV cache) once a session. A state has no length of its own: the caller
- * says at which position new tokens start, so rewinding is starting earlier. Positions of one state are evaluated
+ * says at which position new tokens start, so rewinding is starting earlier. Keys and values can be cut anywhere; what
+ * memories hold (plan.h) belongs to one position: a state keeps some of them and `start` says where the next one is. Positions of one state are evaluated
  * from one thread at a time; one player evaluates one batch at a time.
  */
 #ifndef VB_PLAN_PLAYER_H
@@ -37,9 +38,12 @@ typedef struct {
     vb_status (*state_open)(void **state, void *player, int context, vb_kv kv, vb_err *err); /* kv not default */
     vb_status (*state_copy)(void *to, const void *from, int n, vb_err *err); /* the first n positions */
     void (*state_close)(void *state);
+    /* The last position, at most n, from which tokens can be evaluated when 0..n were: n itself without memories. */
+    int (*state_start)(const void *state, int n);
     /* n positions from `from` on as vb_kv_bytes says, and back: the first n of the `held` positions in `buf`.
-     * For each layer all keys, then all values; a head's positions one behind the other. NULL: this player keeps
-     * states in a form of its own. */
+     * For each layer all keys, then all values; a head's positions one behind the other; behind the `held` the
+     * memories (vb_memory_bytes) of the last one: the state must be able to start at from + n. Where there are
+     * memories, all held positions are put. NULL: this player keeps states in a form of its own. */
     void (*state_get)(const void *state, int from, int n, uint8_t *buf);
     void (*state_put)(void *state, int from, int n, const uint8_t *buf, int held);
     /* ids are in range and positions fit the context: the caller has checked. A value that is not finite is an
@@ -51,5 +55,9 @@ typedef struct {
 /* Bytes of a state over `context` positions; the same for all players that keep KV in its stored form. */
 uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv);
 vb_status vb_kv_check(const vb_plan *plan, vb_kv kv, vb_err *err); /* q8_0 needs head sizes that are multiples of 32 */
+
+/* Bytes of the memories of one position; a state keeps those of at most VB_MEMORIES_KEPT positions. */
+uint64_t vb_memory_bytes(const vb_plan *plan);
+enum { VB_MEMORIES_KEPT = 6 };
 
 #endif

@@ -11,7 +11,7 @@
 
 static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
 {
-    static const char *const acts[] = {"silu", "gelu_tanh", "clamped"};
+    static const char *const acts[] = {"silu", "gelu_tanh", "clamped", "sigmoid"};
     static const char *const routings[] = {"shares", "normalised", "chosen"};
     static const char *const curves[] = {"silu", "gelu_tanh", "gelu_erf"};
     const vb_rope *r;
@@ -37,6 +37,16 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
         snprintf(buf, cap, "slot=%d heads=%d/%d dim=%d/%d window=%d scale=%.9g softcap=%.9g", s->u.attend.slot, s->u.attend.heads,
                  s->u.attend.kv_heads, s->u.attend.dim_k, s->u.attend.dim_v, s->u.attend.window,
                  (double)s->u.attend.scale, (double)s->u.attend.softcap);
+        break;
+    case VB_OP_SLICE:
+        snprintf(buf, cap, "group=%d from=%d len=%d", s->u.slice.group, s->u.slice.from, s->u.slice.len);
+        break;
+    case VB_OP_CONV:
+        snprintf(buf, cap, "memory=%d taps=%d", s->u.conv.memory, s->u.conv.taps);
+        break;
+    case VB_OP_DELTA:
+        snprintf(buf, cap, "memory=%d heads=%d/%d dim=%d scale=%.9g", s->u.delta.memory, s->u.delta.value_heads,
+                 s->u.delta.key_heads, s->u.delta.dim, (double)s->u.delta.scale);
         break;
     case VB_OP_GLU:
         snprintf(buf, cap, "%s", acts[s->u.glu.act]);

@@ -82,6 +82,53 @@ static vb_status experts_fit(const vb_plan *p, int step, vb_err *err)
     return VB_OK;
 }
 
+/* What remembers must see every token, in the order of their positions, and remembers for itself. */
+static vb_status remembers(const vb_plan *p, int step, int memory, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    if (p->values[s->out].wanted) return wrong(p, step, err, "wanted tokens only", 0, 1);
+    for (int i = 0; i < step; i++) {
+        const vb_step *t = &p->steps[i];
+        int other = t->op == VB_OP_CONV ? t->u.conv.memory : t->op == VB_OP_DELTA ? t->u.delta.memory : -1;
+        if (other == memory) return wrong(p, step, err, "writer of the memory", i, step);
+    }
+    return VB_OK;
+}
+
+static vb_status conv_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    long width = p->values[s->in[0]].width, taps = s->u.conv.taps;
+    if (taps < 2 || taps > VB_MOST_TAPS) return wrong(p, step, err, "taps at most", VB_MOST_TAPS, taps);
+    if (s->weight->cols != taps) return wrong(p, step, err, "columns of the weight", taps, (long)s->weight->cols);
+    if (s->weight->rows != width) return wrong(p, step, err, "weight rows", width, (long)s->weight->rows);
+    return remembers(p, step, s->u.conv.memory, err);
+}
+
+static vb_status delta_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    long keys = s->u.delta.key_heads, values = s->u.delta.value_heads, dim = s->u.delta.dim;
+    if (p->values[s->in[0]].width != 2 * keys * dim)
+        return wrong(p, step, err, "width of queries and keys", 2 * keys * dim, p->values[s->in[0]].width);
+    if (p->values[s->in[1]].width != values * dim)
+        return wrong(p, step, err, "width of values", values * dim, p->values[s->in[1]].width);
+    if (p->values[s->in[2]].width != 2 * values)
+        return wrong(p, step, err, "width of decays", 2 * values, p->values[s->in[2]].width);
+    if (values % keys != 0) return wrong(p, step, err, "value heads modulo key heads", 0, values % keys);
+    return remembers(p, step, s->u.delta.memory, err);
+}
+
+static vb_status slice_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    int group = s->u.slice.group, width = p->values[s->in[0]].width;
+    if (group < 1 || width % group != 0) return wrong(p, step, err, "width modulo group", 0, width);
+    if (s->u.slice.from < 0 || s->u.slice.len < 1 || s->u.slice.len > group - s->u.slice.from)
+        return wrong(p, step, err, "elements at most", group - s->u.slice.from, s->u.slice.len);
+    return VB_OK;
+}
+
 static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
 {
     const vb_step *s = &p->steps[step];
@@ -99,6 +146,15 @@ static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
     case VB_OP_NORM_LAYER:
         if (x != s->u.norm.group) return wrong(p, step, err, "width of the group", x, s->u.norm.group);
         return VB_OK;
+    case VB_OP_SLICE:
+        return slice_fits(p, step, err);
+    case VB_OP_CONV:
+        return conv_fits(p, step, err);
+    case VB_OP_DECAY:
+        if (x != y) return wrong(p, step, err, "equal widths", x, y);
+        return VB_OK;
+    case VB_OP_DELTA:
+        return delta_fits(p, step, err);
     case VB_OP_ROPE:
         if (x % s->u.rope.head_dim != 0) return wrong(p, step, err, "width modulo head", 0, x % s->u.rope.head_dim);
         if (p->ropes[s->u.rope.rope].n_rot > s->u.rope.head_dim)

@@ -23,6 +23,7 @@ typedef struct {
     const vb_state *state;
     vb_token id;
     int position;
+    int first; /* row of the first token of this state */
 } vb_row;
 
 /* Where each kind of scratch begins, in bytes. */
@@ -51,6 +52,8 @@ typedef struct {
     vb_rope_spec *ropes;       /* two for each of the plan: of short and of long sessions */
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
+    float **turned;            /* of each convolution, all channels of a tap one behind the other; NULL for others */
+    float *zeros;              /* as many as the widest convolution has channels */
     size_t act_bytes[VB_ACT_Q256 + 1]; /* for each activation kind: most that the inputs of a matrix need a token, */
     int act_rows[VB_ACT_Q256 + 1];     /* and most inputs a token: more than one for experts; 0: no such matrix */
     int most_used, most_experts;       /* of one step: chosen for a token, and of all; 0: no experts */
@@ -118,6 +121,12 @@ void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker);
 int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
+/* Steps that remember, and those around them. */
+vb_status vb_cpu_memories_open(vb_cpu *p, vb_err *err);
+void vb_cpu_slice(vb_cpu *p, const vb_step *s);
+void vb_cpu_conv(vb_cpu *p, const vb_step *s);
+void vb_cpu_decay(vb_cpu *p, const vb_step *s);
+void vb_cpu_delta(vb_cpu *p, const vb_step *s);
 int vb_cpu_attend_floats(const vb_step *s);     /* what a worker needs */
 int64_t vb_cpu_part_floats(const vb_step *s);   /* what all need together, with more than one thread */
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap);

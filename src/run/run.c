@@ -94,7 +94,7 @@ static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
         for (int k = 0; k < parts[i].n; k++, row++) {
             const vb_part *part = &parts[i];
             int w = k - (part->n - part->want);
-            p->rows[row] = (vb_row){part->state, part->ids[k], part->start + k};
+            p->rows[row] = (vb_row){part->state, part->ids[k], part->start + k, row - k};
             if (w < 0) continue;
             p->wanted[wanted] = row;
             p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->vocab;
@@ -169,7 +169,11 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
     fill_rows(p, parts, n);
     for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
     vb_cpu_ropes(p);
+    for (int i = 0; i < n; i++)
+        if (parts[i].n > 0) VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
     for (int i = 0; i < p->n_stages; i++) VB_TRY(play_stage(p, &p->stages[i], failed, err));
+    for (int i = 0; i < n; i++)
+        if (parts[i].n > 0) vb_state_end(parts[i].state, parts[i].start + parts[i].n);
     return VB_OK;
 }
 
@@ -234,6 +238,7 @@ static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
 {
     vb_cpu *p = opaque;
     int failed = 0;
+    for (int i = 0; i < n; i++) vb_state_keep(parts[i].state, parts[i].start); /* first_failure begins there again */
     uint64_t old = vb_fp_enter(); /* A1 */
     vb_status s = (p->hard->state != 0 ? play_hard : play)(p, parts, n, &failed, err);
     if (s == VB_E_FORMAT) s = first_failure(p, parts, n, failed, err);
@@ -317,6 +322,7 @@ static vb_status prepare(vb_cpu *p, vb_err *err)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
     vb_hard_start(p->hard);
     measure(p);
+    VB_TRY(vb_cpu_memories_open(p, err));
     VB_TRY(prepare_ropes(p, err));
     return vb_pool_open(&p->pool, p->opts.threads, err);
 }
@@ -387,6 +393,11 @@ static void state_put(void *state, int from, int n, const uint8_t *buf, int held
     vb_state_put(state, from, n, buf, held);
 }
 
+static int state_start(const void *state, int n)
+{
+    return vb_state_start(state, n);
+}
+
 static void state_close(void *state)
 {
     vb_state_close(state);
@@ -406,6 +417,7 @@ const vb_player vb_cpu_player = {
     .state_open = state_open,
     .state_copy = state_copy,
     .state_close = state_close,
+    .state_start = state_start,
     .state_get = state_get,
     .state_put = state_put,
     .eval = eval,

@@ -98,6 +98,7 @@ static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from
     if (s->op == VB_OP_ACT) return act_kernel(p, s->u.act.curve)(y, x[0], n);
     if (s->op == VB_OP_SOFTCAP) return p->k->softcap(y, x[0], s->u.softcap.cap, n);
     if (s->u.glu.act == VB_GLU_CLAMPED) return p->k->glu_clamped(y, x[0], x[1], n);
+    if (s->u.glu.act == VB_GLU_SIGMOID) return p->k->glu_sigmoid(y, x[0], x[1], n);
     return (s->u.glu.act == VB_GLU_SILU ? p->k->glu_silu : p->k->glu_gelu_tanh)(y, x[0], x[1], n);
 }
 
@@ -147,11 +148,11 @@ static void norm_tile(void *ctx, int r, int worker)
     const vb_job *j = ctx;
     const vb_step *s = j->s;
     float *y = vb_cpu_value(j->p, s->out, r);
-    const float *x = vb_cpu_value(j->p, s->in[0], r);
+    const float *x = vb_cpu_value(j->p, s->in[0], r), *weight = s->weight != NULL ? s->weight->data : NULL;
     uint32_t bad = 0;
     (void)worker;
     for (int g = 0; g < vb_cpu_width(j->p, s->out); g += s->u.norm.group)
-        bad |= j->p->k->norm_rms(y + g, x + g, s->weight->data, s->u.norm.group, s->u.norm.eps);
+        bad |= j->p->k->norm_rms(y + g, x + g, weight, s->u.norm.group, s->u.norm.eps);
     vb_cpu_note(j->p, r, bad);
 }
 
@@ -260,6 +261,18 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s)
     case VB_OP_LINEAR:
         vb_cpu_linear(p, s);
         break;
+    case VB_OP_SLICE:
+        vb_cpu_slice(p, s);
+        break;
+    case VB_OP_CONV:
+        vb_cpu_conv(p, s);
+        break;
+    case VB_OP_DECAY:
+        vb_cpu_decay(p, s);
+        break;
+    case VB_OP_DELTA:
+        vb_cpu_delta(p, s);
+        break;
     case VB_OP_ATTEND:
         vb_cpu_attend(p, s);
         break;
@@ -306,11 +319,9 @@ void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap
         if (s->op != VB_OP_EMBED && vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(format)->block > 1)
             name = "matvec_f32+dequantize";
     }
-    if (s->op == VB_OP_GLU && s->u.glu.act == VB_GLU_CLAMPED)
-        name = "glu_clamped";
-    else if (s->op == VB_OP_GLU)
-        name = s->u.glu.act == VB_GLU_SILU ? "glu_silu" : "glu_gelu_tanh";
     if (s->op == VB_OP_ACT) name = curves[s->u.act.curve];
+    static const char *const acts[] = {"glu_silu", "glu_gelu_tanh", "glu_clamped", "glu_sigmoid"};
+    if (s->op == VB_OP_GLU) name = acts[s->u.glu.act];
     if (s->op == VB_OP_ROPE)
         name = p->plan->ropes[s->u.rope.rope].pairing == VB_PAIR_NORM ? "rope_norm" : "rope_neox";
     join(buf, cap, name, format, p->k->isa);

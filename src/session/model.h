@@ -45,6 +45,7 @@ struct vb_session {
     vb_token *tokens; /* [context] */
     int n;            /* tokens known */
     int done;         /* tokens evaluated; the rest is evaluated before anything new */
+    int sound;        /* tokens that were evaluated when the last evaluation began, whatever it had to repeat */
     int context, batch;
     vb_kv kv;
     float *logits; /* [vocab] of token done-1 */

@@ -12,6 +12,9 @@
  * A block is BLOCK tokens; a shorter one is a leaf, replaced when a longer one begins with it. Where no block fits
  * whole, the positions that the best one has in common are used: a position depends on nothing behind it. Files are
  * written aside and renamed, so a reader sees a whole one or none.
+ *
+ * A model with memories (plan.h) keeps in each file those of the block's last position, behind keys and values. They
+ * are large, so its blocks are MEMORY_BLOCK tokens, and a block is of use as a whole or not at all.
  */
 #include "session/prefix.h"
 
@@ -26,12 +29,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 256, KEY = 32, HEX = 2 * KEY, HEAD = 16 + KEY, SUM = 16, PATH = 4096 };
+enum { BLOCK = 256, MEMORY_BLOCK = 1024, KEY = 32, HEX = 2 * KEY, HEAD = 16 + KEY, SUM = 16, PATH = 4096 };
 static const char magic[8] = {'V', 'B', 'P', 'R', 'E', 'F', 'X', '1'};
 
 struct vb_prefix {
     const vb_model *model;
     uint32_t position_bytes;
+    size_t memory_bytes; /* of a file; 0: no memories */
+    int block;           /* tokens */
     uint8_t root[KEY];
     int failed; /* writing did: no more of it */
     char dir[PATH - 2 * HEX - 16];
@@ -94,7 +99,7 @@ static void put_u32(uint8_t *at, uint32_t x)
 
 static size_t file_bytes(const vb_prefix *p, uint32_t n)
 {
-    return HEAD + (size_t)n * (4 + (size_t)p->position_bytes) + SUM;
+    return HEAD + (size_t)n * (4 + (size_t)p->position_bytes) + p->memory_bytes + SUM;
 }
 
 /* Tokens of a file that is what its place says, 0 for any other. Its digest is another question. */
@@ -102,7 +107,7 @@ static int tokens_of(const vb_prefix *p, const vb_map *file, const uint8_t paren
 {
     if (file->size < HEAD || memcmp(file->data, magic, sizeof magic) != 0) return 0;
     uint32_t n = u32_at(file->data + 8);
-    if (n == 0 || n > BLOCK || u32_at(file->data + 12) != p->position_bytes) return 0;
+    if (n == 0 || n > (uint32_t)p->block || u32_at(file->data + 12) != p->position_bytes) return 0;
     if (file->size != file_bytes(p, n) || memcmp(file->data + 16, parent, KEY) != 0) return 0;
     return (int)n;
 }
@@ -112,6 +117,13 @@ static int in_common(const vb_map *file, int tokens, const vb_token *ids, int n)
     int same = 0;
     while (same < tokens && same < n && u32_at(file->data + HEAD + 4 * same) == (uint32_t)ids[same]) same++;
     return same;
+}
+
+/* How many of a file's positions ids[0..n) can use. */
+static int usable(const vb_prefix *p, const vb_map *file, int tokens, const vb_token *ids, int n)
+{
+    int same = in_common(file, tokens, ids, n);
+    return p->memory_bytes > 0 && same < tokens ? 0 : same;
 }
 
 static int intact(const vb_map *file)
@@ -128,7 +140,7 @@ static int use_file(const vb_prefix *p, const char *path, const uint8_t parent[K
     vb_map file;
     if (vb_map_open(&file, path, NULL) < 0) return 0;
     int tokens = tokens_of(p, &file, parent), same = 0, good = tokens > 0 && intact(&file);
-    if (good) same = in_common(&file, tokens, ids, n);
+    if (good) same = usable(p, &file, tokens, ids, n);
     if (same > 0)
         p->model->player->state_put(state, at, same, file.data + HEAD + 4 * (size_t)tokens, tokens);
     vb_map_close(&file);
@@ -172,7 +184,7 @@ typedef struct {
 static void find_most(void *ud, const char *path, const vb_map *file)
 {
     search *s = ud;
-    int same = in_common(file, tokens_of(s->p, file, s->parent), s->ids, s->n);
+    int same = usable(s->p, file, tokens_of(s->p, file, s->parent), s->ids, s->n);
     if (same <= s->most) return;
     s->most = same;
     snprintf(s->path, sizeof s->path, "%s", path);
@@ -186,9 +198,9 @@ int vb_prefix_load(const vb_prefix *p, void *state, int from, const vb_token *id
     char path[PATH];
     int at = 0;
     memcpy(parent, p->root, KEY);
-    for (; at + BLOCK <= n && key_of(key, parent, ids + at, BLOCK); at += BLOCK) {
+    for (; at + p->block <= n && key_of(key, parent, ids + at, p->block); at += p->block) {
         file_path(p, path, parent, key);
-        if (at + BLOCK > from && use_file(p, path, parent, state, at, ids + at, BLOCK) != BLOCK) break;
+        if (at + p->block > from && use_file(p, path, parent, state, at, ids + at, p->block) != p->block) break;
         memcpy(parent, key, KEY);
     }
     if (at < n) {
@@ -197,6 +209,12 @@ int vb_prefix_load(const vb_prefix *p, void *state, int from, const vb_token *id
         if (s.most > 0 && at + s.most > from) at += use_file(p, s.path, parent, state, at, ids + at, n - at);
     }
     return at > from ? at : from;
+}
+
+int vb_prefix_edge(const vb_prefix *p, int from, int n)
+{
+    int end = from / p->block * p->block + p->block;
+    return p->memory_bytes > 0 && end < n ? end : n;
 }
 
 /* --- keep -------------------------------------------------------------------------------------------------- */
@@ -273,10 +291,11 @@ void vb_prefix_keep(vb_prefix *p, const void *state, const vb_token *ids, int n,
     char path[PATH];
     memcpy(parent, p->root, KEY);
     for (int at = 0, some; at < n && !p->failed; at += some) {
-        some = n - at < BLOCK ? n - at : BLOCK;
-        if ((some < BLOCK && !tail) || !key_of(key, parent, ids + at, some)) return;
+        some = n - at < p->block ? n - at : p->block;
+        if ((some < p->block && !tail) || !key_of(key, parent, ids + at, some)) return;
         file_path(p, path, parent, key);
         if (!is_kept(p, path, parent, ids + at, some)) {
+            if (p->model->player->state_start(state, at + some) != at + some) return;
             search s = {.p = p, .parent = parent, .ids = ids + at, .n = some};
             keep_block(p, path, parent, state, at, ids + at, some);
             each_file(p, parent, drop_shorter, &s);
@@ -297,6 +316,8 @@ vb_status vb_prefix_open(vb_prefix **out, const char *dir, const vb_model *model
     if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "prefix cache %s: out of memory", dir);
     p->model = model;
     p->position_bytes = (uint32_t)vb_kv_bytes(&model->plan, 1, kv);
+    p->memory_bytes = (size_t)vb_memory_bytes(&model->plan);
+    p->block = p->memory_bytes > 0 ? MEMORY_BLOCK : BLOCK;
     int len = snprintf(p->dir, sizeof p->dir, "%s", dir);
     vb_status s = VB_OK;
     if (len >= (int)sizeof p->dir)

@@ -3,6 +3,9 @@
  *   tokens  [ 0 ........ done ) [ done .. n )
  *             evaluated           known, evaluated before anything new
  *
+ * A model with memories (plan.h) cannot go on from everywhere: before an evaluation `done` goes back to where its state
+ * can start, and the tokens in between are evaluated again.
+ *
  * Invariant: logits, when there are any, belong to token done-1 and done = n. Rounds of at most `batch` tokens cut a
  * long evaluation; by the arithmetic's rules no cut can be seen in the bits.
  */
@@ -36,12 +39,17 @@ vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
     return vb_kv_check(&m->plan, o->kv, err);
 }
 
+static uint64_t state_bytes(const vb_model *m, int context, vb_kv kv)
+{
+    return vb_kv_bytes(&m->plan, context, kv) + VB_MEMORIES_KEPT * vb_memory_bytes(&m->plan);
+}
+
 VB_API uint64_t vb_session_bytes(const vb_model *m, const vb_session_opts *opts)
 {
     vb_session_opts o = {0};
     if (opts != NULL) o = *opts;
     if (vb_session_settle(m, &o, NULL) < 0) return 0;
-    return vb_kv_bytes(&m->plan, o.context, o.kv) + m->player->scratch_bytes(m->playing, o.batch, 1) +
+    return state_bytes(m, o.context, o.kv) + m->player->scratch_bytes(m->playing, o.batch, 1) +
            (uint64_t)m->plan.vocab * sizeof(float) + (uint64_t)o.context * sizeof(vb_token);
 }
 
@@ -139,7 +147,7 @@ VB_API void vb_session_stats(const vb_session *s, vb_stats *out)
     *out = s->stats;
     out->context = s->context;
     out->kv = s->kv;
-    out->kv_bytes = vb_kv_bytes(&s->model->plan, s->context, s->kv);
+    out->kv_bytes = state_bytes(s->model, s->context, s->kv);
     out->scratch_bytes = s->model->player->scratch_bytes(s->model->playing, s->batch, 1);
 }
 
@@ -249,17 +257,27 @@ static vb_status run_rounds(const vb_work *work, int n, vb_err *err)
     return s;
 }
 
+static void begin(vb_session *s, int more)
+{
+    s->sound = s->done;
+    if (more || s->done < s->n) s->done = s->model->player->state_start(s->state, s->done);
+}
+
 VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err)
 {
     VB_TRY(check_work(work, n, err));
     for (int i = 0; i < n; i++) {
         vb_session *s = work[i].session;
+        begin(s, work[i].n > 0);
         if (work[i].n > 0) memcpy(s->tokens + s->n, work[i].ids, (size_t)work[i].n * sizeof *s->tokens);
         s->n += work[i].n;
         if (work[i].n > 0) s->has_logits = 0;
     }
     vb_status status = run_rounds(work, n, err);
-    for (int i = 0; status < 0 && i < n; i++) work[i].session->n = work[i].session->done;
+    for (int i = 0; status < 0 && i < n; i++) {
+        vb_session *s = work[i].session;
+        s->n = s->done > s->sound ? s->done : s->sound;
+    }
     return status;
 }
 
@@ -275,8 +293,12 @@ VB_API vb_status vb_session_recall(vb_session *s, const vb_token *ids, int n, in
     int same = 0;
     VB_TRY(check_sync(s, ids, n, err));
     while (same < n && same < s->done && s->tokens[same] == ids[same]) same++;
-    *held = s->prefix == NULL ? same : vb_prefix_load(s->prefix, s->state, same, ids, n);
-    if (*held == same && same == s->n) return VB_OK;
+    *held = s->model->player->state_start(s->state, same);
+    if (s->prefix != NULL) *held = vb_prefix_load(s->prefix, s->state, *held, ids, n);
+    if (*held <= same && same == s->n) {
+        *held = same;
+        return VB_OK;
+    }
     memcpy(s->tokens, ids, (size_t)*held * sizeof *ids);
     s->n = s->done = *held;
     s->has_logits = 0;
@@ -293,8 +315,12 @@ VB_API vb_status vb_session_sync(vb_session *s, const vb_token *ids, int n, vb_e
         VB_TRY(vb_session_rewind(s, n - 1, err)); /* the last token is evaluated again for its logits */
         s->stats.reused--;
     }
-    vb_work work = {.session = s, .ids = ids + s->n, .n = n - s->n};
-    VB_TRY(vb_eval(&work, 1, err));
-    if (s->prefix != NULL) vb_prefix_keep(s->prefix, s->state, s->tokens, n, n - held >= WORTH_KEEPING);
+    while (s->n < n) {
+        int to = s->prefix != NULL ? vb_prefix_edge(s->prefix, s->n, n) : n;
+        vb_work work = {.session = s, .ids = ids + s->n, .n = to - s->n};
+        VB_TRY(vb_eval(&work, 1, err));
+        if (s->prefix != NULL)
+            vb_prefix_keep(s->prefix, s->state, s->tokens, to, to == n && n - held >= WORTH_KEEPING);
+    }
     return VB_OK;
 }

@@ -219,6 +219,7 @@ static vb_status plainly(vb_session *s, vb_err *err)
 {
     vb_work rest = {.session = s};
     if (s->done == s->n) s->done--;
+    s->done = s->model->player->state_start(s->state, s->done);
     if (s->n - s->done > 1) return vb_eval(&rest, 1, err);
     VB_TRY(evaluate(s, 1, &rest, err));
     return VB_OK;
