@@ -52,7 +52,7 @@ VB_INLINE __m512i bytes_of_lanes(__m512i x, int b0, int b1, int b2, int b3)
 /* Bits of x under `mask` in each byte join y; x goes `left` places to the left, or to the right. */
 VB_INLINE __m512i with_bits(__m512i y, __m512i x, int left, int mask)
 {
-    x = left >= 0 ? _mm512_slli_epi16(x, left) : _mm512_srli_epi16(x, -left);
+    x = left >= 0 ? _mm512_slli_epi32(x, (unsigned)left) : _mm512_srli_epi32(x, (unsigned)-left);
     return _mm512_or_si512(y, _mm512_and_si512(x, _mm512_set1_epi8((char)mask)));
 }
 
