@@ -2,7 +2,7 @@
 """mkunicode.py - writes the tables of src/text/unicode.c, all of one pinned Unicode version.
 
 usage: pip install unicodedata2==15.1.0
-       for table in data base lower hidden; do tools/mkunicode.py $table > src/text/unicode_$table.inc; done
+       for table in data base lower case hidden; do tools/mkunicode.py $table > src/text/unicode_$table.inc; done
 """
 import sys
 
@@ -48,6 +48,17 @@ def lower():
     mapped("Code points and the first one of their lower case", lambda c: ord(c.lower()[0]))
 
 
+def case():
+    kind = {"Lu": 1, "Lt": 1, "Ll": 2}
+    ends, last = [], 0
+    for cp in range(0x110000):
+        k = kind.get(u.category(chr(cp)), 0)
+        if k != last:
+            ends.append((cp, k))
+        last = k
+    pairs("First code points of ranges: 1 capital and title-case letters, 2 small letters, 0 others", ends)
+
+
 def hidden():
     ranges = []
     for cp in range(0x110000):
@@ -58,4 +69,4 @@ def hidden():
     pairs("First and last code point of the ranges of control, format, private and surrogate characters", ranges)
 
 
-{"data": data, "base": base, "lower": lower, "hidden": hidden}[sys.argv[1]]()
+{"data": data, "base": base, "lower": lower, "case": case, "hidden": hidden}[sys.argv[1]]()

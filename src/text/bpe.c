@@ -9,8 +9,10 @@
 #include "text/bpe.h"
 
 #include "text/merge.h"
+#include "text/spm.h"
 #include "text/unicode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,11 +41,17 @@ int vb_bpe_byte(uint32_t c)
 static void find_letters(vb_bpe *b)
 {
     for (int byte = 0; byte < 256; byte++) {
-        char text[4], raw = (char)byte;
+        char text[8], raw = (char)byte;
         b->letter[byte] = vb_vocab_find(b->vocab, text, vb_utf8_write(text, vb_bpe_character((uint8_t)byte)));
         int32_t id = vb_vocab_find(b->vocab, &raw, 1);
+        if (b->signs) {
+            b->letter[byte] = byte < 0x80 ? id : -1;
+            snprintf(text, sizeof text, "<0x%02X>", (unsigned)byte);
+            id = vb_vocab_find(b->vocab, text, 6);
+        }
         b->raw[byte] = id < b->n_tokens ? id : -1;
     }
+    if (b->signs) vb_spm_find_crosses(b->crosses, b->vocab);
 }
 
 /* --- merges ------------------------------------------------------------------------------------------------ */
@@ -113,6 +121,7 @@ vb_status vb_bpe_open(vb_bpe *b, vb_vocab *vocab, vb_arena *arena, const vb_gguf
                 VB_VOCAB_MOST, (unsigned long long)merges->n);
     b->vocab = vocab;
     b->n_tokens = (int32_t)vocab->n;
+    b->signs = vb_split_is(b->split, VB_SPLIT_SIGNS);
     while (slots < merges->n + merges->n / 2 + 1) slots *= 2;
     b->mask = slots - 1;
     b->slots = malloc(slots * sizeof *b->slots);
@@ -145,7 +154,7 @@ typedef struct {
     vb_err *err;
 } job;
 
-/* A symbol's id is that of its character, or -1 - byte where the vocabulary has none. */
+/* A symbol's id is that of its character, or -1 - byte (with signs -1 - code point) where the vocabulary has none. */
 static int join(const void *ud, const vb_symbol *left, const vb_symbol *right, uint32_t *rank, int32_t *id)
 {
     const vb_bpe *b = ud;
@@ -170,7 +179,8 @@ static void push_symbol(const vb_bpe *b, int32_t id, vb_ids *out)
     else if (id >= 0)
         vb_ids_push(out, id);
     else
-        push_raw(b, text, vb_utf8_write(text, vb_bpe_character((uint8_t)(-1 - id))), out);
+        push_raw(b, text, vb_utf8_write(text, b->signs ? (uint32_t)(-1 - id) : vb_bpe_character((uint8_t)(-1 - id))),
+                 out);
 }
 
 /* The token that is the whole word [from, to), written in characters; -1: none. */
@@ -187,6 +197,24 @@ static vb_token whole_word(const job *j, size_t from, size_t to)
     return id < j->b->n_tokens ? id : -1;
 }
 
+static vb_status check_length(const job *j, size_t n)
+{
+    if (n > VB_WORD_MOST / 4)
+        VB_FAIL(j->err, VB_E_UNSUPPORTED, "text: expected words of at most %d characters, found one of %zu",
+                VB_WORD_MOST / 4, n);
+    return VB_OK;
+}
+
+static vb_status finish_word(job *j)
+{
+    vb_merger *m = &j->merger;
+    if (m->n == 0) return VB_OK;
+    if (!vb_merge_run(m)) VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu letters", m->n);
+    for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) push_symbol(j->b, m->symbols[i].id, j->out);
+    vb_merge_start(m);
+    return VB_OK;
+}
+
 static int encode_word(void *ud, size_t from, size_t to)
 {
     job *j = ud;
@@ -196,9 +224,7 @@ static int encode_word(void *ud, size_t from, size_t to)
         vb_ids_push(j->out, whole);
         return VB_OK;
     }
-    if (to - from > VB_WORD_MOST / 4)
-        VB_FAIL(j->err, VB_E_UNSUPPORTED, "text: expected words of at most %d characters, found one of %zu",
-                VB_WORD_MOST / 4, to - from);
+    VB_TRY(check_length(j, to - from));
     vb_merge_start(m);
     for (; from < to; from++) {
         char utf8[4];
@@ -206,14 +232,52 @@ static int encode_word(void *ud, size_t from, size_t to)
         for (size_t i = 0; i < n; i++) {
             uint8_t byte = (uint8_t)utf8[i];
             int32_t id = j->b->letter[byte];
-            if (!vb_merge_add(m, 1, id >= 0 ? id : -1 - byte)) goto no_memory;
+            if (!vb_merge_add(m, 1, id >= 0 ? id : -1 - byte))
+                VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu bytes", m->n);
         }
     }
-    if (!vb_merge_run(m)) goto no_memory;
-    for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) push_symbol(j->b, m->symbols[i].id, j->out);
-    return VB_OK;
-no_memory:
-    VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu bytes", m->n);
+    return finish_word(j);
+}
+
+/* The token that a word of line ends is; -1: none. */
+static vb_token whole_lines(const job *j, size_t from, size_t to)
+{
+    char text[256];
+    size_t n = to - from;
+    if (!vb_split_is(j->b->split, VB_SPLIT_WHOLE_LINES) || j->text.cp[from] != '\n' || n > sizeof text) return -1;
+    memset(text, '\n', n);
+    int32_t id = vb_vocab_find(j->b->vocab, text, n);
+    return id < j->b->n_tokens ? id : -1;
+}
+
+/* A line in characters, cut before every U+2581 that no text of the vocabulary reaches over (spm.c says why). */
+static int encode_line(void *ud, size_t from, size_t to)
+{
+    job *j = ud;
+    const vb_bpe *b = j->b;
+    vb_token whole = whole_lines(j, from, to);
+    uint8_t last = 0;
+    if (whole >= 0) vb_ids_push(j->out, whole);
+    if (whole >= 0) return VB_OK;
+    VB_TRY(check_length(j, to - from));
+    vb_merge_start(&j->merger);
+    for (; from < to; from++) {
+        char utf8[4];
+        uint32_t c = j->text.cp[from];
+        size_t n = vb_utf8_write(utf8, c);
+        if (c == VB_SPM_SPACE_CP && !b->crosses[last]) VB_TRY(finish_word(j));
+        int32_t id = c < 0x80 ? b->letter[c] : vb_vocab_find(b->vocab, utf8, n);
+        if (!vb_merge_add(&j->merger, (uint32_t)n, id >= 0 ? id : -1 - (int32_t)c))
+            VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu characters", j->merger.n);
+        last = (uint8_t)utf8[n - 1];
+    }
+    return finish_word(j);
+}
+
+static void write_signs(uint32_t *cp, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cp[i] == ' ') cp[i] = VB_SPM_SPACE_CP;
 }
 
 /* Code points and their classes, into two arrays of `len` elements. */
@@ -245,7 +309,8 @@ vb_status vb_bpe_encode(const vb_bpe *b, const char *text, size_t len, vb_ids *o
         s = vb_fail(err, VB_E_MEMORY, "text: no memory for %zu bytes", len);
     else
         s = read_text(text, len, cp, class, &j.text.n, err);
-    if (s >= 0) s = (vb_status)vb_split_run(b->split, &j.text, encode_word, &j);
+    if (s >= 0 && b->signs) write_signs(cp, j.text.n);
+    if (s >= 0) s = (vb_status)vb_split_run(b->split, &j.text, b->signs ? encode_line : encode_word, &j);
     vb_merge_free(&j.merger);
     free(class);
     free(cp);

@@ -1,7 +1,10 @@
-/* bpe.h - byte-level BPE: every byte is a letter, and a list of merges in order of rank makes words of them.
+/* bpe.h - BPE by a list of merges: letters become words by merges in order of rank.
  *
- * Vocabularies write bytes as printable characters: '!'..'~', U+00A1..U+00AC and U+00AE..U+00FF are themselves, the
+ * Most vocabularies are byte-level: every byte is a letter. They write bytes as printable characters: '!'..'~', U+00A1..U+00AC and U+00AE..U+00FF are themselves, the
  * other 68 bytes are U+0100 and up in order (space is U+0120, newline U+010A).
+ *
+ * Others (VB_SPLIT_SIGNS) have characters as letters and write a space U+2581, as SentencePiece does; what ends up as
+ * no token becomes the tokens of its bytes, `<0x00>` to `<0xFF>`.
  */
 #ifndef VB_TEXT_BPE_H
 #define VB_TEXT_BPE_H
@@ -23,8 +26,10 @@ typedef struct {
     const vb_split *split;
     vb_merge_slot *slots; /* [mask + 1] */
     size_t mask;
-    int32_t letter[256]; /* the id of a byte's character; -1: none */
-    vb_token raw[256];   /* the token whose text is this one byte, unmapped; -1: none */
+    int32_t letter[256];  /* the id of a byte's character; -1: none */
+    vb_token raw[256];    /* the token whose text is this one byte, unmapped (or `<0x41>`, with signs); -1: none */
+    int signs;
+    uint8_t crosses[256]; /* with signs; as vb_spm has it */
 } vb_bpe;
 
 /* Reads tokenizer.ggml.merges; texts that are no tokens are interned into `vocab` behind the tokens. Whatever the

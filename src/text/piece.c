@@ -88,7 +88,7 @@ size_t vb_tokenizer_put_piece(const vb_tokenizer *t, vb_token id, char *buf, siz
     uint16_t is = t->is[id];
     if (is & (VB_IS_CONTROL | VB_IS_UNKNOWN | VB_IS_USER_DEFINED))
         put(&s, p->text, p->len);
-    else if (is & VB_IS_NORMAL && t->model == VB_TOKENIZER_BPE)
+    else if (is & VB_IS_NORMAL && t->model == VB_TOKENIZER_BPE && !t->bpe.signs)
         put_characters(&s, p);
     else if (is & VB_IS_NORMAL)
         put_signs(&s, p);

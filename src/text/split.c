@@ -171,6 +171,53 @@ static int between(uint32_t c, uint32_t low, uint32_t high)
     return c >= low && c <= high;
 }
 
+/* Ranges in order. */
+static int in_ranges(uint32_t c, const uint32_t (*range)[2], size_t n)
+{
+    size_t low = 0;
+    while (low < n) {
+        size_t mid = (low + n) / 2;
+        if (c < range[mid][0])
+            n = mid;
+        else if (c > range[mid][1])
+            low = mid + 1;
+        else
+            return 1;
+    }
+    return 0;
+}
+
+/* Numbers that stand alone already (a piece that ends with one is nothing else), in threes from the right:
+ * N{1,3}(?=(?:N{3})*$) */
+static size_t threes(const vb_codepoints *t, size_t at)
+{
+    if (!in(t, at, N) || !in(t, t->n - 1, N)) return 0;
+    return (t->n - at) % 3 == 0 ? 3 : (t->n - at) % 3;
+}
+
+/* N+(?![L M N _]) */
+static size_t bounded_number(const vb_codepoints *t, size_t at)
+{
+    size_t n = run_of(t, at, N);
+    return in(t, at + n, L | M) || cp_at(t, at + n) == '_' ? 0 : n;
+}
+
+/* White space without a line end, which stands alone already, in halving parts: \s{512}|\s{256}|..|\s{4}|\s{1,2} */
+static size_t powers_of_two(const vb_codepoints *t, size_t at)
+{
+    if (!in(t, at, SPACE) || !in(t, t->n - 1, SPACE) || is_newline(t->cp[t->n - 1])) return 0;
+    size_t n = 512;
+    while (n > t->n - at) n /= 2;
+    return n;
+}
+
+/* \s+$ */
+static size_t last_spaces(const vb_codepoints *t, size_t at)
+{
+    size_t n = run_of(t, at, SPACE);
+    return at + n == t->n ? n : 0;
+}
+
 /* Han and Kana: [\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+ */
 static size_t han_or_kana(const vb_codepoints *t, size_t at)
 {
@@ -205,6 +252,79 @@ static size_t punctuation(const vb_codepoints *t, size_t at)
     return after_any_space(t, at, P);
 }
 
+static size_t run_in(const vb_codepoints *t, size_t at, const uint32_t (*range)[2], size_t n)
+{
+    size_t end = at;
+    while (end < t->n && in_ranges(t->cp[end], range, n)) end++;
+    return end - at;
+}
+
+/* \s?set+ ; the white space may itself be in the set */
+static size_t spaced(const vb_codepoints *t, size_t at, const uint32_t (*range)[2], size_t n)
+{
+    size_t skip = up_to(t, at, SPACE, 1), run = run_in(t, at + skip, range, n);
+    return run > 0 ? skip + run : run_in(t, at, range, n);
+}
+
+/* \s?cased+ : scripts with capitals, as one model's makers listed them */
+static size_t listed_letters(const vb_codepoints *t, size_t at)
+{
+    static const uint32_t listed[][2] = {
+        {0x41, 0x5A}, {0x61, 0x7A}, {0xB5, 0xB5}, {0xC0, 0xD6}, {0xD8, 0xF6}, {0xF8, 0x1BA},
+        {0x1BC, 0x1BF}, {0x1C4, 0x293}, {0x295, 0x2AF}, {0x370, 0x373}, {0x376, 0x376}, {0x377, 0x377},
+        {0x37B, 0x37D}, {0x37F, 0x37F}, {0x386, 0x386}, {0x388, 0x38A}, {0x38C, 0x38C}, {0x38E, 0x3A1},
+        {0x3A3, 0x3F5}, {0x3F7, 0x481}, {0x48A, 0x52F}, {0x531, 0x556}, {0x10A0, 0x10C5}, {0x13A0, 0x13F5},
+        {0x13F8, 0x13FD}, {0x1C90, 0x1CBA}, {0x1CBD, 0x1CBF}, {0x1D00, 0x1D2B}, {0x1D6B, 0x1D77}, {0x1D79, 0x1D9A},
+        {0x1E00, 0x1F15}, {0x1F18, 0x1F1D}, {0x1F20, 0x1F45}, {0x1F48, 0x1F4D}, {0x1F50, 0x1F57}, {0x1F59, 0x1F59},
+        {0x1F5B, 0x1F5B}, {0x1F5D, 0x1F5D}, {0x1F5F, 0x1F7D}, {0x1F80, 0x1FB4}, {0x1FB6, 0x1FBC}, {0x1FBE, 0x1FBE},
+        {0x1FC2, 0x1FC4}, {0x1FC6, 0x1FCC}, {0x1FD0, 0x1FD3}, {0x1FD6, 0x1FDB}, {0x1FE0, 0x1FEC}, {0x1FF2, 0x1FF4},
+        {0x1FF6, 0x1FFC}, {0x2102, 0x2102}, {0x2107, 0x2107}, {0x210A, 0x2113}, {0x2115, 0x2115}, {0x2119, 0x211D},
+        {0x2124, 0x2124}, {0x2126, 0x2126}, {0x2128, 0x2128}, {0x212A, 0x212D}, {0x212F, 0x2134}, {0x2139, 0x2139},
+        {0x213C, 0x213F}, {0x2145, 0x2149}, {0x214E, 0x214E}, {0x2183, 0x2183}, {0x2184, 0x2184}, {0x2C00, 0x2C7B},
+        {0x2C7E, 0x2CE4}, {0x2CEB, 0x2CEE}, {0x2CF2, 0x2CF2}, {0x2CF3, 0x2CF3}, {0xA640, 0xA66D}, {0xA680, 0xA69B},
+        {0xA722, 0xA76F}, {0xA771, 0xA787}, {0xA78B, 0xA78E}, {0xAB70, 0xABBF}, {0xFB00, 0xFB06}, {0xFB13, 0xFB17},
+        {0xFF21, 0xFF3A}, {0xFF41, 0xFF5A}, {0x10400, 0x1044F}, {0x104B0, 0x104D3}, {0x104D8, 0x104FB}, {0x10C80, 0x10CB2},
+        {0x10CC0, 0x10CF2}, {0x118A0, 0x118DF}, {0x1E900, 0x1E943},};
+    return spaced(t, at, listed, sizeof listed / sizeof listed[0]);
+}
+
+/* \s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+ */
+static size_t listed_marks(const vb_codepoints *t, size_t at)
+{
+    static const uint32_t listed[][2] = {{'!', '/'},       {':', '~'},       {0x2018, 0x201f},
+                                         {0x3000, 0x3002}, {0xff01, 0xff0f}, {0xff1a, 0xff5e}};
+    return spaced(t, at, listed, sizeof listed / sizeof listed[0]);
+}
+
+/* Scripts of East and South-East Asia: [\u4e00-\u9fff\u3400-\u4dbf ...]+ */
+static size_t eastern(const vb_codepoints *t, size_t at)
+{
+    static const uint32_t listed[][2] = {
+        {0xe40, 0xe7f},   {0xe80, 0xeff},   {0x1000, 0x109f}, {0x1100, 0x11ff}, {0x1780, 0x17ff},
+        {0x2f00, 0x2fdf}, {0x3040, 0x309f}, {0x30a0, 0x30ff}, {0x3400, 0x4dbf}, {0x4e00, 0x9fff},
+        {0xa9e0, 0xa9ff}, {0xaa60, 0xaa7f}, {0xac00, 0xd7af}, {0xf900, 0xfaff}, {0xff65, 0xff9f}};
+    return run_in(t, at, listed, sizeof listed / sizeof listed[0]);
+}
+
+/* [\uac00-\ud7a3\u3131-\u318e]+|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f
+ * \ufe30-\ufe4f]+|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u30ff]+ : runs of one of four sets */
+static size_t youtu_scripts(const vb_codepoints *t, size_t at)
+{
+    static const struct {
+        uint32_t range[10][2];
+        size_t n;
+    } set[] = {
+        {{{0x3131, 0x318e}, {0xac00, 0xd7a3}}, 2},
+        {{{0x2014, 0x2014}, {0x2018, 0x2019}, {0x201c, 0x201d}, {0x2026, 0x2026}, {0x3001, 0x303f}, {0xfe30, 0xfe4f},
+          {0xff01, 0xff01}, {0xff0c, 0xff0c}, {0xff1a, 0xff1b}}, 9},
+        {{{0x3105, 0x312f}}, 1},
+        {{{0x3040, 0x30ff}, {0x4e00, 0x9fa5}}, 2},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof set / sizeof set[0] && n == 0; i++) n = run_in(t, at, set[i].range, set[i].n);
+    return n;
+}
+
 /* --- whole patterns --------------------------------------------------------------------------------------------- */
 
 /* 's|'t|'re|'ve|'m|'ll|'d| ?L+| ?N+| ?[^\s L N]+|\s+(?!\S)|\s+ */
@@ -218,15 +338,20 @@ static size_t gpt2(const vb_codepoints *t, size_t at)
     return lines_or_spaces(t, at, 0);
 }
 
-/* What the newer patterns share, word = L or [L M]:
- * [^\r\n L N]?word+|N{1,most}| ?[^\s word N]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
-static size_t newer(const vb_codepoints *t, size_t at, int word, size_t most, int tail)
+/* N{1,most}| ?[^\s word N]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
+static size_t no_word(const vb_codepoints *t, size_t at, int word, size_t most, int tail)
 {
-    size_t n = after_one(t, at, L | N, word);
-    if (n > 0) return n;
+    size_t n;
     if ((n = up_to(t, at, N, most)) > 0) return n;
     if ((n = after_space(t, at, ANY & ~(SPACE | word | N))) > 0) return tail ? n + newlines(t, at + n, tail == '/') : n;
     return lines_or_spaces(t, at, 1);
+}
+
+/* What the newer patterns share, word = L or [L M]: [^\r\n L N]?word+| and then the rest */
+static size_t newer(const vb_codepoints *t, size_t at, int word, size_t most, int tail)
+{
+    size_t n = after_one(t, at, L | N, word);
+    return n > 0 ? n : no_word(t, at, word, most, tail);
 }
 
 /* (?i:'s|'t|'re|'ve|'m|'ll|'d)| and then what the newer ones share, most 3 */
@@ -270,44 +395,122 @@ static size_t ufakzeka(const vb_codepoints *t, size_t at)
     return newer(t, at, L, 1, '\n');
 }
 
-static int is_upper(const vb_codepoints *t, size_t at)
+/* Capitals U and small letters D of a pattern; many characters are both. */
+typedef enum {
+    ASCII_CASE,       /* U = L without [a-z], D = L without [A-Z] */
+    ASCII_CASE_MARKS, /* the same of [L M] */
+    TRUE_CASE,        /* U = [Lu Lt Lm Lo M], D = [Ll Lm Lo M] */
+    TRUE_CASE_NO_HAN, /* the same without Han */
+} casing;
+
+static int is_han(uint32_t c)
 {
-    return in(t, at, L) && !between(t->cp[at], 'a', 'z');
+    static const uint32_t han[][2] = {
+        {0x2e80, 0x2e99},   {0x2e9b, 0x2ef3},   {0x2f00, 0x2fd5},   {0x3005, 0x3005},   {0x3007, 0x3007},
+        {0x3021, 0x3029},   {0x3038, 0x303b},   {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xf900, 0xfa6d},
+        {0xfa70, 0xfad9},   {0x16fe2, 0x16fe3}, {0x16ff0, 0x16ff1}, {0x20000, 0x2a6df}, {0x2a700, 0x2b739},
+        {0x2b740, 0x2b81d}, {0x2b820, 0x2cea1}, {0x2ceb0, 0x2ebe0}, {0x2ebf0, 0x2ee5d}, {0x2f800, 0x2fa1d},
+        {0x30000, 0x3134a}, {0x31350, 0x323af}};
+    return in_ranges(c, han, sizeof han / sizeof han[0]);
 }
 
-static int is_lower(const vb_codepoints *t, size_t at)
+static int is_of_word(const vb_codepoints *t, size_t at, casing k)
 {
-    return in(t, at, L) && !between(t->cp[at], 'A', 'Z');
+    if (!in(t, at, k == ASCII_CASE ? L : L | M)) return 0;
+    return k != TRUE_CASE_NO_HAN || !is_han(t->cp[at]);
 }
 
-/* U*D+|U+D*, U = L without [a-z], D = L without [A-Z]; letters outside ASCII are both. U* first takes its whole
- * run; if no D follows, it gives back up to the last character that is one. */
-static size_t cased_word(const vb_codepoints *t, size_t at)
+static int is_upper(const vb_codepoints *t, size_t at, casing k)
+{
+    if (!is_of_word(t, at, k)) return 0;
+    return k <= ASCII_CASE_MARKS ? !between(t->cp[at], 'a', 'z') : vb_cp_case_of(t->cp[at]) != 2;
+}
+
+static int is_lower(const vb_codepoints *t, size_t at, casing k)
+{
+    if (!is_of_word(t, at, k)) return 0;
+    return k <= ASCII_CASE_MARKS ? !between(t->cp[at], 'A', 'Z') : vb_cp_case_of(t->cp[at]) != 1;
+}
+
+/* U*D+ : U* first takes its whole run; if no D follows, it gives back up to the last character that is one. *run: the
+ * length of the run of U. */
+static size_t lower_word(const vb_codepoints *t, size_t at, casing k, size_t *run)
 {
     size_t end = at, both = SIZE_MAX;
-    for (; is_upper(t, end); end++)
-        if (is_lower(t, end)) both = end;
-    if (!is_lower(t, end)) return (both != SIZE_MAX ? both + 1 : end) - at;
-    while (is_lower(t, end)) end++;
+    for (; is_upper(t, end, k); end++)
+        if (is_lower(t, end, k)) both = end;
+    *run = end - at;
+    if (!is_lower(t, end, k)) return both != SIZE_MAX ? both + 1 - at : 0;
+    while (is_lower(t, end, k)) end++;
     return end - at;
 }
 
-/* [^\r\n L N]?(U*D+|U+D*), then the contraction if `contracts`, else what the newer ones share with [\r\n/]* */
-static size_t cased(const vb_codepoints *t, size_t at, size_t most, int contracts)
+/* [^\r\n L N]?U*D+|[^\r\n L N]?U+D* ; where U+ is tried, no D follows its run */
+static size_t cased_word(const vb_codepoints *t, size_t at, casing k)
 {
-    size_t skip = !is_newline(t->cp[at]) && !in(t, at, L | N), n = cased_word(t, at + skip);
-    if (n > 0) return skip + n + (contracts ? contraction(t, at + skip + n, 1) : 0);
-    return newer(t, at, L, most, '/');
+    size_t skip = !is_newline(t->cp[at]) && !in(t, at, L | N), run, run_here = 0;
+    size_t n = lower_word(t, at + skip, k, &run);
+    if (n > 0) return skip + n;
+    if (skip > 0 && (n = lower_word(t, at, k, &run_here)) > 0) return n;
+    return run > 0 ? skip + run : run_here;
+}
+
+/* cased words, then the contraction if `contracts`, else no_word with `tail` */
+static size_t cased(const vb_codepoints *t, size_t at, casing k, size_t most, int contracts)
+{
+    size_t n = cased_word(t, at, k);
+    if (n > 0) return n + (contracts ? contraction(t, at + n, 1) : 0);
+    return no_word(t, at, L, most, k == TRUE_CASE_NO_HAN ? '\n' : '/');
 }
 
 static size_t gpt4o(const vb_codepoints *t, size_t at)
 {
-    return cased(t, at, 3, 1);
+    return cased(t, at, ASCII_CASE, 3, 1);
 }
 
 static size_t tekken(const vb_codepoints *t, size_t at)
 {
-    return cased(t, at, 1, 0);
+    return cased(t, at, ASCII_CASE, 1, 0);
+}
+
+static size_t granite_multi(const vb_codepoints *t, size_t at)
+{
+    return cased(t, at, ASCII_CASE_MARKS, 3, 1);
+}
+
+static size_t tiny_aya(const vb_codepoints *t, size_t at)
+{
+    return cased(t, at, TRUE_CASE, 3, 1);
+}
+
+static size_t youtu(const vb_codepoints *t, size_t at)
+{
+    return cased(t, at, TRUE_CASE, 1, 1);
+}
+
+/* Han+| and then cased words without Han, contractions, no_word with [\r\n]* */
+static size_t kimi_k2(const vb_codepoints *t, size_t at)
+{
+    size_t n = 0;
+    while (at + n < t->n && is_han(t->cp[at + n])) n++;
+    return n > 0 ? n : cased(t, at, TRUE_CASE_NO_HAN, 3, 1);
+}
+
+/* contraction|[^\r\n L N]?(?:L M*(?: L M*)*)+|N| ?[^\s L N]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+ */
+static size_t exaone_moe(const vb_codepoints *t, size_t at)
+{
+    size_t n = contraction(t, at, 1);
+    if (n > 0) return n;
+    size_t end = at + (!is_newline(t->cp[at]) && !in(t, at, L | N));
+    if (in(t, end, L)) {
+        while (in(t, end, L | M) || (cp_at(t, end) == ' ' && in(t, end + 1, L))) end++;
+        return end - at;
+    }
+    if ((n = up_to(t, at, N, 1)) > 0) return n;
+    n = after_space(t, at, ANY & ~(SPACE | L | N));
+    if (n == 0) return lines_or_spaces(t, at, 1);
+    uint32_t next = cp_at(t, at + n);
+    return n + (is_newline(next) || next == '/');
 }
 
 static int is_ascii_letter(uint32_t c)
@@ -331,6 +534,55 @@ static size_t deepseek3(const vb_codepoints *t, size_t at)
     return lines_or_spaces(t, at, 1);
 }
 
+/* the first two of deepseek3, then ` ?[P S]+|[\r\n]|\s+(?!\S)|\s+` */
+static size_t spark(const vb_codepoints *t, size_t at)
+{
+    size_t n = is_ascii_mark(t->cp[at]) ? 1 : 0;
+    while (n > 0 && is_ascii_letter(cp_at(t, at + n))) n++;
+    if (n > 1) return n;
+    if ((n = after_one(t, at, L | P | S, L | M)) > 0) return n;
+    if ((n = after_space(t, at, P | S)) > 0) return n;
+    return is_newline(t->cp[at]) ? 1 : lines_or_spaces(t, at, 0);
+}
+
+static int starts_with(const vb_codepoints *t, size_t at, const char *text)
+{
+    size_t n = 0;
+    while (text[n] != 0 && cp_at(t, at + n) == (uint32_t)text[n]) n++;
+    return text[n] == 0;
+}
+
+/* <sentinel:[0-9]+> */
+static size_t sentinel(const vb_codepoints *t, size_t at)
+{
+    size_t from = at + 10, end = from;
+    if (!starts_with(t, at, "<sentinel:")) return 0;
+    while (between(cp_at(t, end), '0', '9')) end++;
+    return end > from && cp_at(t, end) == '>' ? end + 1 - at : 0;
+}
+
+/* IMGIMG[A-I]{1,4}Z */
+static size_t image(const vb_codepoints *t, size_t at)
+{
+    size_t n = 6;
+    if (!starts_with(t, at, "IMGIMG")) return 0;
+    while (n < 10 && between(cp_at(t, at + n), 'A', 'I')) n++;
+    return n > 6 && cp_at(t, at + n) == 'Z' ? n + 1 : 0;
+}
+
+/* [\t\n]|four spaces|two spaces */
+static size_t indent(const vb_codepoints *t, size_t at)
+{
+    if (t->cp[at] == '\t' || t->cp[at] == '\n') return 1;
+    return starts_with(t, at, "    ") ? 4 : starts_with(t, at, "  ") ? 2 : 0;
+}
+
+/* [P!-/:-@\[-`{-~] */
+static size_t one_mark(const vb_codepoints *t, size_t at)
+{
+    return in(t, at, P) || is_ascii_mark(t->cp[at]) ? 1 : 0;
+}
+
 /* ` ?[^(\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+` */
 static size_t bloom(const vb_codepoints *t, size_t at)
 {
@@ -350,7 +602,8 @@ enum {
     BOS = VB_SPLIT_ADDS_BOS,
     NO_BOS = VB_SPLIT_WITHOUT_BOS,
     KEEP = VB_SPLIT_KEEPS_SPACES,
-    MOST = 5,
+    SIGNS = VB_SPLIT_SIGNS,
+    MOST = 6,
 };
 struct vb_split {
     const char *pre;
@@ -423,6 +676,9 @@ static const vb_split table[] = {
     {"qwen35", KEEP, {qwen35}},
     {"seed-coder", KEEP, {seed_coder}},
     {"ufakzeka", KEEP, {ufakzeka}},
+    {"gemma4", SIGNS | BOS | NO_BOS | VB_SPLIT_WHOLE_LINES, {line}},
+    {"granite-embed-multi-311m", SIGNS | VB_SPLIT_WHOLE_LINES, {line}},
+    {"sarvam-moe", SIGNS | KEEP, {line}},
     {"gpt-4o", KEEP, {gpt4o}},
     {"llama4", KEEP, {gpt4o}},
     {"kanana2", KEEP, {gpt4o}},
@@ -431,6 +687,18 @@ static const vb_split table[] = {
     {"tekken", KEEP | WHOLE | BOS, {tekken}},
     {"deepseek-coder", KEEP, {newline, letters, punctuation, asian, digit}},
     {"deepseek-v3", KEEP, {one_to_three, han_or_kana, deepseek3}},
+    {"deepseek-llm", KEEP, {newline, listed_letters, listed_marks, last_spaces, asian, number}},
+    {"spark2_5", KEEP, {one_to_three, han_or_kana, spark, digit}},
+    {"afmoe", KEEP, {number, threes, eastern, deepseek3}},
+    {"superbpe", KEEP, {number, threes}},
+    {"tiny_aya", KEEP, {bounded_number, threes, tiny_aya}},
+    {"cohere2moe", KEEP, {bounded_number, threes, tiny_aya}},
+    {"youtu", KEEP | WHOLE, {youtu_scripts, youtu}},
+    {"kimi-k2", KEEP, {kimi_k2}},
+    {"exaone-moe", 0, {exaone_moe}},
+    {"jais-2", 0, {llama3, powers_of_two}},
+    {"chameleon", KEEP | BOS, {sentinel, image, indent, digit, one_mark, gpt2}},
+    {"granite-embed-multi-97m", KEEP | WHOLE, {granite_multi}},
     {"hunyuan-dense", KEEP, {one_to_three, han_or_kana, deepseek3}},
     {"joyai-llm", KEEP, {one_to_three, han_or_kana, deepseek3}},
     {"hy_v4", KEEP, {one_to_three, han_or_kana, deepseek3}},

@@ -26,6 +26,8 @@ enum {
     VB_SPLIT_ADDS_BOS = 2,     /* unless the file says otherwise */
     VB_SPLIT_WITHOUT_BOS = 4,  /* a file that names no BOS token has none */
     VB_SPLIT_KEEPS_SPACES = 8, /* decoded text is not closed up before punctuation */
+    VB_SPLIT_SIGNS = 16,       /* characters are letters, not bytes; spaces are written U+2581 */
+    VB_SPLIT_WHOLE_LINES = 32, /* a word of line ends that is a token is not merged from its parts */
 };
 int vb_split_is(const vb_split *s, int what);
 

@@ -27,19 +27,24 @@ static int is_space_sign(const char *p)
     return memcmp(p, VB_SPM_SPACE, VB_SPM_SPACE_LEN) == 0;
 }
 
-void vb_spm_open(vb_spm *s, const vb_vocab *vocab)
+void vb_spm_find_crosses(uint8_t crosses[256], const vb_vocab *vocab)
 {
-    s->vocab = vocab;
-    for (int byte = 0; byte < 256; byte++) s->byte[byte] = byte_token(vocab, byte);
-    memset(s->crosses, 0, sizeof s->crosses);
+    memset(crosses, 0, 256);
     for (size_t id = 0; id < vocab->n; id++) {
         const char *text = vocab->pieces[id].text, *end = text + vocab->pieces[id].len;
         for (const char *p = text + 1; end - p >= VB_SPM_SPACE_LEN; p++) {
             p = memchr(p, VB_SPM_SPACE[0], (size_t)(end - p) - VB_SPM_SPACE_LEN + 1);
             if (p == NULL) break;
-            if (is_space_sign(p)) s->crosses[(uint8_t)p[-1]] = 1;
+            if (is_space_sign(p)) crosses[(uint8_t)p[-1]] = 1;
         }
     }
+}
+
+void vb_spm_open(vb_spm *s, const vb_vocab *vocab)
+{
+    s->vocab = vocab;
+    for (int byte = 0; byte < 256; byte++) s->byte[byte] = byte_token(vocab, byte);
+    vb_spm_find_crosses(s->crosses, vocab);
 }
 
 /* --- encoding ---------------------------------------------------------------------------------------------- */

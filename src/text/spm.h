@@ -16,8 +16,10 @@ typedef struct {
 } vb_spm;
 
 #define VB_SPM_SPACE "\xe2\x96\x81"
-enum { VB_SPM_SPACE_LEN = 3 };
+enum { VB_SPM_SPACE_LEN = 3, VB_SPM_SPACE_CP = 0x2581 };
 
+/* crosses[b] becomes 1 if some text of the vocabulary has U+2581 behind byte b. */
+void vb_spm_find_crosses(uint8_t crosses[256], const vb_vocab *vocab);
 void vb_spm_open(vb_spm *s, const vb_vocab *vocab);
 /* With `prefix` the text is encoded as if a space stood before it. */
 vb_status vb_spm_encode(const vb_spm *s, const char *text, size_t len, int prefix, vb_ids *out, vb_err *err);

@@ -1,6 +1,7 @@
 /* tokenizer_open.c - a tokenizer out of the tokenizer.* keys.
  *
- *   tokenizer.ggml.model   gpt2 (byte-level BPE), llama (SentencePiece's BPE), bert (WordPiece); others are refused
+ *   tokenizer.ggml.model   gpt2 (byte-level BPE), gemma4 (BPE of characters), llama (SentencePiece's BPE), bert
+ *                          (WordPiece); others are refused by name
  *   .tokens  .token_type  .scores  .merges  .pre
  *   .add_bos_token  .add_eos_token  .add_space_prefix  .*_token_id
  *
@@ -103,11 +104,11 @@ static vb_status read_flag(const vb_tokenizer *t, const char *key, int *flag, vb
 
 /* --- the algorithm --------------------------------------------------------------------------------------------- */
 
-static vb_status open_bpe(vb_tokenizer *t, vb_err *err)
+/* `pre`: how words are split; empty where the file is to say it. */
+static vb_status open_bpe(vb_tokenizer *t, vb_text pre, vb_err *err)
 {
     static const char key[] = "tokenizer.ggml.pre";
-    vb_text pre = {"", 0};
-    if (vb_gguf_find(t->g, key) != NULL) VB_TRY(vb_gguf_string(t->g, key, &pre, err));
+    if (pre.len == 0 && vb_gguf_find(t->g, key) != NULL) VB_TRY(vb_gguf_string(t->g, key, &pre, err));
     if (pre.len == 0) {
         vb_log(VB_LOG_WARNING, "%s: %s is missing; words are split in the default way", vb_gguf_path(t->g), key);
         pre = (vb_text){"default", 7};
@@ -118,7 +119,7 @@ static vb_status open_bpe(vb_tokenizer *t, vb_err *err)
                 vb_gguf_path(t->g), key, (int)(pre.len < 64 ? pre.len : 64), pre.ptr);
     t->model = VB_TOKENIZER_BPE;
     t->bos = vb_split_is(split, VB_SPLIT_WITHOUT_BOS) ? -1 : 11;
-    t->eos = 11;
+    t->eos = vb_split_is(split, VB_SPLIT_SIGNS) ? -1 : 11;
     t->add_bos = vb_split_is(split, VB_SPLIT_ADDS_BOS);
     t->clean_spaces = !vb_split_is(split, VB_SPLIT_KEEPS_SPACES);
     t->bpe.split = split;
@@ -162,14 +163,14 @@ static vb_status open_model(vb_tokenizer *t, vb_err *err)
     static const char key[] = "tokenizer.ggml.model";
     vb_text model;
     VB_TRY(vb_gguf_string(t->g, key, &model, err));
-    int bpe = is_text(model, "gpt2"), spm = is_text(model, "llama");
-    if (!bpe && !spm && !is_text(model, "bert"))
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2, llama or bert, found \"%.*s\", which is not supported",
+    int bpe = is_text(model, "gpt2"), gemma4 = is_text(model, "gemma4"), spm = is_text(model, "llama");
+    if (!bpe && !gemma4 && !spm && !is_text(model, "bert"))
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2, gemma4, llama or bert, found \"%.*s\"",
                 vb_gguf_path(t->g), key, (int)(model.len < 64 ? model.len : 64), model.ptr);
     VB_TRY(read_texts(t, err));
     VB_TRY(read_kinds(t, err));
     VB_TRY(read_scores(t, err));
-    if (bpe) return open_bpe(t, err);
+    if (bpe || gemma4) return open_bpe(t, gemma4 ? model : (vb_text){"", 0}, err);
     return spm ? open_spm(t) : open_wordpiece(t, err);
 }
 
@@ -177,6 +178,7 @@ static vb_status read_flags(vb_tokenizer *t, vb_err *err)
 {
     if (t->model == VB_TOKENIZER_WORDPIECE) return VB_OK;
     VB_TRY(read_flag(t, "tokenizer.ggml.add_bos_token", &t->add_bos, err));
+    if (t->model == VB_TOKENIZER_BPE && strcmp(vb_split_name(t->bpe.split), "gemma4") == 0) t->add_bos = 1;
     VB_TRY(read_flag(t, "tokenizer.ggml.add_eos_token", &t->add_eos, err));
     return read_flag(t, "tokenizer.ggml.add_space_prefix", &t->space_prefix, err);
 }

@@ -18,6 +18,9 @@ static const vb_cp_pair base[] = {
 static const vb_cp_pair small[] = {
 #include "text/unicode_lower.inc"
 };
+static const vb_cp_pair cases[] = {
+#include "text/unicode_case.inc"
+};
 static const vb_cp_pair hidden[] = {
 #include "text/unicode_hidden.inc"
 };
@@ -71,6 +74,12 @@ uint32_t vb_cp_lower(uint32_t cp)
 uint32_t vb_cp_base(uint32_t cp)
 {
     return cp < 0xc0 ? cp : mapped(base, sizeof base / sizeof base[0], cp);
+}
+
+int vb_cp_case_of(uint32_t cp)
+{
+    const vb_cp_pair *p = find_pair(cases, sizeof cases / sizeof cases[0], cp);
+    return p == NULL ? 0 : (int)p->to;
 }
 
 int vb_cp_is_hidden(uint32_t cp)

@@ -14,6 +14,7 @@ int vb_cp_is_space(uint32_t cp); /* what \s matches */
 
 uint32_t vb_cp_lower(uint32_t cp); /* the first code point of its lower case */
 uint32_t vb_cp_base(uint32_t cp);  /* the first code point of its canonical decomposition; not for Hangul syllables */
+int vb_cp_case_of(uint32_t cp);    /* 1: capital or title-case letter, 2: small letter, 0: neither */
 int vb_cp_is_hidden(uint32_t cp);  /* control, format, private and surrogate characters */
 
 /* The code point at text[0] and its length, len > 0. As lenient as the tokenizers that GGUF vocabularies were made for:
