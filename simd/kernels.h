@@ -84,6 +84,9 @@ typedef struct {
     int tokens, from;
     float *const *y; /* [tokens] */
     uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
+    /* matmul: where to tell what settle tells, together for all; the results are settled then. NULL: they are not. */
+    uint32_t *bad;
+    const float *bias; /* of the rows, only to settle; NULL: none */
 } vb_product;
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
 enum { VB_FEW = 16 };         /* tokens that vb_kernels.few takes at most */

@@ -77,6 +77,92 @@ VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
     }
 }
 
+/* Formats whose bytes are turned before they are unpacked, which is the same work for sixteen rows at once. */
+#define PANEL_TURNS_FIRST
+
+/* 16 bytes of each of 16 rows as four quads. */
+VB_INLINE void turn16(pi q[4], const uint8_t *const row[], size_t at)
+{
+    pi r[4];
+    VB_UNROLL
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm512_inserti32x4(_mm512_castsi128_si512(LOAD16(row[i] + at)), LOAD16(row[i + 4] + at), 1);
+        r[i] = _mm512_inserti32x4(r[i], LOAD16(row[i + 8] + at), 2);
+        r[i] = _mm512_inserti32x4(r[i], LOAD16(row[i + 12] + at), 3);
+    }
+    pi s0 = _mm512_unpacklo_epi32(r[0], r[1]), s1 = _mm512_unpackhi_epi32(r[0], r[1]);
+    pi s2 = _mm512_unpacklo_epi32(r[2], r[3]), s3 = _mm512_unpackhi_epi32(r[2], r[3]);
+    q[0] = _mm512_unpacklo_epi64(s0, s2);
+    q[1] = _mm512_unpackhi_epi64(s0, s2);
+    q[2] = _mm512_unpacklo_epi64(s1, s3);
+    q[3] = _mm512_unpackhi_epi64(s1, s3);
+}
+
+VB_INLINE void store_quad(uint8_t *to, int quad, pi x)
+{
+    _mm512_storeu_si512(to + 128 * quad, x);
+}
+
+/* Bits 4 * i to 4 * i + 3 of each row's word, as 0 or 16 in the bytes of its quad. */
+VB_INLINE pi fifths_of(pi words, int i)
+{
+    const pi words_bytes = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    pi byte = _mm512_add_epi8(words_bytes, _mm512_set1_epi8((char)(i / 2)));
+    pi bit = _mm512_set1_epi32(i % 2 == 0 ? 0x08040201 : (int)0x80402010);
+    return _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(_mm512_shuffle_epi8(words, byte), bit), 16);
+}
+
+VB_INLINE pi words_of_rows(const uint8_t *const row[], size_t at)
+{
+    int32_t words[16];
+    for (int r = 0; r < 16; r++) memcpy(&words[r], row[r] + at, 4);
+    return LOAD64(words);
+}
+
+/* A block of nibbles of sixteen rows; codes become what they stand for, plus the bias. */
+VB_INLINE void turn_block32(uint8_t *to, const uint8_t *const row[], size_t at, int bytes, int bits, int bias)
+{
+    const pi nibble = _mm512_set1_epi8(15), more = _mm512_set1_epi8((char)bias);
+    const pi book = _mm512_broadcast_i32x4(LOAD16(bytes == MXFP4_BYTES ? E2M1 : UNEVEN));
+    const int fifths = bytes == Q5_0_BYTES || bytes == Q5_1_BYTES, codes = bytes == MXFP4_BYTES || bits == 8;
+    const size_t end = at + (size_t)bytes;
+    pi w[8], words = fifths ? words_of_rows(row, end - 20) : more;
+    turn16(w, row, end - 16);
+    VB_UNROLL
+    for (int i = 0; i < 4; i++) {
+        w[4 + i] = _mm512_and_si512(_mm512_srli_epi16(w[i], 4), nibble);
+        w[i] = _mm512_and_si512(w[i], nibble);
+    }
+    VB_UNROLL
+    for (int i = 0; i < 8; i++) {
+        if (fifths) w[i] = _mm512_or_si512(w[i], fifths_of(words, i));
+        if (codes) w[i] = _mm512_add_epi8(_mm512_shuffle_epi8(book, w[i]), more);
+        store_quad(to, i, w[i]);
+    }
+}
+
+VB_INLINE void turn_bytes32(uint8_t *to, const uint8_t *const row[], size_t at, int bias)
+{
+    for (int half = 0; half < 2; half++) {
+        pi w[4];
+        turn16(w, row, at + 16 * (size_t)half);
+        VB_UNROLL
+        for (int i = 0; i < 4; i++) store_quad(to, 4 * half + i, _mm512_add_epi8(w[i], _mm512_set1_epi8((char)bias)));
+    }
+}
+
+/* The weights of a block of sixteen rows, unsigned; 0: of a format for which this gained nothing. */
+VB_INLINE int turn_block(uint8_t *to, const uint8_t *const row[], size_t at, int bytes, int bits, int bias)
+{
+    if (bytes == Q8_0_BYTES)
+        turn_bytes32(to, row, at + 2, bias);
+    else if (bytes < Q8_0_BYTES)
+        turn_block32(to, row, at, bytes, bits, bias);
+    else
+        return 0;
+    return 1;
+}
+
 /* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
 VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
                               const uint8_t *scales)

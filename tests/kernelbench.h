@@ -103,7 +103,7 @@ static double bench_tokens(bench_input *in, int tokens, bench_how how)
         a[t].x = in->inputs + t * BENCH_COLS;
         in->k->quantize[f->act](&a[t]);
     }
-    vb_product p = {&w, a, tokens, 0, y, in->panel};
+    vb_product p = {.w = &w, .a = a, .tokens = tokens, .y = y, .panel = in->panel};
     for (size_t i = 0; i < in->passes; i++) {
         int t = 0;
         if (how == BENCH_BY_PANELS) in->k->matmul[in->format](&p);

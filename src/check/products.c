@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { YS, WEIGHTS, XS, ACTS, PANEL, EXPECTED, PLACES };
+enum { YS, WEIGHTS, XS, ACTS, PANEL, EXPECTED, PLACES, BIAS };
 enum { TOKENS = 33, BEFORE = 3 };
 
 typedef struct {
@@ -14,6 +14,9 @@ typedef struct {
     int tokens;
     vb_act a[TOKENS];
     float *y[TOKENS];
+    int settled; /* by the product itself, which tells in `bad` */
+    vb_tensor bias;
+    uint32_t bad;
 } product;
 
 static void prepare_acts(vb_check *c, product *p, vb_fill fill)
@@ -43,7 +46,8 @@ static void multiply(vb_check *c, product *p)
     memcpy(before, y, (size_t)(stride * p->tokens) * sizeof *y);
     for (int i = 0; i < p->tokens; i++) p->y[i] = y + i * stride;
     vb_rows w = {p->t.data, p->t.row_bytes, rows};
-    vb_product q = {&w, p->a, p->tokens, BEFORE, p->y, vb_check_buffer(c, PANEL, panel)};
+    vb_product q = {.w = &w, .a = p->a, .tokens = p->tokens, .from = BEFORE, .y = p->y,
+                    .panel = vb_check_buffer(c, PANEL, panel), .bad = p->settled ? &p->bad : NULL, .bias = p->bias.data};
     p->product(&q);
     for (int i = 0; i < p->tokens; i++) vb_check_bytes(c, before + i * stride, p->y[i], BEFORE * sizeof *y);
     if (!vb_check_intact(c, YS, (size_t)(stride * p->tokens) * sizeof *y)) vb_check_fail(c, "wrote before its output");
@@ -54,18 +58,24 @@ static void product_once(vb_check *c, product *p, vb_fill weights, vb_fill fill)
 {
     const vb_format_info *f = vb_format_of(p->t.format);
     int rows = (int)p->t.rows, blocks = (int)p->t.cols / f->block;
+    uint32_t any = 0;
     float *expected = vb_check_buffer(c, EXPECTED, (size_t)rows * sizeof *expected);
     uint8_t *w = vb_check_buffer(c, WEIGHTS, (size_t)(blocks * f->bytes * rows));
     p->t.row_bytes = (size_t)(blocks * f->bytes);
     p->t.data = w;
     vb_check_blocks(c, p->t.format, w, blocks * rows, weights);
     prepare_acts(c, p, fill);
+    p->settled = p->product == c->k->matmul[p->t.format] && vb_check_random(c, 2) > 0;
+    if (p->settled && vb_check_random(c, 2) > 0) p->bias.data = vb_check_float_buffer(c, BIAS, rows, fill);
     multiply(c, p);
     for (int i = 0; i < p->tokens; i++) {
-        uint32_t bad = c->k->settle(p->y[i] + BEFORE, NULL, rows);
-        if (vb_oracle_linear(expected, &p->t, NULL, p->a[i].x, VB_ARITH_INT8) < 0) return;
+        if (vb_oracle_linear(expected, &p->t, p->bias.data != NULL ? &p->bias : NULL, p->a[i].x, VB_ARITH_INT8) < 0)
+            return;
+        uint32_t bad = p->settled ? !vb_oracle_finite(expected, rows) : c->k->settle(p->y[i] + BEFORE, NULL, rows);
+        any |= bad;
         vb_check_compare(c, expected, p->y[i] + BEFORE, rows, bad);
     }
+    if (p->settled && (p->bad != 0) != (any != 0)) vb_check_fail(c, "told of no infinite result, or of one not there");
 }
 
 static void check_products(vb_check *c, int format, void (*product_of)(const vb_product *p), const int tokens[12])

@@ -108,8 +108,9 @@ void vb_cpu_linear(vb_cpu *p, const vb_step *s);
 void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts);
 /* 1: so many tokens should meet the weight of s by panels. */
 int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens);
-/* Some of its rows against all activations of q, whose panel need not be set. */
-void vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *q, int by_panels, int worker);
+/* Some of its rows against all activations of q, whose panel need not be set; settled. Non-zero: a result is not finite,
+ * and settling once more, without the bias, tells of which token. */
+uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *q, int by_panels, int worker);
 /* Rows of a tile for so many matrices of so many rows, of the weight's format. */
 int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels);
 void vb_cpu_experts(vb_cpu *p, const vb_step *s);

@@ -199,12 +199,12 @@ static void expert_rows(const work *w, int i, int from, int rows, int worker)
     int e = w->l.busy[i], n = meetings_of(&w->l, e);
     size_t first = w->l.first[e], row = (size_t)e * (size_t)s->u.experts.total + (size_t)(s->u.experts.from + from);
     vb_rows rows_of = {(const uint8_t *)t->data + row * t->row_bytes, t->row_bytes, rows};
-    vb_product q = {.w = &rows_of, .a = w->l.acts + first, .tokens = n, .from = from, .y = w->l.y + first};
-    const float *bias = s->bias != NULL ? (const float *)s->bias->data + row : NULL;
-    vb_cpu_multiply(w->job.p, s, &q, w->l.by_panels[i], worker);
+    vb_product q = {.w = &rows_of, .a = w->l.acts + first, .tokens = n, .from = from, .y = w->l.y + first,
+                    .bias = s->bias != NULL ? (const float *)s->bias->data + row : NULL};
+    if (vb_cpu_multiply(w->job.p, s, &q, w->l.by_panels[i], worker) == 0) return;
     for (int m = 0; m < n; m++)
         vb_cpu_note(w->job.p, w->l.row[first + (size_t)m],
-                    w->job.p->k->settle(w->l.y[first + (size_t)m] + from, bias, rows));
+                    w->job.p->k->settle(w->l.y[first + (size_t)m] + from, NULL, rows));
 }
 
 static void expert_tile(void *ctx, int tile, int worker)

@@ -106,8 +106,9 @@ static void by_rows(const vb_kernels *k, vb_format format, const vb_product *q)
     for (; t < q->tokens; t++) k->matvec[format](q->y[t] + q->from, q->w, &q->a[t]);
 }
 
-void vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product, int by_panels, int worker)
+uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product, int by_panels, int worker)
 {
+    uint32_t bad = 0;
     vb_product q = *product;
     vb_format format = s->weight->format;
     vb_rows floats;
@@ -117,10 +118,14 @@ void vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product, int
         q.w = &floats;
     }
     q.panel = worker_memory(p, worker);
-    if (by_panels)
+    q.bad = &bad;
+    if (by_panels) {
         p->k->matmul[format](&q);
-    else
-        by_rows(p->k, format, &q);
+        return bad;
+    }
+    by_rows(p->k, format, &q);
+    for (int r = 0; r < q.tokens; r++) bad |= p->k->settle(q.y[r] + q.from, q.bias, q.w->rows);
+    return bad;
 }
 
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker)
@@ -128,10 +133,9 @@ void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, 
     const vb_tensor *t = s->weight;
     vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes, rows};
     vb_product q = {.w = &w, .a = p->acts[vb_cpu_act_kind(p, s)], .tokens = vb_cpu_rows(p, s->out), .from = from,
-                    .y = p->outputs[i]};
-    const float *bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL;
-    vb_cpu_multiply(p, s, &q, p->by_panels[i], worker);
-    for (int r = 0; r < q.tokens; r++) vb_cpu_note_of(p, i, r, p->k->settle(q.y[r] + from, bias, rows));
+                    .y = p->outputs[i], .bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL};
+    if (vb_cpu_multiply(p, s, &q, p->by_panels[i], worker) == 0) return;
+    for (int r = 0; r < q.tokens; r++) vb_cpu_note_of(p, i, r, p->k->settle(q.y[r] + from, NULL, rows));
 }
 
 static void linear_tile(void *ctx, int tile, int worker)
