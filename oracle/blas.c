@@ -271,16 +271,22 @@ static void attend_head(const vb_step *s, const cache *c, const query *h)
     h->blas->sgemv(CblasRowMajor, CblasTrans, n, dv, 1.0f / sum, v, heads * dv, h->scores, 1, 0.0f, h->out, 1);
 }
 
+static void keep(const batch *b, const vb_step *s, const cache *c)
+{
+    size_t k = (size_t)width_of(b, s->in[1]), v = (size_t)width_of(b, s->in[2]);
+    size_t start = (size_t)first_position(b, s->out), rows = (size_t)rows_of(b, s->out);
+    memcpy(c->keys + start * k, b->values[s->in[1]], rows * k * sizeof *c->keys);
+    memcpy(c->values + start * v, b->values[s->in[2]], rows * v * sizeof *c->values);
+}
+
 static vb_status attend(const batch *b, const vb_step *s, float *y)
 {
     const state *st = b->part->state;
     const cache *c = &st->slots[s->u.attend.slot];
     int rows = rows_of(b, s->out), start = first_position(b, s->out), shared = s->u.attend.heads / s->u.attend.kv_heads;
-    size_t k = (size_t)width_of(b, s->in[1]), v = (size_t)width_of(b, s->in[2]);
     float *scores = malloc((size_t)(start + rows) * sizeof *scores);
     if (scores == NULL) return VB_E_MEMORY;
-    memcpy(c->keys + (size_t)start * k, b->values[s->in[1]], (size_t)rows * k * sizeof *scores);
-    memcpy(c->values + (size_t)start * v, b->values[s->in[2]], (size_t)rows * v * sizeof *scores);
+    if (s->op == VB_OP_ATTEND) keep(b, s, c);
     for (int i = 0; i < rows * s->u.attend.heads; i++) {
         int row = i / s->u.attend.heads, head = i % s->u.attend.heads;
         query h = {.q = b->values[s->in[0]] + (size_t)i * (size_t)s->u.attend.dim_k,
@@ -365,6 +371,7 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
         remember(b, s, y);
         return VB_OK;
     case VB_OP_ATTEND:
+    case VB_OP_ATTEND_KEPT:
         return attend(b, s, y);
     case VB_OP_SCALE:
     case VB_OP_ADD:
@@ -477,7 +484,7 @@ static const char *openblas(const void *p)
 
 static const char *kernel(const void *p, const vb_step *step)
 {
-    return step->op == VB_OP_LINEAR || step->op == VB_OP_ATTEND ? openblas(p) : "libm";
+    return step->op == VB_OP_LINEAR || step->op == VB_OP_ATTEND || step->op == VB_OP_ATTEND_KEPT ? openblas(p) : "libm";
 }
 
 static void close_state(void *opaque)

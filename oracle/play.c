@@ -172,18 +172,25 @@ static vb_status do_rope(const token *t, const vb_step *s, float *y)
     return VB_OK;
 }
 
-static vb_status do_attend(const token *t, const vb_step *s, float *y)
+static vb_status keep(const token *t, const vb_step *s)
 {
     const vb_slot *slot = &t->player->plan->slots[s->u.attend.slot];
     const vb_oracle_cache *cache = &t->state->slots[s->u.attend.slot];
     size_t at = (size_t)t->position;
-    vb_heads shape = {s->u.attend.heads,  s->u.attend.kv_heads, s->u.attend.dim_k,  s->u.attend.dim_v,
-                      s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap};
     uint8_t *key = (uint8_t *)cache->keys + at * key_row(slot, cache->kv);
     uint8_t *value = (uint8_t *)cache->values + at * value_row(slot, cache->kv);
     VB_TRY(vb_oracle_kv_write(cache->kv, key, t->values[s->in[1]], (int64_t)slot->kv_heads * slot->dim_k));
-    VB_TRY(vb_oracle_kv_write(cache->kv, value, t->values[s->in[2]], (int64_t)slot->kv_heads * slot->dim_v));
-    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, s->weight != NULL ? s->weight->data : NULL, t->position);
+    return vb_oracle_kv_write(cache->kv, value, t->values[s->in[2]], (int64_t)slot->kv_heads * slot->dim_v);
+}
+
+static vb_status do_attend(const token *t, const vb_step *s, float *y)
+{
+    const vb_oracle_cache *cache = &t->state->slots[s->u.attend.slot];
+    vb_heads shape = {s->u.attend.heads,  s->u.attend.kv_heads, s->u.attend.dim_k,  s->u.attend.dim_v,
+                      s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap};
+    if (s->op == VB_OP_ATTEND) VB_TRY(keep(t, s));
+    const float *sinks = s->weight != NULL ? s->weight->data : NULL;
+    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, sinks, t->position);
 }
 
 static vb_status do_route(const token *t, const vb_step *s, float *y)
@@ -247,6 +254,7 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
         do_delta(t, s, y);
         break;
     case VB_OP_ATTEND:
+    case VB_OP_ATTEND_KEPT:
         return do_attend(t, s, y);
     case VB_OP_GLU:
         vb_oracle_glu(y, x, t->values[s->in[1]], n, s->u.glu.act);

@@ -7,23 +7,12 @@
  */
 #include "arch/common.h"
 
-static vb_qkv project(vb_plan *p, const vb_params *h, int i, vb_val n)
-{
-    int q = h->heads[i] * h->dim_k, k = h->kv_heads[i] * h->dim_k, v = h->kv_heads[i] * h->dim_v, all = q + k + v;
-    vb_qkv a;
-    a.q = vb_linear_part(p, n, "attn_qkv", 0, q, all);
-    a.k = vb_linear_part(p, n, "attn_qkv", q, k, all);
-    a.v = vb_linear_part(p, n, "attn_qkv", q + k, v, all);
-    vb_tap(p, "Vcur", a.v);
-    return a;
-}
-
 static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x, int rope)
 {
     int ff = h->ff[i];
     vb_heads shape = vb_heads_of(h, i);
     shape.window = h->window;
-    x = vb_attn_added(p, vb_attention(p, h, project(p, h, i, vb_attn_norm(p, h, i, x)), rope, &shape), x);
+    x = vb_attn_added(p, vb_attention(p, h, vb_project(p, h, i, vb_attn_norm(p, h, i, x)), rope, &shape), x);
     vb_val n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
     vb_tap(p, "ffn_norm", n);
     vb_val gate = vb_linear_part(p, n, "ffn_up", 0, ff, 2 * ff);

@@ -17,6 +17,7 @@ typedef struct {
     int context;                  /* tokens the model was trained for */
     int *heads, *kv_heads, *ff;   /* [layers] */
     int dim_k, dim_v;             /* of one head */
+    int dim_k_local, dim_v_local, n_rot_local; /* the same of sliding-window layers; 0: the file does not say */
     int n_rot;                    /* leading dimensions of a head that rotate; even */
     float eps, layer_eps;         /* of RMS norms, of layer norms; 0: the file does not say */
     double rope_base;             /* 10000 if absent */
@@ -28,6 +29,8 @@ typedef struct {
     double beta_fast, beta_slow;  /* yarn: 32, 1 */
     int window;                   /* sliding window in tokens; 0: none */
     int window_every;             /* every n-th layer is global; 0: the file does not say */
+    int shared_layers;            /* the last layers, which attend to keys and values of earlier ones */
+    int per_layer_width;          /* of the embedding that each layer has of its own; 0: none */
     unsigned char *window_layers; /* [layers] 1: sliding window; NULL: the file has no such array */
     float attn_scale;             /* 0: 1/sqrt(dim_k) */
     float embedding_scale, residual_scale, logit_scale; /* 0: absent */

@@ -158,6 +158,17 @@ vb_val vb_scale(vb_plan *p, vb_val x, float by)
     return out;
 }
 
+vb_val vb_scale_by(vb_plan *p, vb_val x, const char *scalar)
+{
+    const vb_tensor *t = as_f32(p, optional(p, scalar, ".weight", 1, 1));
+    if (t == NULL || failed(p)) return x;
+    float by;
+    memcpy(&by, t->data, sizeof by);
+    if (!(by - by == 0.0f))
+        vb_fail(&p->err, VB_E_FORMAT, "%s: tensor %s: expected a finite number", vb_gguf_path(p->tensors->g), t->name);
+    return vb_scale(p, x, by);
+}
+
 vb_val vb_add(vb_plan *p, vb_val x, vb_val y)
 {
     vb_step *s;
@@ -165,17 +176,27 @@ vb_val vb_add(vb_plan *p, vb_val x, vb_val y)
     return append(p, VB_OP_ADD, value(p, x)->width, (vb_val[3]){x, y, -1}, &s);
 }
 
-vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps)
+static vb_val append_norm_rms(vb_plan *p, vb_val x, const vb_tensor *weight, int group, float eps)
 {
     vb_step *s;
-    const vb_tensor *t = weight == NULL ? NULL : as_f32(p, required(p, weight, ".weight", group, 1));
     if (failed(p)) return -1;
     vb_val out = append1(p, VB_OP_NORM_RMS, value(p, x)->width, x, &s);
     if (out < 0) return -1;
-    s->weight = t;
+    s->weight = weight;
     s->u.norm.group = group;
     s->u.norm.eps = eps;
     return out;
+}
+
+vb_val vb_norm_rms(vb_plan *p, vb_val x, const char *weight, int group, float eps)
+{
+    const vb_tensor *t = weight == NULL ? NULL : as_f32(p, required(p, weight, ".weight", group, 1));
+    return append_norm_rms(p, x, t, group, eps);
+}
+
+vb_val vb_norm_rms_by(vb_plan *p, vb_val x, const char *tensor, int group, float eps)
+{
+    return append_norm_rms(p, x, as_f32(p, required(p, tensor, "", group, 1)), group, eps);
 }
 
 vb_val vb_norm_layer(vb_plan *p, vb_val x, const char *weight, float eps)
@@ -240,6 +261,14 @@ vb_val vb_linear_part(vb_plan *p, vb_val x, const char *weight, int from, int ro
     return out;
 }
 
+void vb_ignore(vb_plan *p, const char *weight)
+{
+    char full[128];
+    full_name(p, full, sizeof full, weight, ".weight");
+    const vb_gguf_tensor *t = vb_gguf_tensor_find(p->tensors->g, full);
+    if (t != NULL) p->tensors->used[t - vb_gguf_tensor_at(p->tensors->g, 0)] = 1;
+}
+
 int vb_has(const vb_plan *p, const char *weight)
 {
     char full[128];
@@ -257,8 +286,8 @@ int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors)
         p->ropes[p->n_ropes].factors = t;
     }
     if (spec->scaling == VB_SCALING_LONGROPE && spec->long_factors == NULL && !failed(p))
-        vb_fail(&p->err, VB_E_FORMAT, "%s: rope scaling longrope: expected tensors rope_factors_short and _long, found none",
-                vb_gguf_path(p->tensors->g));
+        vb_fail(&p->err, VB_E_FORMAT, "%s: rope scaling longrope: expected tensors rope_factors_short and _long, found "
+                "none", vb_gguf_path(p->tensors->g));
     return p->n_ropes++;
 }
 
@@ -354,15 +383,12 @@ void vb_ignore_layer(vb_plan *p, int layer)
         if (strncmp(p->tensors->all[i].name, prefix, (size_t)len) == 0) p->tensors->used[i] = 1;
 }
 
-vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape)
+static vb_val append_attend(vb_plan *p, vb_op op, const vb_val in[3], int slot, const vb_heads *shape)
 {
     vb_step *s;
-    if (failed(p)) return -1;
-    if (!grow(p, (void **)&p->slots, p->n_slots, &p->cap_slots, sizeof *p->slots)) return -1;
-    vb_val out = append(p, VB_OP_ATTEND, shape->heads * shape->dim_v, (vb_val[3]){q, k, v}, &s);
+    vb_val out = append(p, op, shape->heads * shape->dim_v, in, &s);
     if (out < 0) return -1;
-    p->slots[p->n_slots] = (vb_slot){p->layer, shape->kv_heads, shape->dim_k, shape->dim_v};
-    s->u.attend.slot = p->n_slots++;
+    s->u.attend.slot = slot;
     s->u.attend.heads = shape->heads;
     s->u.attend.kv_heads = shape->kv_heads;
     s->u.attend.dim_k = shape->dim_k;
@@ -371,6 +397,21 @@ vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape
     s->u.attend.scale = shape->scale;
     s->u.attend.softcap = shape->softcap;
     return out;
+}
+
+vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape)
+{
+    if (failed(p)) return -1;
+    if (!grow(p, (void **)&p->slots, p->n_slots, &p->cap_slots, sizeof *p->slots)) return -1;
+    p->slots[p->n_slots] = (vb_slot){p->layer, shape->kv_heads, shape->dim_k, shape->dim_v};
+    return append_attend(p, VB_OP_ATTEND, (vb_val[3]){q, k, v}, p->n_slots++, shape);
+}
+
+vb_val vb_attend_kept(vb_plan *p, vb_val q, vb_val kept, const vb_heads *shape)
+{
+    if (failed(p)) return -1;
+    const vb_step *owner = &p->steps[value(p, kept)->step];
+    return append_attend(p, VB_OP_ATTEND_KEPT, (vb_val[3]){q, -1, -1}, owner->u.attend.slot, shape);
 }
 
 vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, const char *sinks)

@@ -76,6 +76,7 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
         add_int(h, s->u.rope.head_dim);
         break;
     case VB_OP_ATTEND:
+    case VB_OP_ATTEND_KEPT:
         add_int(h, s->u.attend.slot);
         add_int(h, s->u.attend.heads);
         add_int(h, s->u.attend.kv_heads);

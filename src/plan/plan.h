@@ -146,6 +146,7 @@ vb_val vb_embed_position(vb_plan *p, const char *table, int width, int positions
 vb_val vb_embed_first(vb_plan *p, const char *table, int width); /* row 0 for every token */
 vb_val vb_wanted(vb_plan *p, vb_val x);
 vb_val vb_scale(vb_plan *p, vb_val x, float by); /* by 1 adds no step */
+vb_val vb_scale_by(vb_plan *p, vb_val x, const char *scalar); /* by the one number of an optional tensor */
 vb_val vb_add(vb_plan *p, vb_val x, vb_val y);
 /* Weight and bias as wide as x. */
 vb_val vb_norm_layer(vb_plan *p, vb_val x, const char *weight, float eps);
@@ -155,6 +156,9 @@ vb_val vb_slice(vb_plan *p, vb_val x, int group, int from, int len);
 vb_val vb_linear(vb_plan *p, vb_val x, const char *weight, int out);
 /* By rows from..from+rows of a weight that holds several matrices, `total` rows in all; of its bias likewise. */
 vb_val vb_linear_part(vb_plan *p, vb_val x, const char *weight, int from, int rows, int total);
+void vb_ignore(vb_plan *p, const char *weight); /* may be in this layer and is not used */
+/* The weight by its full name within the layer. */
+vb_val vb_norm_rms_by(vb_plan *p, vb_val x, const char *tensor, int group, float eps);
 int vb_has(const vb_plan *p, const char *weight); /* 1: the file has "<weight>.weight" in this layer */
 int vb_new_rope(vb_plan *p, const vb_rope *spec, const char *factors); /* factors: optional tensor, may be NULL */
 /* By rope_factors_short or rope_factors_long, where the file has them. */
@@ -166,6 +170,8 @@ typedef struct {
     float scale, softcap;
 } vb_heads;
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
+/* Over the keys and values of the step that gave `kept`. */
+vb_val vb_attend_kept(vb_plan *p, vb_val q, vb_val kept, const vb_heads *shape);
 /* With one more logit for each head, F32 [heads], that joins the softmax and has no value. */
 vb_val vb_attend_sinks(vb_plan *p, const vb_val qkv[3], const vb_heads *shape, const char *sinks);
 /* silu of a causal depthwise convolution of `taps` tokens. */

@@ -34,7 +34,9 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
                  r->pairing == VB_PAIR_NORM ? "norm" : "neox", r->base);
         break;
     case VB_OP_ATTEND:
-        snprintf(buf, cap, "slot=%d heads=%d/%d dim=%d/%d window=%d scale=%.9g softcap=%.9g", s->u.attend.slot, s->u.attend.heads,
+    case VB_OP_ATTEND_KEPT:
+        snprintf(buf, cap, "slot=%d heads=%d/%d dim=%d/%d window=%d scale=%.9g softcap=%.9g", s->u.attend.slot,
+                 s->u.attend.heads,
                  s->u.attend.kv_heads, s->u.attend.dim_k, s->u.attend.dim_v, s->u.attend.window,
                  (double)s->u.attend.scale, (double)s->u.attend.softcap);
         break;

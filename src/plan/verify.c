@@ -44,6 +44,24 @@ static vb_status attend_fits(const vb_plan *p, int step, vb_err *err)
     return VB_OK;
 }
 
+/* The slot has the shape that this step expects, and is written before. */
+static vb_status kept_fits(const vb_plan *p, int step, vb_err *err)
+{
+    const vb_step *s = &p->steps[step];
+    const vb_slot *slot = &p->slots[s->u.attend.slot];
+    long q = (long)s->u.attend.heads * s->u.attend.dim_k;
+    if (p->values[s->in[0]].width != q) return wrong(p, step, err, "width of q", q, p->values[s->in[0]].width);
+    if (s->u.attend.kv_heads != slot->kv_heads)
+        return wrong(p, step, err, "KV heads", slot->kv_heads, s->u.attend.kv_heads);
+    if (s->u.attend.dim_k != slot->dim_k) return wrong(p, step, err, "size of a key", slot->dim_k, s->u.attend.dim_k);
+    if (s->u.attend.dim_v != slot->dim_v) return wrong(p, step, err, "size of a value", slot->dim_v, s->u.attend.dim_v);
+    if (s->u.attend.heads % s->u.attend.kv_heads != 0)
+        return wrong(p, step, err, "heads modulo KV heads", 0, s->u.attend.heads % s->u.attend.kv_heads);
+    for (int i = 0; i < step; i++)
+        if (p->steps[i].op == VB_OP_ATTEND && p->steps[i].u.attend.slot == s->u.attend.slot) return VB_OK;
+    return wrong(p, step, err, "writers of the slot", 1, 0);
+}
+
 static vb_status route_fits(const vb_plan *p, int step, vb_err *err)
 {
     const vb_step *s = &p->steps[step];
@@ -167,6 +185,8 @@ static vb_status widths_fit(const vb_plan *p, int step, vb_err *err)
         return VB_OK;
     case VB_OP_ATTEND:
         return attend_fits(p, step, err);
+    case VB_OP_ATTEND_KEPT:
+        return kept_fits(p, step, err);
     case VB_OP_GATE:
         if (x != 1) return wrong(p, step, err, "values of a gate", 1, x);
         return VB_OK;

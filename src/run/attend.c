@@ -1,4 +1,4 @@
-/* attend.c - first all new keys and values, then groups of queries that share a key and value head.
+/* attend.c - first all new keys and values, if the step has any, then groups of queries that share a KV head.
  *
  *   whole     tile: a head x a block of tokens; all chunks in order join the sums of each query (G2)
  *   in parts  where that gives too few tiles, one block of tokens after the other, in waves of chunks:
@@ -303,6 +303,7 @@ void vb_cpu_attend(vb_cpu *p, const vb_step *s)
               .kv_heads = s->u.attend.kv_heads, .shared = s->u.attend.heads / s->u.attend.kv_heads,
               .sums = vb_sums_floats(s->u.attend.dim_v)};
     w.job.tiles = w.rows;
-    vb_job_run(&w.job, store_tile, (int64_t)w.rows * (vb_cpu_width(p, s->in[1]) + vb_cpu_width(p, s->in[2])));
+    if (s->op == VB_OP_ATTEND)
+        vb_job_run(&w.job, store_tile, (int64_t)w.rows * (vb_cpu_width(p, s->in[1]) + vb_cpu_width(p, s->in[2])));
     if (atomic_load(&p->bad[0]) == INT_MAX) attend(&w);
 }

@@ -297,7 +297,7 @@ static void measure(vb_cpu *p)
 {
     for (int i = 0; i < p->plan->n_steps; i++) {
         const vb_step *s = &p->plan->steps[i];
-        if (s->op == VB_OP_ATTEND) measure_attend(p, s);
+        if (s->op == VB_OP_ATTEND || s->op == VB_OP_ATTEND_KEPT) measure_attend(p, s);
         if (s->op == VB_OP_LINEAR) measure_matrix(p, s, 1);
         if (s->op != VB_OP_LINEAR_EXPERTS) continue;
         measure_matrix(p, s, p->plan->values[s->in[0]].parts);

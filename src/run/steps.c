@@ -274,6 +274,7 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s)
         vb_cpu_delta(p, s);
         break;
     case VB_OP_ATTEND:
+    case VB_OP_ATTEND_KEPT:
         vb_cpu_attend(p, s);
         break;
     case VB_OP_SCALE:
