@@ -32,16 +32,29 @@ static const shape shapes[] = {
     {"tiny", "llama", "Tiny Llama shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 1, 0, 500000, 32, 1e-5, 0, 0},
     {"tiny-gemma3", "gemma3", "Tiny Gemma 3 shape", 7, 256, 4, 1, 64, 512, 1024, 4096, 1, 32, 1000000, 0, 1e-6, 0, 0},
     {"tiny-moe", "qwen3moe", "Tiny Qwen 3 MoE shape", 3, 256, 4, 2, 64, 256, 1024, 4096, 0, 0, 1000000, 0, 1e-6, 8, 2},
+    {"tiny-phi3", "phi3", "Tiny Phi 3 shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 0, 0, 10000, 0, 1e-5, 0, 0},
+    {"tiny-gemma4", "gemma4", "Tiny Gemma 4 shape", 6, 256, 4, 1, 32, 256, 1024, 4096, 1, 16, 1000000, 0, 1e-6, 0, 0},
     {"smollm2-135m", "llama", "SmolLM2 135M shape", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1, 0, 100000, 0, 1e-5, 0, 0},
     {"gemma3-270m", "gemma3", "Gemma 3 270M shape", 18, 640, 4, 1, 256, 2048, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
     {"gemma3-1b", "gemma3", "Gemma 3 1B shape", 26, 1152, 4, 1, 256, 6912, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
     {"llama-1b", "llama", "Llama 3.2 1B shape", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5, 0, 0},
     {"llama-3b", "llama", "Llama 3.2 3B shape", 28, 3072, 24, 8, 128, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5, 0, 0},
     {"llama-8b", "llama", "Llama 3.1 8B shape", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 0, 0, 500000, 8, 1e-5, 0, 0},
+    {"gemma4-e2b", "gemma4", "Gemma 4 E2B shape", 35, 1536, 8, 1, 256, 6144, 262144, 131072, 1, 512, 1000000, 0, 1e-6, 0,
+     0},
     {"qwen3-30b-a3b", "qwen3moe", "Qwen 3 30B-A3B shape", 48, 2048, 32, 4, 128, 768, 151936, 40960, 0, 0, 1000000, 0, 1e-6,
      128, 8},
 };
-enum { SHAPES = sizeof shapes / sizeof shapes[0], CHUNK = 65536, MOST_TENSORS = 16384 };
+enum { SHAPES = sizeof shapes / sizeof shapes[0], CHUNK = 65536, MOST_TENSORS = 16384, PHI3_CONTEXT = 64 };
+
+/* What only Gemma 4 has: heads of every n-th layer, which is global; layers at the end without keys, which are twice as
+ * wide inside; the width of each layer's own embedding. */
+typedef struct {
+    const char *name;
+    int head, every, shared, per_layer;
+} gemma4;
+
+static const gemma4 gemma4s[] = {{"tiny-gemma4", 64, 3, 2, 32}, {"gemma4-e2b", 512, 5, 20, 256}};
 
 /* What the name of a mix or format says about each matrix. */
 typedef struct {
@@ -53,6 +66,7 @@ typedef struct {
 
 typedef struct {
     shape s;
+    const gemma4 *g; /* NULL: not Gemma 4 */
     mix f;
     uint64_t seed;
     vb_gguf_writer w;
@@ -109,6 +123,11 @@ static const vb_format_info *format_of(const job *j, const char *what, int layer
     return j->f.most;
 }
 
+static int is(const job *j, const char *arch)
+{
+    return strcmp(j->s.arch, arch) == 0;
+}
+
 /* --- which tensors ------------------------------------------------------------------------------------------- */
 
 static vb_gguf_shape *named(job *j, const char *what, int layer)
@@ -153,10 +172,57 @@ static void expert_tensors(job *j, int i)
     }
 }
 
-static void layer_tensors(job *j, int i)
+static int is_global(const gemma4 *g, int layer)
+{
+    return (layer + 1) % g->every == 0;
+}
+
+static int is_shared(const job *j, int layer)
+{
+    return layer >= j->s.layers - j->g->shared;
+}
+
+static int ff_of(const job *j, int layer)
+{
+    return j->s.ff * (j->g != NULL && is_shared(j, layer) ? 2 : 1);
+}
+
+/* Gemma 4's layer, but for its gated half. */
+static void gemma4_tensors(job *j, int i)
+{
+    static const char *const norms[] = {"post_attention_norm", "ffn_norm", "post_ffw_norm", "post_norm"};
+    const shape *s = &j->s;
+    int head = is_global(j->g, i) ? j->g->head : s->head;
+    vector(j, "attn_norm", i, s->width);
+    matrix(j, "attn_q", i, s->width, s->heads * head);
+    vector(j, "attn_q_norm", i, head);
+    if (!is_shared(j, i)) {
+        matrix(j, "attn_k", i, s->width, s->kv_heads * head);
+        matrix(j, "attn_v", i, s->width, s->kv_heads * head);
+        vector(j, "attn_k_norm", i, head);
+    }
+    matrix(j, "attn_output", i, s->heads * head, s->width);
+    for (int k = 0; k < 4; k++) vector(j, norms[k], i, s->width);
+    matrix(j, "inp_gate", i, s->width, j->g->per_layer);
+    matrix(j, "proj", i, j->g->per_layer, s->width);
+    vector(j, "layer_output_scale", i, 1);
+}
+
+static void phi3_tensors(job *j, int i)
 {
     const shape *s = &j->s;
-    int gemma = strcmp(s->arch, "gemma3") == 0;
+    vector(j, "attn_norm", i, s->width);
+    matrix(j, "attn_qkv", i, s->width, (s->heads + 2 * s->kv_heads) * s->head);
+    matrix(j, "attn_output", i, s->heads * s->head, s->width);
+    vector(j, "ffn_norm", i, s->width);
+    matrix(j, "ffn_up", i, s->width, 2 * s->ff);
+    matrix(j, "ffn_down", i, s->ff, s->width);
+}
+
+static void usual_tensors(job *j, int i)
+{
+    const shape *s = &j->s;
+    int gemma = is(j, "gemma3");
     vector(j, "attn_norm", i, s->width);
     matrix(j, "attn_q", i, s->width, s->heads * s->head);
     matrix(j, "attn_k", i, s->width, s->kv_heads * s->head);
@@ -171,13 +237,40 @@ static void layer_tensors(job *j, int i)
         vector(j, "post_ffw_norm", i, s->width);
     }
     vector(j, "ffn_norm", i, s->width);
-    if (s->experts > 0) {
-        expert_tensors(j, i);
+    if (s->experts > 0) expert_tensors(j, i);
+}
+
+static void layer_tensors(job *j, int i)
+{
+    const shape *s = &j->s;
+    if (is(j, "phi3")) {
+        phi3_tensors(j, i);
         return;
     }
-    matrix(j, "ffn_gate", i, s->width, s->ff);
-    matrix(j, "ffn_up", i, s->width, s->ff);
-    matrix(j, "ffn_down", i, s->ff, s->width);
+    if (j->g != NULL)
+        gemma4_tensors(j, i);
+    else
+        usual_tensors(j, i);
+    if (s->experts > 0) return;
+    matrix(j, "ffn_gate", i, s->width, ff_of(j, i));
+    matrix(j, "ffn_up", i, s->width, ff_of(j, i));
+    matrix(j, "ffn_down", i, ff_of(j, i), s->width);
+}
+
+/* What stands beside the layers for their sake. */
+static void rope_tensors(job *j)
+{
+    const shape *s = &j->s;
+    if (s->rope_factor > 0) vector(j, "rope_freqs", -1, s->head / 2);
+    if (is(j, "phi3")) {
+        vector(j, "rope_factors_short", -1, s->head / 2);
+        vector(j, "rope_factors_long", -1, s->head / 2);
+    }
+    if (j->g == NULL) return;
+    vector(j, "rope_freqs", -1, j->g->head / 2);
+    matrix(j, "per_layer_token_embd", -1, j->g->per_layer * s->layers, s->vocab);
+    matrix(j, "per_layer_model_proj", -1, s->width, j->g->per_layer * s->layers);
+    vector(j, "per_layer_proj_norm", -1, j->g->per_layer);
 }
 
 static void list_tensors(job *j)
@@ -187,7 +280,7 @@ static void list_tensors(job *j)
     for (int i = 0; i < s->layers; i++) layer_tensors(j, i);
     vector(j, "output_norm", -1, s->width);
     if (!s->tied) matrix(j, "output", -1, s->width, s->vocab);
-    if (s->rope_factor > 0) vector(j, "rope_freqs", -1, s->head / 2);
+    rope_tensors(j);
 }
 
 /* --- metadata ------------------------------------------------------------------------------------------------ */
@@ -206,9 +299,26 @@ static void put_real(job *j, const char *what, double value)
     vb_gguf_put_f32(&j->w, key, (float)value);
 }
 
+static void put_gemma4_keys(job *j)
+{
+    const gemma4 *g = j->g;
+    vb_gguf_put_array(&j->w, "gemma4.feed_forward_length", VB_GGUF_U32, (uint64_t)j->s.layers);
+    for (int i = 0; i < j->s.layers; i++) vb_gguf_put_item(&j->w, &(uint32_t){(uint32_t)ff_of(j, i)}, sizeof(uint32_t));
+    vb_gguf_put_array(&j->w, "gemma4.attention.sliding_window_pattern", VB_GGUF_BOOL, (uint64_t)j->s.layers);
+    for (int i = 0; i < j->s.layers; i++) vb_gguf_put_item(&j->w, &(uint8_t){!is_global(g, i)}, 1);
+    put_number(j, "attention.key_length_swa", j->s.head);
+    put_number(j, "attention.value_length_swa", j->s.head);
+    put_number(j, "rope.dimension_count_swa", j->s.head);
+    put_real(j, "rope.freq_base_swa", 10000);
+    put_number(j, "attention.shared_kv_layers", g->shared);
+    put_number(j, "embedding_length_per_layer_input", g->per_layer);
+    put_real(j, "final_logit_softcapping", 30);
+}
+
 static void put_keys(job *j)
 {
     const shape *s = &j->s;
+    int head = j->g != NULL ? j->g->head : s->head;
     vb_gguf_put_text(&j->w, "general.architecture", s->arch);
     vb_gguf_put_text(&j->w, "general.name", s->title);
     vb_gguf_put_text(&j->w, "general.description", "random weights");
@@ -217,14 +327,14 @@ static void put_keys(job *j)
     put_number(j, "block_count", s->layers);
     put_number(j, "context_length", s->context);
     put_number(j, "embedding_length", s->width);
-    put_number(j, "feed_forward_length", s->ff);
+    if (j->g == NULL) put_number(j, "feed_forward_length", s->ff);
     put_number(j, "vocab_size", s->vocab);
     put_number(j, "attention.head_count", s->heads);
     put_number(j, "attention.head_count_kv", s->kv_heads);
-    put_number(j, "attention.key_length", s->head);
-    put_number(j, "attention.value_length", s->head);
+    put_number(j, "attention.key_length", head);
+    put_number(j, "attention.value_length", head);
     put_real(j, "attention.layer_norm_rms_epsilon", s->eps);
-    put_number(j, "rope.dimension_count", s->head);
+    put_number(j, "rope.dimension_count", head);
     put_real(j, "rope.freq_base", s->rope_base);
     if (s->experts > 0) {
         put_number(j, "expert_count", s->experts);
@@ -232,6 +342,9 @@ static void put_keys(job *j)
         put_number(j, "expert_feed_forward_length", s->ff);
     }
     if (s->window > 0) put_number(j, "attention.sliding_window", s->window);
+    if (is(j, "phi3")) put_number(j, "rope.scaling.original_context_length", PHI3_CONTEXT);
+    if (is(j, "phi3")) put_real(j, "rope.scaling.attn_factor", 1.1);
+    if (j->g != NULL) put_gemma4_keys(j);
 }
 
 /* --- weights ------------------------------------------------------------------------------------------------- */
@@ -244,6 +357,15 @@ static void write_rope(job *j)
         double wave = 6.283185307179586 * pow(j->s.rope_base, 2.0 * i / j->s.head);
         double part = fmin(fmax((FIRST_CONTEXT / wave - 1.0) / 3.0, 0.0), 1.0);
         float factor = (float)(1.0 / (part + (1.0 - part) / j->s.rope_factor));
+        vb_gguf_write(&j->w, &factor, sizeof factor);
+    }
+}
+
+/* Gemma 4: a quarter of a global head rotates. */
+static void write_proportional_rope(job *j)
+{
+    for (int i = 0; i < j->g->head / 2; i++) {
+        float factor = i < j->g->head / 8 ? 1.0f : 1e30f;
         vb_gguf_write(&j->w, &factor, sizeof factor);
     }
 }
@@ -284,7 +406,7 @@ static void write_tensors(job *j)
         if (t->n_dims > 1)
             write_matrix(j, t, &progress);
         else if (strcmp(t->name, "rope_freqs.weight") == 0)
-            write_rope(j);
+            (j->g != NULL ? write_proportional_rope : write_rope)(j);
         else
             write_vector(j, t);
     }
@@ -356,6 +478,8 @@ static vb_status run(job *j, int argc, char **argv, vb_err *err)
     int seed = 1;
     for (int i = 0; i < SHAPES; i++)
         if (strcmp(argv[1], shapes[i].name) == 0) j->s = shapes[i];
+    for (size_t i = 0; i < sizeof gemma4s / sizeof gemma4s[0]; i++)
+        if (strcmp(argv[1], gemma4s[i].name) == 0) j->g = &gemma4s[i];
     if (j->s.name == NULL) VB_FAIL(err, VB_E_ARGUMENT, "%s: no such shape", argv[1]);
     VB_TRY(mix_of(&j->f, option(argc, argv, "--format", "Q4_K_M"), err));
     VB_TRY(number("--seed", option(argc, argv, "--seed", NULL), 1 << 30, &seed, err));

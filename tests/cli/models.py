@@ -53,7 +53,7 @@ def refused(name, told, *args):
 
 
 def models():
-    for shape in ("tiny", "tiny-gemma3", "tiny-moe"):
+    for shape in ("tiny", "tiny-gemma3", "tiny-moe", "tiny-gemma4", "tiny-phi3"):
         for form in ("Q4_K_M", "Q5_K_M", "Q4_0", "Q8_0", "Q4_1", "MXFP4", "IQ4_XS", "BF16", "F32"):
             path = make("a.gguf", shape, "--format", form)
             first, bits = sha256(path), digest(path)
@@ -61,6 +61,15 @@ def models():
             check(f"{shape} {form}: again", sha256(make("b.gguf", shape, "--format", form)) == first)
             other = make("b.gguf", shape, "--format", form, "--seed", "2")
             check(f"{shape} {form}: another seed", digest(other) != bits)
+
+
+def ropes():
+    path = make("a.gguf", "tiny-phi3", "--format", "F32")
+    few, many = digest(path, "--ctx", "64"), digest(path, "--ctx", "65")
+    check("a long session has other rope factors", few != many)
+    check("long sessions: one rope", many == digest(path, "--ctx", "4096"))
+    check("short sessions: one rope", few == digest(path, "--ctx", "7"))
+    check("cpu and oracle, long", many == digest(path, "--ctx", "65", "--player", "oracle"))
 
 
 def cuts():
@@ -98,6 +107,7 @@ verbatim, mkmodel, cutlayers = map(os.path.abspath, (verbatim, mkmodel, cutlayer
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     models()
+    ropes()
     cuts()
     refusals()
     os.chdir("/")
