@@ -193,7 +193,7 @@ typedef struct {
 typedef struct {
     int context;
     vb_kv kv;
-    uint64_t kv_bytes, scratch_bytes;
+    uint64_t kv_bytes, scratch_bytes; /* keys and values, and what recurrent layers remember; shared by all sessions */
     uint64_t evaluated, reused;   /* tokens computed, tokens taken from the common prefix */
     uint64_t prefill_ns, decode_ns; /* evaluations of several tokens; of one token, or with drafts behind it */
     uint64_t prefill_tokens, decode_tokens; /* decoded: drafts that were not accepted do not count */
@@ -212,7 +212,8 @@ VB_API vb_status vb_session_recall(vb_session *session, const vb_token *ids, int
 /* Become exactly these tokens: keep the common prefix, drop the rest, evaluate what is new. Afterwards the logits
  * of the last token are there. n >= 1. */
 VB_API vb_status vb_session_sync(vb_session *session, const vb_token *ids, int n, vb_err *err);
-/* Drop all tokens from position n on. The logits are gone until the next evaluation. */
+/* Drop all tokens from position n on. The logits are gone until the next evaluation. A model with recurrent layers
+ * (qwen35) then evaluates again from the nearest position before n of which it has kept what it remembered. */
 VB_API vb_status vb_session_rewind(vb_session *session, int n, vb_err *err);
 VB_API const vb_token *vb_session_tokens(const vb_session *session, int *n);
 /* Logits of the last evaluated token, n = vocabulary size; NULL if there are none. Valid until the next
