@@ -64,14 +64,41 @@ static const char granite[] =
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}";
 
+static const char gemma4[] =
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ '<|turn>' + role + '\\n' + message['content'] | trim + '<turn|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|turn>model\\n' }}{% endif %}";
+
+static const char phi3[] =
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}";
+
+/* Roles are plain text here; only an answer ends with a token. */
+static const char olmo2[] =
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>\\n' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    "{{ '\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}";
+
 /* The first row whose architecture (a beginning of it) and token fit. A token of a format is the best sign of it. */
 static const struct {
     const char *name, *arch, *token, *text;
 } families[] = {
     {"ChatML", "", "<|im_start|>", chatml},
     {"Llama 3", "", "<|start_header_id|>", llama3},
+    {"Gemma 4", "gemma4", "<|turn>", gemma4},
     {"Gemma", "gemma", "<start_of_turn>", gemma},
+    {"Phi 3", "phi3", "<|end|>", phi3},
     {"Granite", "", "<|start_of_role|>", granite},
+    {"OLMo 2", "olmo2", "<|endoftext|>", olmo2},
     {"Llama 2", "llama", "<s>", llama2},
 };
 

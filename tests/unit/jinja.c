@@ -298,6 +298,17 @@ Test(chat, families)
     expect_family("gemma3", NULL, "<start_of_turn>", "family",
                   "<s><start_of_turn>user\nBe <|brief|>.\n\nHi<end_of_turn>\n<start_of_turn>model\nYo<end_of_turn>\n"
                   "<start_of_turn>user\n2+2?<end_of_turn>\n<start_of_turn>model\n");
+    expect_family("gemma4", NULL, "<|turn>", "family",
+                  "<s><|turn>system\nBe <|brief|>.<turn|>\n<|turn>user\nHi<turn|>\n<|turn>model\nYo<turn|>\n"
+                  "<|turn>user\n2+2?<turn|>\n<|turn>model\n");
+    expect_family("phi3", NULL, "<|end|>", "family",
+                  "<|system|>\nBe <|brief|>.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nYo<|end|>\n"
+                  "<|user|>\n2+2?<|end|>\n<|assistant|>\n");
+    expect_family("olmo2", NULL, "<|endoftext|>", "family",
+                  "<s><|system|>\nBe <|brief|>.\n<|user|>\nHi\n<|assistant|>\nYo</s>\n<|user|>\n2+2?\n"
+                  "<|assistant|>\n");
+    for (int i = 0; i < 3; i++)
+        expect_family((const char *const[]){"qwen2", "qwen3", "smollm3"}[i], NULL, "<|im_start|>", "family", chatml);
     expect_family("granite", NULL, "<|start_of_role|>", "family",
                   "<|start_of_role|>system<|end_of_role|>Be <|brief|>.<|end_of_text|>\n<|start_of_role|>user"
                   "<|end_of_role|>Hi<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>Yo<|end_of_text|>\n"
