@@ -34,6 +34,7 @@ static const shape shapes[] = {
     {"tiny-moe", "qwen3moe", "Tiny Qwen 3 MoE shape", 3, 256, 4, 2, 64, 256, 1024, 4096, 0, 0, 1000000, 0, 1e-6, 8, 2},
     {"tiny-phi3", "phi3", "Tiny Phi 3 shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 0, 0, 10000, 0, 1e-5, 0, 0},
     {"tiny-gemma4", "gemma4", "Tiny Gemma 4 shape", 6, 256, 4, 1, 32, 256, 1024, 4096, 1, 16, 1000000, 0, 1e-6, 0, 0},
+    {"tiny-qwen35", "qwen35", "Tiny Qwen 3.5 shape", 4, 256, 4, 2, 64, 512, 1024, 4096, 1, 0, 10000000, 0, 1e-6, 0, 0},
     {"smollm2-135m", "llama", "SmolLM2 135M shape", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1, 0, 100000, 0, 1e-5, 0, 0},
     {"gemma3-270m", "gemma3", "Gemma 3 270M shape", 18, 640, 4, 1, 256, 2048, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
     {"gemma3-1b", "gemma3", "Gemma 3 1B shape", 26, 1152, 4, 1, 256, 6912, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
@@ -41,6 +42,8 @@ static const shape shapes[] = {
     {"llama-3b", "llama", "Llama 3.2 3B shape", 28, 3072, 24, 8, 128, 8192, 128256, 131072, 1, 0, 500000, 32, 1e-5, 0, 0},
     {"llama-8b", "llama", "Llama 3.1 8B shape", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 0, 0, 500000, 8, 1e-5, 0, 0},
     {"gemma4-e2b", "gemma4", "Gemma 4 E2B shape", 35, 1536, 8, 1, 256, 6144, 262144, 131072, 1, 512, 1000000, 0, 1e-6, 0,
+     0},
+    {"qwen3.5-0.8b", "qwen35", "Qwen 3.5 0.8B shape", 24, 1024, 8, 2, 256, 3584, 248320, 262144, 1, 0, 10000000, 0, 1e-6, 0,
      0},
     {"qwen3-30b-a3b", "qwen3moe", "Qwen 3 30B-A3B shape", 48, 2048, 32, 4, 128, 768, 151936, 40960, 0, 0, 1000000, 0, 1e-6,
      128, 8},
@@ -56,6 +59,15 @@ typedef struct {
 
 static const gemma4 gemma4s[] = {{"tiny-gemma4", 64, 3, 2, 32}, {"gemma4-e2b", 512, 5, 20, 256}};
 
+/* What only Qwen 3.5 has, all but every fourth layer: heads that remember. */
+typedef struct {
+    const char *name;
+    int keys, values, dim;
+} qwen35;
+enum { QWEN35_EVERY = 4, QWEN35_TAPS = 4 };
+
+static const qwen35 qwen35s[] = {{"tiny-qwen35", 2, 4, 32}, {"qwen3.5-0.8b", 16, 16, 128}};
+
 /* What the name of a mix or format says about each matrix. */
 typedef struct {
     const char *name;
@@ -67,6 +79,7 @@ typedef struct {
 typedef struct {
     shape s;
     const gemma4 *g; /* NULL: not Gemma 4 */
+    const qwen35 *q; /* NULL: not Qwen 3.5 */
     mix f;
     uint64_t seed;
     vb_gguf_writer w;
@@ -240,6 +253,46 @@ static void usual_tensors(job *j, int i)
     if (s->experts > 0) expert_tensors(j, i);
 }
 
+/* Without ".weight" behind their names. */
+static void bare_vector(job *j, const char *what, int layer, int n)
+{
+    vector(j, "", layer, n);
+    vb_gguf_shape *t = &j->tensors[j->n_tensors - 1];
+    snprintf(t->name, sizeof t->name, "blk.%d.%s", layer, what);
+}
+
+static void memory_tensors(job *j, int i)
+{
+    int width = j->s.width, keys = 2 * j->q->keys * j->q->dim, values = j->q->values * j->q->dim;
+    matrix(j, "attn_qkv", i, width, keys + values);
+    matrix(j, "attn_gate", i, width, values);
+    matrix(j, "ssm_beta", i, width, j->q->values);
+    matrix(j, "ssm_alpha", i, width, j->q->values);
+    bare_vector(j, "ssm_a", i, j->q->values);
+    bare_vector(j, "ssm_dt.bias", i, j->q->values);
+    matrix(j, "ssm_conv1d", i, QWEN35_TAPS, keys + values);
+    j->tensors[j->n_tensors - 1].format = vb_format_of(VB_FMT_F32);
+    vector(j, "ssm_norm", i, j->q->dim);
+    matrix(j, "ssm_out", i, values, width);
+}
+
+static void qwen35_tensors(job *j, int i)
+{
+    const shape *s = &j->s;
+    vector(j, "attn_norm", i, s->width);
+    vector(j, "post_attention_norm", i, s->width);
+    if ((i + 1) % QWEN35_EVERY != 0) {
+        memory_tensors(j, i);
+        return;
+    }
+    matrix(j, "attn_q", i, s->width, 2 * s->heads * s->head);
+    matrix(j, "attn_k", i, s->width, s->kv_heads * s->head);
+    matrix(j, "attn_v", i, s->width, s->kv_heads * s->head);
+    matrix(j, "attn_output", i, s->heads * s->head, s->width);
+    vector(j, "attn_q_norm", i, s->head);
+    vector(j, "attn_k_norm", i, s->head);
+}
+
 static void layer_tensors(job *j, int i)
 {
     const shape *s = &j->s;
@@ -249,6 +302,8 @@ static void layer_tensors(job *j, int i)
     }
     if (j->g != NULL)
         gemma4_tensors(j, i);
+    else if (j->q != NULL)
+        qwen35_tensors(j, i);
     else
         usual_tensors(j, i);
     if (s->experts > 0) return;
@@ -315,6 +370,16 @@ static void put_gemma4_keys(job *j)
     put_real(j, "final_logit_softcapping", 30);
 }
 
+static void put_qwen35_keys(job *j)
+{
+    put_number(j, "full_attention_interval", QWEN35_EVERY);
+    put_number(j, "ssm.conv_kernel", QWEN35_TAPS);
+    put_number(j, "ssm.state_size", j->q->dim);
+    put_number(j, "ssm.group_count", j->q->keys);
+    put_number(j, "ssm.time_step_rank", j->q->values);
+    put_number(j, "ssm.inner_size", j->q->values * j->q->dim);
+}
+
 static void put_keys(job *j)
 {
     const shape *s = &j->s;
@@ -334,7 +399,7 @@ static void put_keys(job *j)
     put_number(j, "attention.key_length", head);
     put_number(j, "attention.value_length", head);
     put_real(j, "attention.layer_norm_rms_epsilon", s->eps);
-    put_number(j, "rope.dimension_count", head);
+    put_number(j, "rope.dimension_count", j->q != NULL ? head / 4 : head);
     put_real(j, "rope.freq_base", s->rope_base);
     if (s->experts > 0) {
         put_number(j, "expert_count", s->experts);
@@ -345,6 +410,7 @@ static void put_keys(job *j)
     if (is(j, "phi3")) put_number(j, "rope.scaling.original_context_length", PHI3_CONTEXT);
     if (is(j, "phi3")) put_real(j, "rope.scaling.attn_factor", 1.1);
     if (j->g != NULL) put_gemma4_keys(j);
+    if (j->q != NULL) put_qwen35_keys(j);
 }
 
 /* --- weights ------------------------------------------------------------------------------------------------- */
@@ -359,6 +425,13 @@ static void write_rope(job *j)
         float factor = (float)(1.0 / (part + (1.0 - part) / j->s.rope_factor));
         vb_gguf_write(&j->w, &factor, sizeof factor);
     }
+}
+
+/* Qwen 3.5: what is known fades at about -1 times softplus of a number near -3. */
+static float centre_of(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    return strcmp(end, ".ssm_a") == 0 ? -1.0f : strcmp(end, ".bias") == 0 ? -3.0f : 1.0f;
 }
 
 /* Gemma 4: a quarter of a global head rotates. */
@@ -376,7 +449,7 @@ static void write_vector(job *j, const vb_gguf_shape *t)
     vb_weights random;
     vb_weights_start(&random, t->format, j->seed, t->name, 0.1f);
     vb_weights_fill(&random, (uint8_t *)x, (int64_t)t->ne[0]);
-    for (uint64_t i = 0; i < t->ne[0]; i++) x[i] += 1.0f;
+    for (uint64_t i = 0; i < t->ne[0]; i++) x[i] += centre_of(t->name);
     vb_gguf_write(&j->w, x, t->ne[0] * sizeof x[0]);
 }
 
@@ -480,6 +553,8 @@ static vb_status run(job *j, int argc, char **argv, vb_err *err)
         if (strcmp(argv[1], shapes[i].name) == 0) j->s = shapes[i];
     for (size_t i = 0; i < sizeof gemma4s / sizeof gemma4s[0]; i++)
         if (strcmp(argv[1], gemma4s[i].name) == 0) j->g = &gemma4s[i];
+    for (size_t i = 0; i < sizeof qwen35s / sizeof qwen35s[0]; i++)
+        if (strcmp(argv[1], qwen35s[i].name) == 0) j->q = &qwen35s[i];
     if (j->s.name == NULL) VB_FAIL(err, VB_E_ARGUMENT, "%s: no such shape", argv[1]);
     VB_TRY(mix_of(&j->f, option(argc, argv, "--format", "Q4_K_M"), err));
     VB_TRY(number("--seed", option(argc, argv, "--seed", NULL), 1 << 30, &seed, err));

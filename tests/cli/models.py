@@ -53,7 +53,7 @@ def refused(name, told, *args):
 
 
 def models():
-    for shape in ("tiny", "tiny-gemma3", "tiny-moe", "tiny-gemma4", "tiny-phi3"):
+    for shape in ("tiny", "tiny-gemma3", "tiny-moe", "tiny-gemma4", "tiny-phi3", "tiny-qwen35"):
         for form in ("Q4_K_M", "Q5_K_M", "Q4_0", "Q8_0", "Q4_1", "MXFP4", "IQ4_XS", "BF16", "F32"):
             path = make("a.gguf", shape, "--format", form)
             first, bits = sha256(path), digest(path)
