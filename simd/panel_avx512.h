@@ -98,69 +98,21 @@ VB_INLINE void turn16(pi q[4], const uint8_t *const row[], size_t at)
     q[3] = _mm512_unpackhi_epi64(s1, s3);
 }
 
-VB_INLINE void store_quad(uint8_t *to, int quad, pi x)
+VB_INLINE pi bytes_low(pi x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
+VB_INLINE pi bytes_high(pi x) { return bytes_low(_mm512_srli_epi16(x, 4)); }
+VB_INLINE pi bytes_plus(pi x, int more) { return _mm512_add_epi8(x, _mm512_set1_epi8((char)more)); }
+VB_INLINE pi bytes_of_book(pi x, const int8_t book[16])
 {
-    _mm512_storeu_si512(to + 128 * quad, x);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(LOAD16(book)), x);
 }
 
-/* Bits 4 * i to 4 * i + 3 of each row's word, as 0 or 16 in the bytes of its quad. */
-VB_INLINE pi fifths_of(pi words, int i)
+/* Adds 16 to the bytes of quad i whose bits, 4 * i to 4 * i + 3 of each row's word, are set. */
+VB_INLINE pi bytes_fifth(pi x, pi words, int i)
 {
-    const pi words_bytes = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
-    pi byte = _mm512_add_epi8(words_bytes, _mm512_set1_epi8((char)(i / 2)));
+    const pi word = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    pi spread = _mm512_shuffle_epi8(words, bytes_plus(word, i / 2));
     pi bit = _mm512_set1_epi32(i % 2 == 0 ? 0x08040201 : (int)0x80402010);
-    return _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(_mm512_shuffle_epi8(words, byte), bit), 16);
-}
-
-VB_INLINE pi words_of_rows(const uint8_t *const row[], size_t at)
-{
-    int32_t words[16];
-    for (int r = 0; r < 16; r++) memcpy(&words[r], row[r] + at, 4);
-    return LOAD64(words);
-}
-
-/* A block of nibbles of sixteen rows; codes become what they stand for, plus the bias. */
-VB_INLINE void turn_block32(uint8_t *to, const uint8_t *const row[], size_t at, int bytes, int bits, int bias)
-{
-    const pi nibble = _mm512_set1_epi8(15), more = _mm512_set1_epi8((char)bias);
-    const pi book = _mm512_broadcast_i32x4(LOAD16(bytes == MXFP4_BYTES ? E2M1 : UNEVEN));
-    const int fifths = bytes == Q5_0_BYTES || bytes == Q5_1_BYTES, codes = bytes == MXFP4_BYTES || bits == 8;
-    const size_t end = at + (size_t)bytes;
-    pi w[8], words = fifths ? words_of_rows(row, end - 20) : more;
-    turn16(w, row, end - 16);
-    VB_UNROLL
-    for (int i = 0; i < 4; i++) {
-        w[4 + i] = _mm512_and_si512(_mm512_srli_epi16(w[i], 4), nibble);
-        w[i] = _mm512_and_si512(w[i], nibble);
-    }
-    VB_UNROLL
-    for (int i = 0; i < 8; i++) {
-        if (fifths) w[i] = _mm512_or_si512(w[i], fifths_of(words, i));
-        if (codes) w[i] = _mm512_add_epi8(_mm512_shuffle_epi8(book, w[i]), more);
-        store_quad(to, i, w[i]);
-    }
-}
-
-VB_INLINE void turn_bytes32(uint8_t *to, const uint8_t *const row[], size_t at, int bias)
-{
-    for (int half = 0; half < 2; half++) {
-        pi w[4];
-        turn16(w, row, at + 16 * (size_t)half);
-        VB_UNROLL
-        for (int i = 0; i < 4; i++) store_quad(to, 4 * half + i, _mm512_add_epi8(w[i], _mm512_set1_epi8((char)bias)));
-    }
-}
-
-/* The weights of a block of sixteen rows, unsigned; 0: of a format for which this gained nothing. */
-VB_INLINE int turn_block(uint8_t *to, const uint8_t *const row[], size_t at, int bytes, int bits, int bias)
-{
-    if (bytes == Q8_0_BYTES)
-        turn_bytes32(to, row, at + 2, bias);
-    else if (bytes < Q8_0_BYTES)
-        turn_block32(to, row, at, bytes, bits, bias);
-    else
-        return 0;
-    return 1;
+    return _mm512_or_si512(x, _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(spread, bit), 16));
 }
 
 /* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
