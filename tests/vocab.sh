@@ -1,5 +1,6 @@
 #!/bin/sh
-# vocab.sh BUILD - every vocabulary of tests/golden/vocab: its cases, and its pairs where there are some.
+# vocab.sh BUILD [--speed] - every vocabulary of tests/golden/vocab: its cases, and its pairs where there are some; or
+# how fast it encodes.
 passed=0
 failed=0
 work=$1/vocab
@@ -17,6 +18,11 @@ judge() {
 for packed in tests/golden/vocab/*.gguf.gz; do
     name=$(basename "$packed" .gguf.gz)
     gunzip -c "$packed" > "$work/$name.gguf" || failed=$((failed + 1))
+    if [ "${2:-}" = --speed ]; then
+        judge "$1/tests/tokenizer_speed" "$work/$name.gguf"
+        echo "$out" | grep -a MB/s
+        continue
+    fi
     judge "$1/tests/tokenizer_golden" "$work/$name.gguf" "tests/golden/tokenizer/$name.json"
     pair=tests/golden/vocab/$name
     [ ! -f "$pair.inp" ] || judge "$1/tests/vocab_pairs" "$work/$name.gguf" "$pair.inp" "$pair.out"

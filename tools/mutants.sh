@@ -4,7 +4,7 @@
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit.
+# may be left. Killers: kernelcheck, matrix, golden, unit, vocab.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -15,7 +15,7 @@ passed=0
 failed=0
 rm -rf "$work"
 mkdir -p "$work"
-git ls-files -co --exclude-standard | grep -vE '^(docs|fuzz)/|^tests/golden/(chat|tokenizer)/' |
+git ls-files -co --exclude-standard | grep -vE '^(docs|fuzz)/' |
     tar -cf - -T - | tar -xf - -C "$work"
 
 run_killer() {
@@ -25,6 +25,7 @@ run_killer() {
         "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick ;;
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
+    vocab) tests/vocab.sh "$B" ;;
     esac
 }
 
@@ -32,9 +33,9 @@ kill_one() {
     B=build/mutant
     export B
     program=tests/$1
-    [ "$1" = unit ] && program=tests
+    case $1 in unit | vocab) program=tests ;; esac
     target="$B/$program"
-    [ "$1" = unit ] && target=tests
+    [ "$program" = tests ] && target=tests
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1

@@ -131,6 +131,8 @@ vb_status vb_tokenizer_find_roles(vb_tokenizer *t, vb_err *err)
         VB_TRY(read_id(t, "tokenizer.ggml.unknown_token_id", &t->wordpiece.unknown, err));
         VB_TRY(read_id(t, "tokenizer.ggml.seperator_token_id", &t->sep, err));
     }
+    if (t->model == VB_TOKENIZER_UNIGRAM)
+        VB_TRY(read_id(t, "tokenizer.ggml.unknown_token_id", &t->unigram.unknown, err));
     VB_TRY(find_fim(t, err));
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         vb_token id = find(t, ends[i]);

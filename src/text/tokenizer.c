@@ -14,6 +14,7 @@ static vb_status encode_between(const vb_tokenizer *t, const char *text, size_t 
     if (len == 0) return VB_OK;
     if (t->model == VB_TOKENIZER_BPE) return vb_bpe_encode(&t->bpe, text, len, out, err);
     if (t->model == VB_TOKENIZER_WORDPIECE) return vb_wordpiece_encode(&t->wordpiece, text, len, out, err);
+    if (t->model == VB_TOKENIZER_UNIGRAM) return vb_unigram_encode(&t->unigram, text, len, t->space_prefix, out, err);
     return vb_spm_encode(&t->spm, text, len, t->space_prefix && after_special, out, err);
 }
 
@@ -132,6 +133,16 @@ static void add_wordpiece(vb_sha256 *hash, const vb_tokenizer *t)
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) vb_sha256_add_u32(hash, (uint32_t)settings[i]);
 }
 
+static void add_unigram(vb_sha256 *hash, const vb_tokenizer *t)
+{
+    const vb_unigram *u = &t->unigram;
+    vb_sha256_add_u32(hash, (uint32_t)u->unknown);
+    vb_sha256_add_u32(hash, (uint32_t)u->merge_spaces);
+    vb_sha256_add_u64(hash, u->n_units);
+    vb_sha256_add(hash, u->units, 4 * u->n_units);
+    vb_sha256_add(hash, u->texts, u->texts_len);
+}
+
 static void compute_digest(const vb_tokenizer *t, uint8_t out[32])
 {
     static const char domain[] = "verbatim tokenizer 1";
@@ -147,6 +158,7 @@ static void compute_digest(const vb_tokenizer *t, uint8_t out[32])
     add_tokens(hash, t);
     if (t->model == VB_TOKENIZER_BPE) add_strings(hash, t->g, "tokenizer.ggml.merges");
     if (t->model == VB_TOKENIZER_WORDPIECE) add_wordpiece(hash, t);
+    if (t->model == VB_TOKENIZER_UNIGRAM) add_unigram(hash, t);
     vb_sha256_end(hash, out);
 }
 

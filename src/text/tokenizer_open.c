@@ -1,7 +1,7 @@
 /* tokenizer_open.c - a tokenizer out of the tokenizer.* keys.
  *
- *   tokenizer.ggml.model   gpt2 (byte-level BPE), gemma4 (BPE of characters), llama (SentencePiece's BPE), bert
- *                          (WordPiece); others are refused by name
+ *   tokenizer.ggml.model   gpt2 (byte-level BPE), gemma4 (BPE of characters), llama (SentencePiece's BPE), t5
+ *                          (its unigrams), bert (WordPiece); others are refused by name
  *   .tokens  .token_type  .scores  .merges  .pre
  *   .add_bos_token  .add_eos_token  .add_space_prefix  .*_token_id
  *
@@ -153,6 +153,17 @@ static vb_status open_wordpiece(vb_tokenizer *t, vb_err *err)
     return read_flag(t, "tokenizer.ggml.normalizer.strip_accents", &t->wordpiece.strip, err);
 }
 
+static vb_status open_unigram(vb_tokenizer *t, vb_err *err)
+{
+    t->model = VB_TOKENIZER_UNIGRAM;
+    t->bos = -1;
+    t->eos = 1;
+    t->add_eos = 1;
+    VB_TRY(vb_unigram_open(&t->unigram, &t->vocab, t->is, &t->arena, t->g, err));
+    t->unigram.unknown = 2;
+    return read_flag(t, "tokenizer.ggml.remove_extra_whitespaces", &t->unigram.merge_spaces, err);
+}
+
 static int is_text(vb_text text, const char *literal)
 {
     return text.len == strlen(literal) && memcmp(text.ptr, literal, text.len) == 0;
@@ -164,13 +175,15 @@ static vb_status open_model(vb_tokenizer *t, vb_err *err)
     vb_text model;
     VB_TRY(vb_gguf_string(t->g, key, &model, err));
     int bpe = is_text(model, "gpt2"), gemma4 = is_text(model, "gemma4"), spm = is_text(model, "llama");
-    if (!bpe && !gemma4 && !spm && !is_text(model, "bert"))
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2, gemma4, llama or bert, found \"%.*s\"",
+    int unigram = is_text(model, "t5");
+    if (!bpe && !gemma4 && !spm && !unigram && !is_text(model, "bert"))
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: %s: expected gpt2, gemma4, llama, t5 or bert, found \"%.*s\"",
                 vb_gguf_path(t->g), key, (int)(model.len < 64 ? model.len : 64), model.ptr);
     VB_TRY(read_texts(t, err));
     VB_TRY(read_kinds(t, err));
     VB_TRY(read_scores(t, err));
     if (bpe || gemma4) return open_bpe(t, gemma4 ? model : (vb_text){"", 0}, err);
+    if (unigram) return open_unigram(t, err);
     return spm ? open_spm(t) : open_wordpiece(t, err);
 }
 

@@ -11,11 +11,12 @@
 #include "text/special.h"
 #include "text/spm.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 #include "text/wordpiece.h"
 
 #include <pthread.h>
 
-typedef enum { VB_TOKENIZER_BPE, VB_TOKENIZER_SPM, VB_TOKENIZER_WORDPIECE } vb_tokenizer_model;
+typedef enum { VB_TOKENIZER_BPE, VB_TOKENIZER_SPM, VB_TOKENIZER_WORDPIECE, VB_TOKENIZER_UNIGRAM } vb_tokenizer_model;
 
 typedef struct {
     pthread_mutex_t lock;
@@ -33,6 +34,7 @@ struct vb_tokenizer {
     vb_bpe bpe;
     vb_spm spm;
     vb_wordpiece wordpiece;
+    vb_unigram unigram;
     vb_special special[2];
     vb_token bos, eos, sep; /* sep: ends a text where a vocabulary has one, otherwise -1 */
     int add_bos, add_eos;

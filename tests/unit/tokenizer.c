@@ -107,7 +107,7 @@ static void put_arrays(writer *w, const vocabulary *v, uint64_t *keys)
         *keys += 1;
     }
     while (v->merges[merges] != NULL) merges++;
-    if (strcmp(v->model, "gpt2") != 0) return;
+    if (strcmp(v->model, "gpt2") != 0 && strcmp(v->model, "gemma4") != 0) return;
     put_key_array(w, "tokenizer.ggml.merges", 8, merges);
     for (uint64_t i = 0; i < merges; i++) put_text(w, v->merges[i]);
     *keys += 1;
@@ -347,6 +347,43 @@ Test(tokenizer, a_missing_byte_token_is_an_error)
     close_it(&o);
 }
 
+/* --- characters as letters, words, unigrams ----------------------------------------------------------------------- */
+
+Test(tokenizer, characters_merge_over_signs_of_spaces)
+{
+    vocabulary *v = spm(); /* 0..258: three special ones and the bytes */
+    v->model = "gemma4";
+    v->bos = 1;
+    v->eos = 2;
+    static const char *const text[] = {"\u2581", "a", "b", "\u2581a", "a\u2581", "\u2581\u2581", "\n", "\n\n"};
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) add(v, text[i], NORMAL, 0); /* 259.. */
+    v->merges[0] = "a \u2581";
+    v->merges[1] = "\u2581 a";
+    v->merges[2] = "\u2581 \u2581";
+    opened o = open_good(v);
+    expect_ids(&o, "a a", 0, "263 260");
+    expect_ids(&o, "b a", 0, "261 262");
+    expect_ids(&o, "   b", 0, "264 259 261");
+    expect_ids(&o, "a\n\nb", 0, "260 266 261");
+    expect_ids(&o, "\u00e9", VB_ADD_SPECIAL, "1 198 172");
+    expect_text(&o, (vb_token[]){262, 198, 172}, 3, 0, " a\u00e9");
+    close_it(&o);
+}
+
+Test(tokenizer, words_are_cut_into_their_longest_pieces)
+{
+    vocabulary *v = start("bert", "bert-bge");
+    static const char *const text[] = {"[UNK]", "[CLS]", "[SEP]", "\u2581un", "\u2581unable", "related", "re",
+                                       "\u2581,", "\u2581e", "\u2581\u4e2d", "lated"};
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) add(v, text[i], i < 3 ? CONTROL : NORMAL, 0);
+    opened o = open_it(v);
+    cr_assert_eq(o.status, VB_OK, "%s", o.err.text);
+    expect_ids(&o, "UnRelated", 0, "3 5");
+    expect_ids(&o, "un,\tunable \u00c9 e\u0301\u4e2d\x01", 0, "3 7 4 8 8 9");
+    cr_expect_eq(vb_tokenizer_encode(o.t, "unrelate", 8, 0, NULL, 0, &o.err), VB_E_FORMAT); /* no unknown token */
+    close_it(&o);
+}
+
 /* --- special tokens ----------------------------------------------------------------------------------------------- */
 
 Test(tokenizer, control_tokens_are_text_unless_asked_for)
@@ -451,9 +488,9 @@ Test(tokenizer, the_digest_sees_all_that_decides)
 
 Test(tokenizer, malformed_vocabularies)
 {
-    vocabulary *v = start("t5", "default");
+    vocabulary *v = start("rwkv", "default");
     add(v, "a", NORMAL, 0);
-    expect_refusal(v, VB_E_UNSUPPORTED, "t5");
+    expect_refusal(v, VB_E_UNSUPPORTED, "rwkv");
     v = bpe("no-such-pattern");
     expect_refusal(v, VB_E_UNSUPPORTED, "no-such-pattern");
     v = start("llama", NULL);
