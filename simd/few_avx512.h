@@ -8,6 +8,8 @@
  */
 #include "simd/side.h"
 
+enum { SIDES = 2 }; /* so many times PANEL_LANES rows share what is loaded of an activation */
+
 /* 16 bytes at place `at` of each quarter's row. */
 VB_INLINE __m512i side_rows(const side_place *w, size_t at)
 {
@@ -58,16 +60,15 @@ VB_INLINE __m512i with_bits(__m512i y, __m512i x, int left, int mask)
 
 /* --- products ------------------------------------------------------------------------------------------------ */
 
-/* Two sums take turns, so that none waits for the other. */
-VB_INLINE __m512i few_products(__m512i sum, const __m512i *q, const int8_t *x, int n)
+/* sum[v] += 4n columns of rows of each side times x */
+VB_INLINE void few_products(__m512i sum[2], const __m512i *q0, const __m512i *q1, const int8_t *x, int n)
 {
-    __m512i other = _mm512_setzero_si512();
     VB_UNROLL
-    for (int i = 0; i < n; i += 2) {
-        sum = _mm512_dpbusd_epi32(sum, q[i], pi_spread(x + 4 * i));
-        other = _mm512_dpbusd_epi32(other, q[i + 1], pi_spread(x + 4 * i + 4));
+    for (int i = 0; i < n; i++) {
+        __m512i y = pi_spread(x + 4 * i);
+        sum[0] = _mm512_dpbusd_epi32(sum[0], q0[i], y);
+        sum[1] = _mm512_dpbusd_epi32(sum[1], q1[i], y);
     }
-    return _mm512_add_epi32(sum, other);
 }
 
 VB_INLINE __m512i few_scaled(__m512i sum, __m512i products, __m512i scale)

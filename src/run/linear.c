@@ -5,7 +5,7 @@
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 131072, PANEL_ROWS = 32, SIDE_ROWS = 16 }; /* a panel has 16 or 32 rows, few work on 16 */
+enum { TILE_BYTES = 131072, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -152,7 +152,7 @@ int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, i
     int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
-    int each = (int)((all + tiles - 1) / tiles), unit = panels ? PANEL_ROWS : SIDE_ROWS;
+    int each = (int)((all + tiles - 1) / tiles), unit = panels || vb_cpu_rows(p, s->out) > 1 ? SIDE_ROWS : 4;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
 }
