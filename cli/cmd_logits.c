@@ -109,7 +109,8 @@ int vb_cmd_logits(const vb_args *args)
         return vb_wrong("logits", "expected one of --tokens, --tokens-file and --prompt, found %d of them", sources);
     vb_status status = vb_model_open(&model, args->rest[0], &args->model, &err);
     if (status < 0) return vb_report(status, &err);
-    int code = read_tokens(model, args, &ids);
+    int code = vb_need_logits_of(model);
+    if (code == 0) code = read_tokens(model, args, &ids);
     if (code == 0 && (ids.n == 0 || ids.n > INT32_MAX))
         code = vb_wrong("logits", "expected 1 token or more, found %zu", ids.n);
     vb_interrupt_catch();

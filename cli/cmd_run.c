@@ -128,6 +128,8 @@ static int open_all(opened *o, const vb_args *args)
     vb_err err = {0};
     int drafts = args->draft != NULL && args->speculate != VB_SPECULATE_OFF && args->speculate != VB_SPECULATE_NGRAM;
     vb_status status = vb_model_open(&o->model, args->rest[0], &args->model, &err);
+    int refused = status == VB_OK ? vb_need_logits_of(o->model) : 0;
+    if (refused) return refused;
     if (status == VB_OK) status = vb_session_open(&o->session, o->model, &args->session, &err);
     if (status == VB_OK && drafts) status = open_draft(o, args, &err);
     return status < 0 ? vb_report(status, &err) : 0;

@@ -141,6 +141,15 @@ int vb_unhex_text(const char *what, vb_buffer *text)
     return 0;
 }
 
+int vb_need_logits_of(const vb_model *model)
+{
+    vb_model_info info;
+    vb_model_describe(model, &info);
+    if (!info.embeds) return 0;
+    vb_say("%s: expected a model that gives logits, found an encoder; `verbatim embed` gives its embeddings", info.path);
+    return VB_EXIT_INPUT;
+}
+
 int vb_encode(const vb_model *model, const char *text, size_t len, int flags, vb_ids *out)
 {
     vb_err err = {0};

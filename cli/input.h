@@ -25,6 +25,8 @@ int vb_read_all(const char *path, vb_buffer *out);
 int vb_parse_ids(const char *what, const char *text, vb_ids *out); /* "1,2,3", "1 2 3", "[1, 2, 3]" */
 int vb_read_json_ids(const char *path, vb_ids *out);               /* a JSON array of whole numbers */
 int vb_unhex_text(const char *what, vb_buffer *text);              /* hexadecimal digits to bytes, in place */
+/* 0, or the exit code after saying that the model is an encoder. */
+int vb_need_logits_of(const vb_model *model);
 int vb_encode(const vb_model *model, const char *text, size_t len, int flags, vb_ids *out);
 
 /* Ctrl-C raises a flag instead of ending the program; a second one before the flag is lowered ends it. */

@@ -19,7 +19,7 @@
 
 enum {
     ALL = (1 << VB_CMD_COUNT) - 1,
-    EVAL = ON(RUN) | ON(LOGITS),
+    EVAL = ON(RUN) | ON(LOGITS) | ON(EMBED),
     PLAYS = EVAL | ON(TRACE_REPLAY),
     PLANS = PLAYS | ON(EXPLAIN)
 };
@@ -71,11 +71,14 @@ const vb_opt vb_opts[] = {
      "a model without a chat template is rendered as ChatML, as Ollama does"},
     {"trace", 0, VB_OPT_FILE, "FILE", 0, 0, AT(trace), ON(RUN),
      "record the run in FILE, which must not exist; each further answer of a chat in FILE.2, FILE.3, ..."},
-    {"tokens", 0, VB_OPT_TEXT, "1,2,3", 0, 0, AT(tokens), ON(LOGITS), "the token ids to evaluate"},
-    {"tokens-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(tokens_file), ON(LOGITS), "the same as a JSON array (-: stdin)"},
+    {"tokens", 0, VB_OPT_TEXT, "1,2,3", 0, 0, AT(tokens), ON(LOGITS) | ON(EMBED), "the token ids to evaluate"},
+    {"tokens-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(tokens_file), ON(LOGITS) | ON(EMBED), "the same as a JSON array (-: stdin)"},
     {"prompt", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(prompt), ON(LOGITS), "the same as text, read as `run --raw` does"},
     {"out", 0, VB_OPT_FILE, "FILE", 0, 0, AT(out), ON(LOGITS),
      "write the logits there: little-endian f32, tokens x vocabulary, nothing else"},
+    {"pooling", 0, VB_OPT_CHOICE, "none|mean|cls|last", VB_POOLING_NONE, 0, AT(pooling), ON(EMBED),
+     "how tokens become one row (default: as the file says; else mean for encoders, last for others)"},
+    {"normalize", 0, VB_OPT_FLAG, NULL, 0, 0, AT(normalize), ON(EMBED), "rows of length 1"},
     {"batch", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(batch), ON(LOGITS),
      "tokens per evaluation; never changes a bit (default 32)"},
     {"add-special", 0, VB_OPT_FLAG, NULL, 0, 0, AT(add_special), ON(TOKENIZE), "add BOS and EOS as the model says"},

@@ -19,10 +19,12 @@ typedef struct {
     vb_sampling sampling;
     int max_tokens, batch;
     int speculate; /* a vb_speculate */
+    int pooling;   /* a vb_pooling */
     const char *system, *trace, *other_model, *draft;
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
     const char *stops[VB_STOPS_MAX + 1];
     int n_stops;
+    int normalize;
     int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;
     uint64_t given; /* bit i: row i of the table was on the command line */
     char **rest;    /* what is not an option */

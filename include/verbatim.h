@@ -92,11 +92,21 @@ VB_API vb_status vb_kernel_check(const char *isa, uint64_t seed, int64_t *checks
 typedef enum { VB_ARITH_INT8 = 0, VB_ARITH_F32 = 1 } vb_arith;
 typedef enum { VB_KV_DEFAULT = 0, VB_KV_F16, VB_KV_F32, VB_KV_Q8_0 } vb_kv; /* default: f16, in f32 mode f32 */
 
+/* How the rows of a text's tokens become its embedding. */
+typedef enum {
+    VB_POOLING_DEFAULT = 0, /* as the file says; else mean for encoders, last for others */
+    VB_POOLING_NONE,        /* not at all: a row for each token */
+    VB_POOLING_MEAN,
+    VB_POOLING_CLS,         /* the first token's row */
+    VB_POOLING_LAST         /* the last token's */
+} vb_pooling;
+
 typedef struct {
     const char *player;      /* "cpu" (default), "oracle" or "blas" */
     vb_arith arith;          /* docs/ARITHMETIC.md, the two modes */
     const char *isa;         /* "portable", "avx2", ...; NULL: the best this machine has */
     int threads;             /* 0: one per physical core that affinity and cgroup allow */
+    int embeddings;          /* 1: the plan ends at the final norm, for vb_session_embed; an encoder is always such a model */
     int vocab_only;          /* read only the vocabulary; works for architectures unknown to verbatim */
     const char *template_as; /* "ollama": a model without a chat template is rendered as ChatML, as Ollama does */
 } vb_model_opts;
@@ -107,6 +117,9 @@ typedef struct {
     const char *player, *isa;
     vb_arith arith;
     int threads;
+    int embeds;  /* 1: gives embeddings, rows of `width` floats, and no logits */
+    int encoder; /* 1: each token sees the whole text, so that texts are evaluated in one piece */
+    vb_pooling pooling; /* what VB_POOLING_DEFAULT means for it */
     int layers, width, heads, kv_heads, vocab, context; /* context: tokens the model was trained for */
     uint64_t file_bytes, weight_bytes, parameters;
     vb_token bos, eos;          /* -1: none */
@@ -297,6 +310,14 @@ typedef struct {
 /* Continues the session. A token is in the session (and trace) as soon as it is chosen, before its text is shown; the
  * last one is evaluated only when the session goes on. */
 VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_generated *out, vb_err *err);
+
+/* --- embeddings ---------------------------------------------------------------------------------------- */
+
+/* The embedding of a text of n >= 1 tokens by a model whose info says `embeds`; the session holds the text afterwards.
+ * `out` gets `width` floats, n times as many without pooling. With `normalize` each row gets length 1. The same bits
+ * for any threads, instruction set and history of the session (docs/ARITHMETIC.md J8). */
+VB_API vb_status vb_session_embed(vb_session *session, const vb_token *ids, int n, vb_pooling pooling, int normalize, float *out,
+                          vb_err *err);
 
 /* --- digests ------------------------------------------------------------------------------------------- */
 

@@ -248,7 +248,7 @@ static float softmax(float *s, int n, float *most)
     return sum;
 }
 
-/* One head of the query at `position`, and the KV head it looks at; scores has room for all positions. */
+/* One head of a query that sees what is up to `position`, and the KV head it looks at; scores has room for all positions. */
 typedef struct {
     const float *q;
     float *out, *scores;
@@ -292,7 +292,7 @@ static vb_status attend(const batch *b, const vb_step *s, float *y)
         query h = {.q = b->values[s->in[0]] + (size_t)i * (size_t)s->u.attend.dim_k,
                    .out = y + (size_t)i * (size_t)s->u.attend.dim_v,
                    .scores = scores,
-                   .position = start + row,
+                   .position = s->u.attend.whole ? start + rows - 1 : start + row,
                    .kv_head = head / shared,
                    .head = head,
                    .blas = &b->player->blas};
@@ -430,7 +430,7 @@ static vb_status play_steps(batch *b, vb_err *err)
     }
     if (b->part->want > 0)
         memcpy(b->part->logits, b->values[plan->output],
-               (size_t)b->part->want * (size_t)plan->vocab * sizeof(float));
+               (size_t)b->part->want * (size_t)plan->out_width * sizeof(float));
     return VB_OK;
 }
 

@@ -1,6 +1,7 @@
 /* play.c - the reference player: one token, one step at a time, every value in memory of its own.
  *
  *   for each part, for each of its tokens: for each step of the plan: compute, check that all is finite (A3)
+ *   for each text of an encoder: for each step of the plan: for each of its tokens
  *
  * A state is one array of rows a slot for keys and one for values, kept in the stored type.
  */
@@ -28,6 +29,7 @@ typedef struct {
     state *state;
     vb_token id;
     int position, wanted;
+    int last; /* position that attention sees */
     float **values; /* [plan->n_values], NULL until computed */
 } token;
 
@@ -187,10 +189,9 @@ static vb_status do_attend(const token *t, const vb_step *s, float *y)
 {
     const vb_oracle_cache *cache = &t->state->slots[s->u.attend.slot];
     vb_heads shape = {s->u.attend.heads,  s->u.attend.kv_heads, s->u.attend.dim_k,  s->u.attend.dim_v,
-                      s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap};
-    if (s->op == VB_OP_ATTEND) VB_TRY(keep(t, s));
+                      s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap, s->u.attend.whole};
     const float *sinks = s->weight != NULL ? s->weight->data : NULL;
-    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, sinks, t->position);
+    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, sinks, t->last);
 }
 
 static vb_status do_route(const token *t, const vb_step *s, float *y)
@@ -281,13 +282,12 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
     return VB_OK;
 }
 
-static vb_status play_step(token *t, const vb_step *s, vb_err *err)
+static vb_status check(const token *t, const vb_step *s, vb_status status, vb_err *err)
 {
     const vb_value *v = &t->player->plan->values[s->out];
     const vb_play_opts *o = &t->player->opts;
-    float *y = t->values[s->out] = malloc((size_t)v->width * sizeof *y);
-    vb_status status = y == NULL ? VB_E_MEMORY : perform(t, s, y);
     if (status == VB_E_MEMORY) VB_FAIL(err, status, "step %s (layer %d): out of memory", vb_op_name(s->op), s->layer);
+    const float *y = t->values[s->out];
     if (status < 0 || !vb_oracle_finite(y, v->width))
         VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op), s->layer,
                 t->position);
@@ -295,25 +295,57 @@ static vb_status play_step(token *t, const vb_step *s, vb_err *err)
     return VB_OK;
 }
 
-static vb_status play_steps(token *t, float *logits, vb_err *err)
+static vb_status play_step(token *t, const vb_step *s, vb_err *err)
 {
-    const vb_plan *plan = t->player->plan;
-    for (int i = 0; i < plan->n_steps; i++)
-        if (t->wanted || !plan->values[plan->steps[i].out].wanted) VB_TRY(play_step(t, &plan->steps[i], err));
-    if (t->wanted) memcpy(logits, t->values[plan->output], (size_t)plan->vocab * sizeof *logits);
+    size_t width = (size_t)t->player->plan->values[s->out].width;
+    float *y = t->values[s->out] = malloc(width * sizeof *y);
+    return check(t, s, y == NULL ? VB_E_MEMORY : perform(t, s, y), err);
+}
+
+/* One step for some tokens. Their keys and values are all there before the first of them attends. */
+static vb_status play_tokens(token *t, int n, const vb_step *s, vb_err *err)
+{
+    int wanted = t->player->plan->values[s->out].wanted;
+    for (int i = 0; i < n && s->op == VB_OP_ATTEND; i++) {
+        vb_status status = t[i].wanted || !wanted ? keep(&t[i], s) : VB_OK;
+        if (status < 0) return check(&t[i], s, status, err);
+    }
+    for (int i = 0; i < n; i++)
+        if (t[i].wanted || !wanted) VB_TRY(play_step(&t[i], s, err));
     return VB_OK;
 }
 
-static vb_status play_token(token *t, float *logits, vb_err *err)
+static vb_status start_tokens(token *t, const player *p, const vb_part *part, int from, int n, vb_err *err)
 {
-    int n = t->player->plan->n_values;
-    t->values = calloc((size_t)n, sizeof *t->values);
-    if (t->values == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d values", n);
-    vb_status status = vb_oracle_memories_begin(&t->state->memories, t->position, err);
-    if (status == VB_OK) status = play_steps(t, logits, err);
-    for (int v = 0; v < n; v++) free(t->values[v]);
-    free(t->values);
-    if (status == VB_OK) t->state->memories.position = t->position + 1;
+    for (int i = 0; i < n; i++) {
+        int position = part->start + from + i, wanted = from + i >= part->n - part->want;
+        t[i] = (token){p, part->state, part->ids[from + i], position, wanted, part->start + from + n - 1, NULL};
+        t[i].values = calloc((size_t)p->plan->n_values, sizeof *t[i].values);
+        if (t[i].values == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d tokens", n);
+    }
+    return VB_OK;
+}
+
+/* Tokens from..from+n of a part through all steps; where attention is causal a token goes alone. */
+static vb_status play_some(const player *p, const vb_part *part, int from, int n, vb_err *err)
+{
+    const vb_plan *plan = p->plan;
+    size_t width = (size_t)plan->out_width;
+    token *t = calloc((size_t)n, sizeof *t);
+    if (t == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d tokens", n);
+    vb_oracle_memories *memories = &((state *)part->state)->memories;
+    vb_status status = vb_oracle_memories_begin(memories, part->start + from, err);
+    if (status == VB_OK) status = start_tokens(t, p, part, from, n, err);
+    for (int i = 0; i < plan->n_steps && status == VB_OK; i++) status = play_tokens(t, n, &plan->steps[i], err);
+    for (int i = 0; i < n; i++) {
+        int row = from + i - (part->n - part->want);
+        if (status == VB_OK && row >= 0)
+            memcpy(part->logits + (size_t)row * width, t[i].values[plan->output], width * sizeof(float));
+        for (int v = 0; t[i].values != NULL && v < plan->n_values; v++) free(t[i].values[v]);
+        free(t[i].values);
+    }
+    free(t);
+    if (status == VB_OK) memories->position = part->start + from + n;
     return status;
 }
 
@@ -321,12 +353,8 @@ static vb_status eval(void *opaque, const vb_part *parts, int n, vb_err *err)
 {
     const player *p = opaque;
     for (int i = 0; i < n; i++) {
-        const vb_part *part = &parts[i];
-        for (int k = 0; k < part->n; k++) {
-            int row = k - (part->n - part->want);
-            token t = {p, part->state, part->ids[k], part->start + k, row >= 0, NULL};
-            VB_TRY(play_token(&t, row >= 0 ? part->logits + (size_t)row * (size_t)p->plan->vocab : NULL, err));
-        }
+        int some = p->plan->whole ? parts[i].n : 1;
+        for (int k = 0; k < parts[i].n; k += some) VB_TRY(play_some(p, &parts[i], k, some, err));
     }
     return VB_OK;
 }

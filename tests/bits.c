@@ -87,7 +87,7 @@ static void attention(rng *r)
 {
     static float x[POSITIONS * KV_HEADS * DIM], q[HEADS * DIM], out[HEADS * DIM];
     static uint8_t keys[sizeof x], values[sizeof x];
-    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, 0, 0.125f, 0.0f};
+    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, 0, 0.125f, 0.0f, 0};
     rng_floats(r, q, HEADS * DIM, 3.0f);
     for (int kv = VB_KV_F16; kv <= VB_KV_Q8_0; kv++) {
         vb_oracle_cache cache = {(vb_kv)kv, keys, values};

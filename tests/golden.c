@@ -3,7 +3,8 @@
  *   golden CASE_DIR...      each holds model.gguf, tokens.json, logits.f32, greedy.json, meta.json
  *
  * Per case: in f32 mode all logits within the case's tolerance on cpu, oracle and blas, and the greedy continuation
- * equal. In int8 mode the drift (rms) is printed beside llama.cpp's own: at most 1.3 times that in each case, and 1.05
+ * equal. A case of embeddings has embd_none.f32, embd_mean.f32, embd_cls.f32 instead, as far as they are there. In int8
+ * mode the drift (rms) is printed beside llama.cpp's own: at most 1.3 times that in each case, and 1.05
  * times in the geometric mean over those that llama.cpp computes with integers too.
  */
 #include "tests/ids.h"
@@ -191,9 +192,75 @@ static void judge_int8(test_case *c)
     vb_model_close(m);
 }
 
+/* --- embeddings ---------------------------------------------------------------------------------------------- */
+
+static int has_file(const test_case *c, const char *name)
+{
+    char path[600];
+    FILE *f = fopen(in(c, name, path, sizeof path), "rb");
+    if (f != NULL) fclose(f);
+    return f != NULL;
+}
+
+static void judge_pooling(test_case *c, vb_session *s, const char *player, vb_pooling pooling)
+{
+    static const char *const files[] = {"", "embd_none.f32", "embd_mean.f32", "embd_cls.f32"};
+    char path[600];
+    double rms;
+    vb_err err;
+    test_case part = *c; /* its vocab is the width */
+    if (!has_file(c, files[pooling])) return;
+    part.tokens.n = pooling == VB_POOLING_NONE ? c->tokens.n : 1;
+    part.expected = read_floats(in(c, files[pooling], path, sizeof path), (size_t)part.tokens.n * (size_t)c->vocab);
+    if (vb_session_embed(s, c->tokens.id, c->tokens.n, pooling, 0, c->found, &err) < 0) {
+        failed("%s: %s: %s", c->dir, player, err.text);
+    } else {
+        double most = drift(&part, &rms);
+        if (most <= c->tolerance)
+            passed();
+        else
+            failed("%s: %s %s: expected a difference of at most %g, found %g", c->dir, player, files[pooling],
+                   c->tolerance, most);
+        printf("%-40s %-6s %s max %.2e (tolerance %.1e)\n", c->dir, player, files[pooling], most, c->tolerance);
+    }
+    free(part.expected);
+}
+
+static void judge_embeddings(const char *dir)
+{
+    static const char *const players[] = {"oracle", "cpu", "blas"};
+    char path[600];
+    test_case c = {.dir = dir};
+    in(&c, "model.gguf", c.model, sizeof c.model);
+    json_t *meta = json_read(in(&c, "meta.json", path, sizeof path));
+    c.tolerance = json_number_value(json_object_get(meta, "tolerance"));
+    json_decref(meta);
+    c.tokens = ids_read(in(&c, "tokens.json", path, sizeof path), 0);
+    for (int i = 0; i < 3; i++) {
+        vb_model *m;
+        vb_model_info info;
+        vb_session *s = start(&c, players[i], VB_ARITH_F32, VB_KV_F32, &m);
+        if (s == NULL) continue;
+        vb_model_describe(m, &info);
+        c.vocab = info.width;
+        c.found = malloc((size_t)c.tokens.n * (size_t)c.vocab * sizeof *c.found);
+        if (c.found == NULL) exit(1);
+        for (vb_pooling p = VB_POOLING_NONE; p <= VB_POOLING_CLS; p++) judge_pooling(&c, s, players[i], p);
+        free(c.found);
+        vb_session_close(s);
+        vb_model_close(m);
+    }
+    free(c.tokens.id);
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
+        test_case here = {.dir = argv[i]};
+        if (has_file(&here, "embd_none.f32")) {
+            judge_embeddings(argv[i]);
+            continue;
+        }
         test_case c = load(argv[i]);
         judge_f32(&c, "oracle");
         judge_f32(&c, "cpu");

@@ -3,6 +3,9 @@
  *
  *   matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--kv TYPE] [--quick] [--every N]
  *
+ * An encoder reads a text only as a whole: its conditions are histories, neighbours with other texts and floating point,
+ * and nothing is generated.
+ *
  * TOKENS.json is an array of ids; `-` makes N ids spread over the vocabulary. --want compares the logits of the last
  * tokens only (large vocabularies). --quick takes fewer thread counts and one chunk size beside all; --every N asks
  * one in N of the conditions.
@@ -31,7 +34,7 @@ typedef struct {
     unsigned asked;
     vb_arith arith;
     vb_kv kv;
-    int vocab;
+    int vocab, encoder; /* vocab: floats of a row */
     float *expected, *found; /* want x vocab */
     char dir[64];            /* kept prefixes */
     answer generated;        /* by the oracle */
@@ -92,8 +95,8 @@ static vb_session *prepare(const question *q, vb_model *m, vb_history how, int *
 {
     vb_err err;
     vb_session *s, *f = NULL;
-    *from = how == VB_FRESH ? 0 : q->tokens.n / 2;
-    if (how == VB_FROM_DISK) return from_disk(q, m, *from);
+    *from = how == VB_FRESH || q->encoder ? 0 : q->tokens.n / 2;
+    if (how == VB_FROM_DISK && !q->encoder) return from_disk(q, m, *from);
     s = open_session(q, m, NULL);
     if (how == VB_FRESH) return s;
     stray(q, s, *from);
@@ -153,6 +156,22 @@ static void compare(const question *q, int from, const condition *c)
            (double)q->found[at]);
 }
 
+/* Texts as wholes, one round: the question's, and beside it others of other lengths. */
+static void feed_texts(const question *q, vb_session **sessions, const condition *c, float *out)
+{
+    vb_err err;
+    vb_token text[MOST_TOGETHER][4];
+    vb_work work[MOST_TOGETHER] = {{0}};
+    int place = c->chunk % c->together;
+    for (int i = 0; i < c->together; i++) {
+        for (int k = 0; k < 4; k++) text[i][k] = q->tokens.id[(k + 7 * i + 1) % q->tokens.n];
+        work[i] = (vb_work){.session = sessions[i], .ids = text[i], .n = 1 + i % 4};
+    }
+    work[place] = (vb_work){.session = sessions[place], .ids = q->tokens.id, .n = q->tokens.n,
+                            .logits = out, .want = q->want};
+    if (vb_eval(work, c->together, &err) < 0) fatal(&err);
+}
+
 static void ask_one(question *q, vb_model *m, const condition *c)
 {
     int from = 0, place = c->chunk % c->together;
@@ -161,7 +180,10 @@ static void ask_one(question *q, vb_model *m, const condition *c)
     for (int i = 0; i < c->together; i++)
         sessions[i] = i == place ? prepare(q, m, c->how, &from) : open_session(q, m, NULL);
     memset(q->found, 0xff, (size_t)q->want * (size_t)q->vocab * sizeof(float));
-    feed(q, sessions, c->together, from, c->chunk, q->found);
+    if (q->encoder)
+        feed_texts(q, sessions, c, q->found);
+    else
+        feed(q, sessions, c->together, from, c->chunk, q->found);
     if (!vb_fp_is(c->fp)) failed("%s: the caller's %s was not given back", q->path, vb_fp_names[c->fp]);
     vb_fp_set(VB_FP_USUAL);
     compare(q, from, c);
@@ -241,7 +263,7 @@ static void ask_oracle(question *q)
     s = open_session(q, m, NULL);
     feed(q, &s, 1, 0, 0, q->expected);
     vb_session_close(s);
-    generate(q, m, VB_SPECULATE_OFF, &q->generated);
+    if (!q->encoder) generate(q, m, VB_SPECULATE_OFF, &q->generated);
     vb_model_close(m);
 }
 
@@ -257,7 +279,7 @@ static int ask_cpu(question *q, const char *isa, int threads, unsigned *deal)
     if (s == VB_E_UNSUPPORTED) return 0; /* this machine has no such instruction set */
     if (s < 0) fatal(&err);
     ask_chunks(q, m, (condition){.isa = isa, .threads = threads}, deal);
-    ask_generations(q, m, isa, threads);
+    if (!q->encoder) ask_generations(q, m, isa, threads);
     vb_model_close(m);
     return 1;
 }
@@ -310,7 +332,8 @@ static void measure(question *q)
     vb_model_opts o = {.threads = 1};
     if (vb_model_open(&m, q->path, &o, &err) < 0) fatal(&err);
     vb_model_describe(m, &info);
-    q->vocab = info.vocab;
+    q->vocab = info.embeds ? info.width : info.vocab;
+    q->encoder = info.encoder;
     vb_model_close(m);
 }
 

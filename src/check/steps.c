@@ -343,7 +343,7 @@ static void attend_shape(vb_check *c, vb_kv kv, const int dim[2])
                 a.n = again == 0 ? 1 : queries[vb_check_random(c, sizeof queries / sizeof queries[0])];
                 if ((a.n + 2) / 3 > a.positions) a.n = 3 * a.positions;
                 float cap = vb_check_random(c, 3) == 0 ? 2.0f : 0.0f;
-                a.shape = (vb_heads){1, 1, dim[0], dim[1], windows[w], 0.125f, cap};
+                a.shape = (vb_heads){1, 1, dim[0], dim[1], windows[w], 0.125f, cap, 0};
                 attend_once(c, &a);
             }
 }

@@ -54,6 +54,8 @@ static const entry table[] = {
     {"rope.scaling.attn_factor", DOUBLE, FIELD(attn_factor), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_fast", DOUBLE, FIELD(beta_fast), 0, 0x1p-20, 0x1p20},
     {"rope.scaling.yarn_beta_slow", DOUBLE, FIELD(beta_slow), 0, 0x1p-20, 0x1p20},
+    {"attention.causal", BOOL, FIELD(causal), 0, 0, 1},
+    {"pooling_type", INT, FIELD(pooling), 0, 0, 3},
     {"use_parallel_residual", BOOL, FIELD(parallel), 0, 0, 1},
     {"nextn_predict_layers", INT, FIELD(extra_layers), 0, 0, MOST_LAYERS},
     {"full_attention_interval", INT, FIELD(full_every), 0, 1, MOST_LAYERS},
@@ -270,6 +272,8 @@ vb_status vb_params_read(vb_params *out, const vb_gguf *g, vb_arena *arena, vb_e
     out->scaling_factor = out->attn_factor = 1.0;
     out->beta_fast = 32.0;
     out->beta_slow = 1.0;
+    out->causal = 1;
+    out->pooling = -1;
     for (int i = 0; i < ENTRIES; i++) VB_TRY(read_entry(&r, &table[i]));
     VB_TRY(read_scaling(&r));
     VB_TRY(read_window_pattern(&r));

@@ -37,6 +37,8 @@ typedef struct {
     float attn_softcap, final_softcap;                  /* 0: none */
     int experts, experts_used;                          /* of a layer, and for a token; 0: dense */
     int expert_ff, shared_ff;                           /* widths of an expert, of what all tokens share; 0: absent */
+    int causal;                                         /* 0: a token sees the whole text; 1 if absent */
+    int pooling;                                        /* 0 none, 1 mean, 2 first token, 3 last; -1: absent */
     int parallel;                                       /* 1: attention and feed-forward read the same input */
     int extra_layers;                /* the last blocks, which predict further tokens and are not run; 0: none */
     unsigned char *recurrent_layers; /* [layers] 1: no attention; NULL: the file has no such array */

@@ -396,6 +396,8 @@ static vb_val append_attend(vb_plan *p, vb_op op, const vb_val in[3], int slot, 
     s->u.attend.window = shape->window;
     s->u.attend.scale = shape->scale;
     s->u.attend.softcap = shape->softcap;
+    s->u.attend.whole = shape->whole;
+    p->whole |= shape->whole;
     return out;
 }
 
@@ -557,7 +559,31 @@ void vb_tap(vb_plan *p, const char *name, vb_val x)
 
 void vb_output(vb_plan *p, vb_val logits)
 {
-    if (!failed(p)) p->output = logits;
+    if (failed(p)) return;
+    p->output = logits;
+    p->out_width = p->vocab;
+}
+
+void vb_output_embeddings(vb_plan *p, vb_val x)
+{
+    if (failed(p)) return;
+    p->output = x;
+    p->out_width = value(p, x)->width;
+    p->embeds = 1;
+}
+
+void vb_plan_end_at_norm(vb_plan *p)
+{
+    vb_val norm = p->n_values - 1;
+    if (failed(p) || p->embeds) return;
+    while (norm >= 0 && (value(p, norm)->tap == NULL || strcmp(value(p, norm)->tap, "result_norm") != 0)) norm--;
+    if (norm < 0) {
+        vb_fail(&p->err, VB_E_UNSUPPORTED, "plan: embeddings: expected a final norm, found none");
+        return;
+    }
+    p->n_steps = value(p, norm)->step + 1;
+    p->n_values = norm + 1;
+    vb_output_embeddings(p, norm);
 }
 
 void vb_plan_free(vb_plan *p)

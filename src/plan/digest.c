@@ -85,6 +85,7 @@ static void add_constants(vb_sha256 *h, const vb_step *s)
         add_int(h, s->u.attend.window);
         add_f32(h, s->u.attend.scale);
         add_f32(h, s->u.attend.softcap);
+        if (s->u.attend.whole) add_int(h, 1);
         break;
     case VB_OP_SLICE:
         add_int(h, s->u.slice.group);

@@ -80,6 +80,7 @@ typedef struct {
             int slot, heads, kv_heads, dim_k, dim_v;
             int window; /* query i sees key j iff 0 <= i-j < window; 0: all of the past */
             float scale, softcap; /* softcap 0: none */
+            int whole; /* 1: a query sees every position of its text */
         } attend;
         struct {
             int group, from, len; /* elements from..from+len of every group */
@@ -127,8 +128,11 @@ typedef struct {
     vb_slot *slots;
     vb_memory *memories;
     int n_steps, n_values, n_ropes, n_slots, n_memories;
-    vb_val output; /* logits, width = vocabulary */
+    vb_val output; /* logits, or the embeddings of tokens */
     int vocab, layers;
+    int out_width; /* of the output: the vocabulary, or that of an embedding */
+    int embeds;    /* 1: the output is no logits */
+    int whole;     /* 1: some step sees what follows a token, so that texts are evaluated only as a whole */
     int positions; /* rows of the tables that are read by position: the longest text; 0: no such table */
     uint8_t digest[32]; /* SHA-256 of steps, shapes, constants and formats */
     /* while building */
@@ -168,6 +172,7 @@ vb_val vb_rotate(vb_plan *p, vb_val x, int rope, int head_dim);
 typedef struct {
     int heads, kv_heads, dim_k, dim_v, window;
     float scale, softcap;
+    int whole;
 } vb_heads;
 vb_val vb_attend(vb_plan *p, vb_val q, vb_val k, vb_val v, const vb_heads *shape);
 /* Over the keys and values of the step that gave `kept`. */
@@ -207,6 +212,9 @@ vb_val vb_mix(vb_plan *p, vb_val x, vb_val route);
 vb_val vb_experts_ffn(vb_plan *p, vb_val x, vb_val route, int ff, vb_glu act);
 void vb_tap(vb_plan *p, const char *name, vb_val x);
 void vb_output(vb_plan *p, vb_val logits);
+void vb_output_embeddings(vb_plan *p, vb_val x);
+/* Makes of a finished emission a plan that ends at the final norm: its rows are the output, what follows is left out. */
+void vb_plan_end_at_norm(vb_plan *p);
 vb_status vb_plan_digest(vb_plan *p, vb_err *err);
 /* Verifies, computes last uses and the digest. */
 vb_status vb_plan_finish(vb_plan *p, vb_err *err);

@@ -18,8 +18,8 @@ typedef struct {
     void *ud;
 } vb_play_opts;
 
-/* Tokens of one state: ids[0..n) go to positions start..start+n; the logits of the last `want` go to `logits`
- * (want x vocab), want may be 0. */
+/* Tokens of one state: ids[0..n) go to positions start..start+n; the outputs (logits) of the last `want` go to `logits`
+ * (want x out_width), want may be 0. Of a plan with `whole` a part is a text: start is 0, the text is all n tokens. */
 typedef struct {
     void *state;
     int start;

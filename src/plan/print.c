@@ -35,10 +35,11 @@ static void constants(const vb_plan *p, const vb_step *s, char *buf, size_t cap)
         break;
     case VB_OP_ATTEND:
     case VB_OP_ATTEND_KEPT:
-        snprintf(buf, cap, "slot=%d heads=%d/%d dim=%d/%d window=%d scale=%.9g softcap=%.9g", s->u.attend.slot,
+        snprintf(buf, cap, "slot=%d heads=%d/%d dim=%d/%d window=%d scale=%.9g softcap=%.9g%s", s->u.attend.slot,
                  s->u.attend.heads,
                  s->u.attend.kv_heads, s->u.attend.dim_k, s->u.attend.dim_v, s->u.attend.window,
-                 (double)s->u.attend.scale, (double)s->u.attend.softcap);
+                 (double)s->u.attend.scale, (double)s->u.attend.softcap,
+                 s->u.attend.whole ? " whole" : "");
         break;
     case VB_OP_SLICE:
         snprintf(buf, cap, "group=%d from=%d len=%d", s->u.slice.group, s->u.slice.from, s->u.slice.len);

@@ -36,6 +36,8 @@ static vb_status attend_fits(const vb_plan *p, int step, vb_err *err)
     if (p->values[s->in[2]].width != v) return wrong(p, step, err, "width of v", v, p->values[s->in[2]].width);
     if (s->u.attend.heads % s->u.attend.kv_heads != 0)
         return wrong(p, step, err, "heads modulo KV heads", 0, s->u.attend.heads % s->u.attend.kv_heads);
+    if (s->u.attend.whole && s->u.attend.window != 0)
+        return wrong(p, step, err, "window of whole texts", 0, s->u.attend.window);
     if (s->weight != NULL && s->weight->cols != s->u.attend.heads)
         return wrong(p, step, err, "sinks", s->u.attend.heads, (long)s->weight->cols);
     for (int i = 0; i < step; i++)
@@ -211,8 +213,8 @@ vb_status vb_plan_verify(const vb_plan *p, vb_err *err)
         if (p->values[v].last_use <= p->values[v].step)
             return wrong(p, p->values[v].step, err, "uses of its value at least", 1, 0);
     const vb_value *out = &p->values[p->output];
-    if (out->width != p->vocab) return wrong(p, out->step, err, "width of the logits", p->vocab, out->width);
-    if (!out->wanted) return wrong(p, out->step, err, "logits of wanted tokens only", 1, 0);
+    if (out->width != p->out_width) return wrong(p, out->step, err, "width of the output", p->out_width, out->width);
+    if (!out->wanted) return wrong(p, out->step, err, "output of wanted tokens only", 1, 0);
     return VB_OK;
 }
 

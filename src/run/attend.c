@@ -99,7 +99,7 @@ static int gather(group *g, const work *w, int kv_head, int end, int *r, int *h)
         g->row[g->n] = *r;
         g->head[g->n] = head;
         g->queries[g->n] = (vb_query){.q = vb_cpu_value(w->job.p, s->in[0], *r) + head * s->u.attend.dim_k,
-                                      .first = first_seen(w, *r), .last = row_of(w, *r)->position};
+                                      .first = first_seen(w, *r), .last = row_of(w, *r)->last};
         *h = (*h + 1) % w->shared;
         *r += *h == 0;
     }
@@ -202,7 +202,7 @@ static void join_tile(void *ctx, int tile, int worker)
 {
     const work *w = ctx;
     int r = w->first + tile / w->heads, head = tile % w->heads, dim = w->job.s->u.attend.dim_v;
-    int from = first_seen(w, r) / VB_CHUNK - w->from, to = row_of(w, r)->position / VB_CHUNK - w->from;
+    int from = first_seen(w, r) / VB_CHUNK - w->from, to = row_of(w, r)->last / VB_CHUNK - w->from;
     float *sums = part_of(w, w->wave, r, head);
     (void)worker;
     if (w->from == w->start) vb_sums_clear(sums, dim);
@@ -223,7 +223,7 @@ static void play_waves(work *w)
     int rows = w->end - w->first;
     int64_t width = vb_cpu_width(w->job.p, w->job.s->in[0]);
     w->start = first_seen(w, w->first) / VB_CHUNK;
-    w->last = row_of(w, w->end - 1)->position / VB_CHUNK;
+    w->last = row_of(w, w->end - 1)->last / VB_CHUNK;
     w->wave = (int)(w->job.p->part_floats / ((int64_t)rows * w->heads * w->sums)) - 1;
     if (w->wave > MOST_WAVE) w->wave = MOST_WAVE;
     for (w->from = w->start; w->from <= w->last; w->from += w->wave) {
@@ -259,7 +259,7 @@ static extent measure(const work *w)
 {
     extent e = {0, INT64_MAX, 0};
     for (int r = 0; r < w->rows; r++) {
-        int64_t n = row_of(w, r)->position - first_seen(w, r) + 1;
+        int64_t n = row_of(w, r)->last - first_seen(w, r) + 1;
         e.all += n;
         if (n < e.least) e.least = n;
         if (n > e.most) e.most = n;

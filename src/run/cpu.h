@@ -24,6 +24,7 @@ typedef struct {
     vb_token id;
     int position;
     int first; /* row of the first token of this state */
+    int last; /* position it sees: its own, or its text's last */
 } vb_row;
 
 /* Where each kind of scratch begins, in bytes. */

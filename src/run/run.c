@@ -94,10 +94,11 @@ static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
         for (int k = 0; k < parts[i].n; k++, row++) {
             const vb_part *part = &parts[i];
             int w = k - (part->n - part->want);
-            p->rows[row] = (vb_row){part->state, part->ids[k], part->start + k, row - k};
+            int position = part->start + k, last = p->plan->whole ? part->start + part->n - 1 : position;
+            p->rows[row] = (vb_row){part->state, part->ids[k], position, row - k, last};
             if (w < 0) continue;
             p->wanted[wanted] = row;
-            p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->vocab;
+            p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->out_width;
         }
 }
 
@@ -183,7 +184,7 @@ static int between(int x, int least, int most)
 }
 
 /* The rows from..to of the parts, counted through all of them, into `some`. */
-static void cut(vb_part *some, const vb_part *parts, int n, int from, int to, int vocab)
+static void cut(vb_part *some, const vb_part *parts, int n, int from, int to, int width)
 {
     for (int i = 0; i < n; i++) {
         int first = between(from, 0, parts[i].n), end = between(to, first, parts[i].n);
@@ -193,10 +194,28 @@ static void cut(vb_part *some, const vb_part *parts, int n, int from, int to, in
         some[i].ids += first;
         some[i].n = end - first;
         some[i].want = end - wanted;
-        if (some[i].want > 0) some[i].logits += (size_t)(wanted - unwanted) * (size_t)vocab;
+        if (some[i].want > 0) some[i].logits += (size_t)(wanted - unwanted) * (size_t)width;
         from -= parts[i].n;
         to -= parts[i].n;
     }
+}
+
+/* Where rows may be cut at or before `row`: texts of a plan with `whole` stay in one piece. */
+static int start_of(const vb_cpu *p, const vb_part *parts, int row)
+{
+    int start = 0;
+    if (!p->plan->whole) return row;
+    for (; start + parts->n <= row; parts++) start += parts->n;
+    return start;
+}
+
+/* At `row` or behind it; there is a row at or before which all parts end. */
+static int end_of(const vb_cpu *p, const vb_part *parts, int row)
+{
+    int end = 0;
+    if (!p->plan->whole) return row;
+    for (; end < row; parts++) end += parts->n;
+    return end;
 }
 
 /* A batch fails at its first step that is not finite, tokens one by one fail at the first token. So that the error
@@ -206,8 +225,8 @@ static vb_status first_failure(vb_cpu *p, const vb_part *parts, int n, int row, 
     vb_part *before = malloc((size_t)n * sizeof *before);
     vb_status s = VB_E_FORMAT;
     p->taps = 0;
-    while (before != NULL && s == VB_E_FORMAT && row > 0) {
-        cut(before, parts, n, 0, row, p->plan->vocab);
+    while (before != NULL && s == VB_E_FORMAT && (row = start_of(p, parts, row)) > 0) {
+        cut(before, parts, n, 0, row, p->plan->out_width);
         s = play(p, before, n, &row, err);
     }
     p->taps = 1;
@@ -224,8 +243,8 @@ static vb_status play_hard(vb_cpu *p, const vb_part *parts, int n, int *failed, 
     if (some == NULL) VB_FAIL(err, VB_E_MEMORY, "evaluation: out of memory");
     for (int i = 0; i < n; i++) tokens += parts[i].n;
     while (s == VB_OK && from < tokens) {
-        int to = from + 1 + vb_hard_below(p->hard, tokens - from);
-        cut(some, parts, n, from, to, p->plan->vocab);
+        int to = end_of(p, parts, from + 1 + vb_hard_below(p->hard, tokens - from));
+        cut(some, parts, n, from, to, p->plan->out_width);
         s = play(p, some, n, failed, err);
         if (s < 0) *failed += from;
         from = to;

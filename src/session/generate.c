@@ -147,6 +147,7 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
     run r = {.session = session, .how = how, .err = err};
     if (out == NULL) out = &ignored;
     memset(out, 0, sizeof *out);
+    VB_TRY(vb_need_logits(session->model, err));
     if (session->n == 0) VB_FAIL(err, VB_E_ARGUMENT, "generation: expected a session with tokens, found an empty one");
     if (how->max_tokens < 0)
         VB_FAIL(err, VB_E_ARGUMENT, "max_tokens: expected 0 or more, found %d", how->max_tokens);

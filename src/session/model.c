@@ -33,7 +33,7 @@ static void copy_text(char *buf, size_t cap, const vb_gguf *g, const char *key)
     buf[len] = 0;
 }
 
-static vb_status make_plan(vb_model *m, vb_err *err)
+static vb_status make_plan(vb_model *m, const vb_model_opts *opts, vb_err *err)
 {
     const char *path = vb_gguf_path(m->gguf);
     m->arch = vb_arch_find(m->arch_name);
@@ -45,6 +45,7 @@ static vb_status make_plan(vb_model *m, vb_err *err)
     VB_TRY(m->arch->settle(&m->params, err));
     vb_plan_start(&m->plan, &m->tensors, &m->params);
     m->arch->emit(&m->plan, &m->params);
+    if (opts->embeddings) vb_plan_end_at_norm(&m->plan);
     VB_TRY(vb_plan_finish(&m->plan, err));
     return vb_tensors_unused(&m->tensors, err);
 }
@@ -104,7 +105,7 @@ static vb_status open_all(vb_model *m, const char *model, const vb_model_opts *o
     VB_TRY(keep_keys(m, err));
     copy_text(m->arch_name, sizeof m->arch_name, m->gguf, "general.architecture");
     copy_text(m->name, sizeof m->name, m->gguf, "general.name");
-    if (!opts->vocab_only) VB_TRY(make_plan(m, err));
+    if (!opts->vocab_only) VB_TRY(make_plan(m, opts, err));
     VB_TRY(open_text(m, opts, err));
     return opts->vocab_only ? VB_OK : start_player(m, opts, err);
 }
@@ -198,7 +199,17 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
     out->kv_heads = m->params.kv_heads[0];
     out->vocab = m->plan.vocab;
     out->context = m->params.context;
+    out->embeds = m->plan.embeds;
+    out->encoder = m->plan.whole;
+    out->pooling = vb_pooling_of(m);
     memcpy(out->plan_digest, m->plan.digest, sizeof out->plan_digest);
+}
+
+vb_status vb_need_logits(const vb_model *m, vb_err *err)
+{
+    if (!m->plan.embeds) return VB_OK;
+    VB_FAIL(err, VB_E_UNSUPPORTED, "%s: expected a model that gives logits, found %s", vb_gguf_path(m->gguf),
+            m->plan.whole ? "an encoder, which gives embeddings" : "one opened for embeddings");
 }
 
 VB_API vb_status vb_model_sha256(const vb_model *m, uint8_t out[32], vb_err *err)

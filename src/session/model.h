@@ -55,6 +55,10 @@ struct vb_session {
     vb_stats stats;
 };
 
+vb_pooling vb_pooling_of(const vb_model *m); /* the file's, else what its kind of model is made for */
+/* An error that names the model if it gives embeddings. */
+vb_status vb_need_logits(const vb_model *m, vb_err *err);
+
 /* The default and the limits of session options, filled in; an error names the option. */
 vb_status vb_session_settle(const vb_model *model, vb_session_opts *opts, vb_err *err);
 

@@ -271,6 +271,7 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_t
     int n_vocab, n_past;
     const float *logits = vb_session_logits(session, &n_vocab);
     const vb_token *past = vb_session_tokens(session, &n_past);
+    VB_TRY(vb_need_logits(vb_session_model(session), err));
     if (logits == NULL) VB_FAIL(err, VB_E_ARGUMENT, "sampling: the session has no logits; evaluate a token first");
     return vb_sample_logits(logits, n_vocab, past, n_past, s, out, err);
 }

@@ -24,7 +24,7 @@ vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
     if (m->arch == NULL)
         VB_FAIL(err, VB_E_ARGUMENT, "%s: a model opened for its vocabulary alone cannot run", vb_gguf_path(m->gguf));
     if (o->context == 0) o->context = m->params.context < DEFAULT_CONTEXT ? m->params.context : DEFAULT_CONTEXT;
-    if (o->batch == 0) o->batch = DEFAULT_BATCH;
+    if (o->batch == 0) o->batch = m->plan.whole ? o->context : DEFAULT_BATCH;
     if (o->kv == VB_KV_DEFAULT) o->kv = m->arith == VB_ARITH_F32 ? VB_KV_F32 : VB_KV_F16;
     if (o->context < 1 || o->context > MOST_CONTEXT)
         VB_FAIL(err, VB_E_ARGUMENT, "context: expected 1 to %d tokens, found %d", MOST_CONTEXT, o->context);
@@ -33,6 +33,9 @@ vb_status vb_session_settle(const vb_model *m, vb_session_opts *o, vb_err *err)
                 m->plan.positions, o->context);
     if (o->batch < 1 || o->batch > MOST_CONTEXT)
         VB_FAIL(err, VB_E_ARGUMENT, "batch: expected 1 to %d tokens, found %d", MOST_CONTEXT, o->batch);
+    if (o->cache != NULL && m->plan.whole)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%s: a prefix cache: expected a model that reads from left to right, found an encoder",
+                vb_gguf_path(m->gguf));
     if (o->kv != VB_KV_F16 && o->kv != VB_KV_F32 && o->kv != VB_KV_Q8_0)
         VB_FAIL(err, VB_E_ARGUMENT, "KV type: expected f16, f32 or q8_0, found %d", (int)o->kv);
     if (o->batch > o->context) o->batch = o->context;
@@ -50,7 +53,7 @@ VB_API uint64_t vb_session_bytes(const vb_model *m, const vb_session_opts *opts)
     if (opts != NULL) o = *opts;
     if (vb_session_settle(m, &o, NULL) < 0) return 0;
     return state_bytes(m, o.context, o.kv) + m->player->scratch_bytes(m->playing, o.batch, 1) +
-           (uint64_t)m->plan.vocab * sizeof(float) + (uint64_t)o.context * sizeof(vb_token);
+           (uint64_t)m->plan.out_width * sizeof(float) + (uint64_t)o.context * sizeof(vb_token);
 }
 
 static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, vb_err *err)
@@ -63,9 +66,9 @@ static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, v
     s->batch = o->batch;
     s->kv = o->kv;
     s->tokens = malloc((size_t)o->context * sizeof *s->tokens);
-    s->logits = malloc((size_t)m->plan.vocab * sizeof *s->logits);
+    s->logits = malloc((size_t)m->plan.out_width * sizeof *s->logits);
     if (s->tokens == NULL || s->logits == NULL)
-        VB_FAIL(err, VB_E_MEMORY, "session: out of memory for %d tokens and %d logits", o->context, m->plan.vocab);
+        VB_FAIL(err, VB_E_MEMORY, "session: out of memory for %d tokens and %d logits", o->context, m->plan.out_width);
     if (o->cache != NULL) VB_TRY(vb_prefix_open(&s->prefix, o->cache, m, o->kv, o->context, err));
     return m->player->state_open(&s->state, m->playing, o->context, o->kv, err);
 }
@@ -97,7 +100,7 @@ VB_API vb_status vb_session_fork(vb_session **out, const vb_session *from, vb_er
         return s;
     }
     memcpy((*out)->tokens, from->tokens, (size_t)from->n * sizeof *from->tokens);
-    memcpy((*out)->logits, from->logits, (size_t)m->plan.vocab * sizeof *from->logits);
+    memcpy((*out)->logits, from->logits, (size_t)m->plan.out_width * sizeof *from->logits);
     (*out)->n = from->n;
     (*out)->done = from->done;
     (*out)->has_logits = from->has_logits;
@@ -120,10 +123,19 @@ VB_API vb_model *vb_session_model(const vb_session *s)
     return s->model;
 }
 
+/* What an encoder computed for a token depends on those behind it. */
+static vb_status may_be_cut(const vb_session *s, vb_err *err)
+{
+    if (!s->model->plan.whole) return VB_OK;
+    VB_FAIL(err, VB_E_ARGUMENT, "%s: an encoder reads each text as a whole: expected to begin from 0 tokens, found %d",
+            vb_gguf_path(s->model->gguf), s->n);
+}
+
 VB_API vb_status vb_session_rewind(vb_session *s, int n, vb_err *err)
 {
     if (n < 0 || n > s->n) VB_FAIL(err, VB_E_ARGUMENT, "rewind: expected 0 to %d tokens, found %d", s->n, n);
     if (n == s->n) return VB_OK;
+    if (n > 0) VB_TRY(may_be_cut(s, err));
     s->n = n;
     if (s->done > n) s->done = n;
     s->has_logits = 0;
@@ -139,7 +151,7 @@ VB_API const vb_token *vb_session_tokens(const vb_session *s, int *n)
 VB_API const float *vb_session_logits(const vb_session *s, int *n)
 {
     if (n != NULL) *n = s->model->plan.vocab;
-    return s->has_logits && s->done == s->n ? s->logits : NULL;
+    return s->has_logits && s->done == s->n && !s->model->plan.embeds ? s->logits : NULL;
 }
 
 VB_API void vb_session_stats(const vb_session *s, vb_stats *out)
@@ -175,6 +187,7 @@ static vb_status check_work(const vb_work *work, int n, vb_err *err)
         if (w->n > w->session->context - w->session->n)
             VB_FAIL(err, VB_E_FULL, "context: expected room for %d tokens, found %d of %d taken", w->n, w->session->n,
                     w->session->context);
+        if (w->n > 0 && w->session->n > 0) VB_TRY(may_be_cut(w->session, err));
         for (int k = 0; k < i; k++)
             if (work[k].session == w->session)
                 VB_FAIL(err, VB_E_ARGUMENT, "eval: expected each session once, found one at %d and %d", k, i);
@@ -192,11 +205,11 @@ static void cut(const vb_work *w, vb_part *part)
     part->state = s->state;
     part->start = s->done;
     part->ids = s->tokens + s->done;
-    part->n = left < s->batch ? left : s->batch;
+    part->n = left < s->batch || s->model->plan.whole ? left : s->batch;
     int end = s->done + part->n, first = s->n - w->want;
     part->want = end <= first ? 0 : end - (s->done > first ? s->done : first);
     part->logits = NULL;
-    if (part->want > 0) part->logits = w->logits + (size_t)(end - part->want - first) * (size_t)s->model->plan.vocab;
+    if (part->want > 0) part->logits = w->logits + (size_t)(end - part->want - first) * (size_t)s->model->plan.out_width;
     if (part->want == 0 && end == s->n) {
         part->want = 1;
         part->logits = s->logits;
@@ -206,7 +219,7 @@ static void cut(const vb_work *w, vb_part *part)
 static void finish(const vb_work *w, const vb_part *part, uint64_t ns)
 {
     vb_session *s = w->session;
-    size_t vocab = (size_t)s->model->plan.vocab;
+    size_t width = (size_t)s->model->plan.out_width;
     s->done += part->n;
     s->stats.evaluated += (uint64_t)part->n;
     if (part->n > 1) {
@@ -218,7 +231,7 @@ static void finish(const vb_work *w, const vb_part *part, uint64_t ns)
     }
     s->has_logits = s->done == s->n && part->want > 0;
     if (s->has_logits && part->logits != s->logits)
-        memcpy(s->logits, part->logits + (size_t)(part->want - 1) * vocab, vocab * sizeof(float));
+        memcpy(s->logits, part->logits + (size_t)(part->want - 1) * width, width * sizeof(float));
 }
 
 /* One round over all sessions that still have tokens to evaluate; *left tells whether there was any. */
@@ -293,6 +306,7 @@ VB_API vb_status vb_session_recall(vb_session *s, const vb_token *ids, int n, in
     int same = 0;
     VB_TRY(check_sync(s, ids, n, err));
     while (same < n && same < s->done && s->tokens[same] == ids[same]) same++;
+    if (s->model->plan.whole && !(same == n && n == s->n)) same = 0;
     *held = s->model->player->state_start(s->state, same);
     if (s->prefix != NULL) *held = vb_prefix_load(s->prefix, s->state, *held, ids, n);
     if (*held <= same && same == s->n) {
@@ -311,7 +325,11 @@ VB_API vb_status vb_session_sync(vb_session *s, const vb_token *ids, int n, vb_e
     VB_TRY(vb_session_recall(s, ids, n, &held, err));
     s->stats.reused += (uint64_t)held;
     if (held == n && s->has_logits) return VB_OK;
-    if (held == n) {
+    if (held == n && s->model->plan.whole) {
+        held = 0;
+        s->stats.reused -= (uint64_t)n;
+        VB_TRY(vb_session_rewind(s, 0, err));
+    } else if (held == n) {
         VB_TRY(vb_session_rewind(s, n - 1, err)); /* the last token is evaluated again for its logits */
         s->stats.reused--;
     }

@@ -22,6 +22,8 @@ VB_API vb_status vb_draft_check(const vb_model *a, const vb_model *draft, vb_err
 {
     const char *name = vb_gguf_path(a->gguf), *other = vb_gguf_path(draft->gguf);
     int n = a->plan.vocab, m = draft->plan.vocab, least = n < m ? n : m;
+    VB_TRY(vb_need_logits(a, err));
+    VB_TRY(vb_need_logits(draft, err));
     if (a == draft) return VB_OK;
     if (n - m > FILLING || m - n > FILLING)
         VB_FAIL(err, VB_E_ARGUMENT, "%s: draft for %s: expected a vocabulary of %d tokens, found %d", other, name, n,

@@ -262,6 +262,7 @@ def test_json_everywhere():
     (WORK / "in.json").write_text('{"messages": []}')
     (WORK / "t.jinja").write_text("x")
     samples = {"run": [TINY, "--raw", "-n3", "ab"], "logits": [TINY, "--tokens", "1"], "tokenize": [TINY, "a"],
+               "embed": [TINY, "a", "b"],
                "detokenize": [TINY, "80"], "template": ["--template", WORK / "t.jinja", WORK / "in.json"],
                "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace],
                "trace diff": [trace, trace], "trace replay": [trace]}
@@ -271,6 +272,49 @@ def test_json_everywhere():
         text = good(*name.split(), "--json", *samples.get(name, []))
         for part in text.splitlines() if name == "trace show" else [text]:  # a trace is one object a line
             json.loads(part)
+
+
+# --- embeddings ------------------------------------------------------------------------------------------------
+
+def rows(*args, **more):
+    lines = good("embed", *args, **more).decode().splitlines()
+    return [list(array.array("f", map(float, line.split()))) for line in lines]  # nine digits are a float exactly
+
+
+def test_embeddings_are_the_golden_ones():
+    case = ROOT / "tests/golden/bert-mean"
+    ids = ",".join(map(str, json.loads((case / "tokens.json").read_text())))
+    for pooling in "none", "mean", "cls":
+        expected = array.array("f", (case / f"embd_{pooling}.f32").read_bytes())
+        found = rows(case / "model.gguf", "--tokens", ids, "--arith", "f32", "--pooling", pooling)
+        found = [x for row in found for x in row]
+        same(len(found), len(expected))
+        assert all(abs(a - b) < 2e-4 for a, b in zip(found, expected)), pooling
+    same(rows(case / "model.gguf", "--tokens", ids), rows(case / "model.gguf", "--tokens", ids, "--pooling", "mean"))
+
+
+def test_embeddings():
+    both = rows(TINY, "Hello", "world, hello")
+    same(rows(TINY, "Hello") + rows(TINY, "world, hello"), both)
+    same(rows(TINY, stdin="Hello\nworld, hello\n"), both)
+    same(rows(TINY, "-", "--threads", "3", "--isa", "portable", stdin="Hello\nworld, hello"), both)
+    same(rows(TINY, "Hello", "--pooling", "last"), both[:1])
+    every = rows(TINY, "Hello", "--pooling", "none")
+    same(every[-2], both[0])
+    same(rows(TINY, "Hello", "--pooling", "cls"), every[:1])
+    length = sum(x * x for x in rows(TINY, "Hello", "--normalize")[0])
+    assert abs(length - 1) < 1e-6, length
+    value = parsed("embed", TINY, "Hello", "world, hello", "--json")
+    same(([e["embedding"] for e in value["embeddings"]], value["pooling"]), (both, "last"))
+
+
+def test_encoders_refuse_logits():
+    encoder = ROOT / "tests/golden/nomic-bert/model.gguf"
+    bad(3, "logits", encoder, "--tokens", "5,6", says="encoder")
+    bad(3, "run", encoder, "--raw", "hello", says="encoder")
+    bad(2, "embed", encoder, "--tokens", "5,6", "hello", says="2 of them")
+    bad(2, "embed", encoder, "--tokens", "5", "--pooling", "max", says="max")
+    bad(2, "logits", ROOT / "tests/golden/gpt2/model.gguf", "--tokens", "5", "--ctx", "129", says="128")
 
 
 # --- text ------------------------------------------------------------------------------------------------------

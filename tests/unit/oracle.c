@@ -264,7 +264,7 @@ static void attend_like_textbook(vb_kv kv, int window)
     static uint8_t keys[sizeof k], values[sizeof v];
     float q[HEADS * DIM], out[HEADS * DIM];
     int all = POSITIONS * KV_HEADS * DIM;
-    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, window, 0.3f, 0.0f};
+    vb_heads shape = {HEADS, KV_HEADS, DIM, DIM, window, 0.3f, 0.0f, 0};
     vb_oracle_cache cache = {kv, keys, values};
     rng r = {4};
     rng_floats(&r, k, all, 2.0f);
@@ -312,7 +312,7 @@ Test(oracle, players_stop_at_what_is_not_finite)
     vb_step steps[2] = {{.op = VB_OP_EMBED, .layer = -1, .out = 0, .in = {-1, -1, -1}, .weight = &t},
                         {.op = VB_OP_WANTED, .layer = -1, .out = 1, .in = {0, -1, -1}}};
     vb_value values[2] = {{.width = 4, .last_use = 1}, {.width = 4, .wanted = 1, .step = 1, .last_use = 2}};
-    vb_plan plan = {.steps = steps, .values = values, .n_steps = 2, .n_values = 2, .output = 1, .vocab = 4};
+    vb_plan plan = {.steps = steps, .values = values, .n_steps = 2, .n_values = 2, .output = 1, .vocab = 4, .out_width = 4};
     vb_play_opts opts = {.threads = 1};
     vb_token ids[2] = {0, 1};
     for (int i = 0; i < 2; i++) {
