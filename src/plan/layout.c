@@ -1,4 +1,4 @@
-/* layout.c - one scratch block for all values, by liveness.
+/* layout.c - one scratch block for the values of all tokens, one for those of wanted tokens alone, by liveness.
  *
  *   floats per token:  | v0 .... | v3 .. |  v1 ........ | v7 ..
  *
@@ -17,7 +17,7 @@ static int64_t room(int width)
 
 static int lives_with(const vb_value *a, const vb_value *b)
 {
-    return a->step <= b->last_use && b->step <= a->last_use;
+    return a->wanted == b->wanted && a->step <= b->last_use && b->step <= a->last_use;
 }
 
 /* The lowest offset >= from at which v collides with a placed neighbour, moved behind it; -1 if v fits at `from`. */
@@ -31,16 +31,16 @@ static int64_t pushed(const vb_plan *p, const int64_t *offset, int v, int64_t fr
     return -1;
 }
 
-int64_t vb_plan_layout(const vb_plan *p, int64_t *offset)
+vb_room vb_plan_layout(const vb_plan *p, int64_t *offset)
 {
-    int64_t total = 0;
+    vb_room total = {0, 0};
     for (int v = 0; v < p->n_values; v++) {
         offset[v] = -1;
         if (v == p->output) continue;
-        int64_t at = 0, next;
+        int64_t at = 0, next, *most = p->values[v].wanted ? &total.wanted : &total.all;
         while ((next = pushed(p, offset, v, at)) >= 0) at = next;
         offset[v] = at;
-        if (at + room(p->values[v].width) > total) total = at + room(p->values[v].width);
+        if (at + room(p->values[v].width) > *most) *most = at + room(p->values[v].width);
     }
     return total;
 }

@@ -232,7 +232,11 @@ typedef const char *(*vb_kernel_name)(const void *player, const vb_step *step);
 vb_status vb_plan_print(const vb_plan *p, FILE *to, int json, vb_kernel_name kernel, const void *player, vb_err *err);
 
 /* Scratch layout by liveness: offset[v] in floats per token for every value but the output (-1 there); values that
- * live at the same time never overlap. Returns floats per token. Offsets are multiples of 16. */
-int64_t vb_plan_layout(const vb_plan *p, int64_t *offset);
+ * live at the same time never overlap. Values of wanted tokens alone have a room of their own. Offsets and rooms, in
+ * floats per token, are multiples of 16. */
+typedef struct {
+    int64_t all, wanted;
+} vb_room;
+vb_room vb_plan_layout(const vb_plan *p, int64_t *offset);
 
 #endif

@@ -1,7 +1,8 @@
 /* cpu.h - the cpu player's inside: what run.c keeps for a batch and steps.c, linear.c, attend.c compute on.
  *
  *   rows       all tokens of all parts one behind the other; a wanted row is one whose logits are asked for
- *   values     one block, offset[v] * tokens floats in for value v; a row's stride is its width rounded up to 16
+ *   values     one block, offset[v] * tokens floats in for value v; a row's stride is its width rounded up to 16;
+ *              another block for the values of wanted rows alone
  *   output     goes straight to where the caller wants the logits
  *
  * A step is cut by rows of weights, by tokens, by heads or by elements, never inside a sum.
@@ -29,8 +30,8 @@ typedef struct {
 
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
-    size_t rows, wanted, logits, values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1], ropes, workers, parts;
-    size_t outputs, experts, total;
+    size_t rows, wanted, logits, values, wanted_values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1];
+    size_t ropes, workers, parts, outputs, experts, total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 3 };
@@ -46,7 +47,8 @@ typedef struct {
     const vb_kernels *k;
     vb_pool *pool;
     vb_arena arena;
-    int64_t *offset, floats; /* by vb_plan_layout */
+    int64_t *offset; /* by vb_plan_layout */
+    vb_room room;
     vb_stage *stages;
     int n_stages;
     vb_hard *hard;

@@ -31,7 +31,8 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     at.rows = take(&end, tokens, sizeof(vb_row));
     at.wanted = take(&end, wanted, sizeof(int));
     at.logits = take(&end, wanted, sizeof(float *));
-    at.values = take(&end, tokens, (size_t)p->floats * sizeof(float));
+    at.values = take(&end, tokens, (size_t)p->room.all * sizeof(float));
+    at.wanted_values = take(&end, wanted, (size_t)p->room.wanted * sizeof(float));
     for (int k = 0; k <= VB_ACT_Q256; k++) {
         at.acts[k] = take(&end, tokens * (size_t)p->act_rows[k], sizeof(vb_act));
         if (k != VB_ACT_F32) at.quantized[k] = take(&end, tokens, p->act_bytes[k]);
@@ -83,8 +84,9 @@ float *vb_cpu_value(const vb_cpu *p, vb_val v, int r)
 {
     if (v == p->plan->output) return p->logits[r];
     size_t stride = ((size_t)p->plan->values[v].width + 15) / 16 * 16;
-    float *values = (float *)(void *)(p->scratch + p->at.values);
-    return values + (size_t)p->offset[v] * (size_t)p->tokens + stride * (size_t)r;
+    int wanted = p->plan->values[v].wanted;
+    float *values = (float *)(void *)(p->scratch + (wanted ? p->at.wanted_values : p->at.values));
+    return values + (size_t)p->offset[v] * (size_t)(wanted ? p->n_wanted : p->tokens) + stride * (size_t)r;
 }
 
 static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
@@ -336,7 +338,7 @@ static vb_status prepare(vb_cpu *p, vb_err *err)
     if (p->offset == NULL || p->names == NULL || p->stages == NULL || p->hard == NULL)
         VB_FAIL(err, VB_E_MEMORY, "player cpu: out of memory");
     p->n_stages = vb_cpu_lower(plan, p->stages);
-    p->floats = vb_plan_layout(plan, p->offset);
+    p->room = vb_plan_layout(plan, p->offset);
     for (int i = 0; i < plan->n_steps; i++)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
     vb_hard_start(p->hard);
