@@ -22,7 +22,8 @@ run_killer() {
     case $1 in
     kernelcheck) "$B/tests/kernelcheck" --isa portable && "$B/tests/kernelcheck" ;;
     matrix) "$B/tests/matrix" tests/golden/quant/q-llama-Q4_K/model.gguf tests/golden/quant/q-llama-Q4_K/tokens.json --quick &&
-        "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick ;;
+        "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick &&
+        "$B/tests/matrix" tests/golden/bert-mean/model.gguf tests/golden/bert-mean/tokens.json --quick ;;
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
     vocab) tests/vocab.sh "$B" ;;
