@@ -20,10 +20,10 @@ void vb_sums_clear(float *sums, int dim_v)
     sums[VB_SUMS_M] = -INFINITY;
 }
 
-/* Weights of each query; a quarter of a chunk's keys or a block of its values as floats; copies of queries that are no
+/* Weights of each query; half of a chunk's keys or a block of its values as floats; copies of queries that are no
  * whole vectors. */
 int vb_group_floats(int n, int dim_k)
 {
-    int keys = VB_CHUNK / 4 * up_to_16(dim_k), values = VB_CHUNK * 64;
+    int keys = VB_CHUNK / 2 * up_to_16(dim_k), values = VB_CHUNK * 64;
     return n * (VB_CHUNK + up_to_16(dim_k)) + (keys > values ? keys : values);
 }

@@ -128,3 +128,35 @@ VB_INLINE v4f vf_trees4(const vf x[4])
     __m128 low = _mm256_castps256_ps128(z), high = _mm256_extractf128_ps(z, 1);
     return _mm_add_ps(_mm_shuffle_ps(low, high, 0x88), _mm_shuffle_ps(low, high, 0xdd));
 }
+
+/* Four vectors: lane j of vector i goes to lane i of vector j in each of both halves of a register. */
+VB_INLINE void turn4(__m256 x[4])
+{
+    __m256d a = _mm256_castps_pd(_mm256_unpacklo_ps(x[0], x[1])), b = _mm256_castps_pd(_mm256_unpackhi_ps(x[0], x[1]));
+    __m256d c = _mm256_castps_pd(_mm256_unpacklo_ps(x[2], x[3])), d = _mm256_castps_pd(_mm256_unpackhi_ps(x[2], x[3]));
+    x[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
+    x[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
+    x[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
+    x[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
+}
+
+/* 16 vectors turned: lane j of vector i goes to lane i of vector j. */
+VB_INLINE void vf_turn(vf x[16])
+{
+    __m256 y[2][16]; /* lanes 0-7 of all, then lanes 8-15 */
+    for (int i = 0; i < 16; i++) {
+        y[0][i] = x[i].a;
+        y[1][i] = x[i].b;
+    }
+    for (int i = 0; i < 16; i += 4) {
+        turn4(y[0] + i);
+        turn4(y[1] + i);
+    }
+    for (int i = 0; i < 8; i++) {
+        __m256 *z = y[i / 4] + i % 4;
+        x[i / 4 * 8 + i % 4].a = _mm256_permute2f128_ps(z[0], z[4], 0x20);
+        x[i / 4 * 8 + i % 4].b = _mm256_permute2f128_ps(z[8], z[12], 0x20);
+        x[i / 4 * 8 + i % 4 + 4].a = _mm256_permute2f128_ps(z[0], z[4], 0x31);
+        x[i / 4 * 8 + i % 4 + 4].b = _mm256_permute2f128_ps(z[8], z[12], 0x31);
+    }
+}

@@ -115,10 +115,42 @@ VB_INLINE vf vf_trees16(vf x[4][4])
     return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, even, odd), swapped);
 }
 
-VB_INLINE v4f vf_quarter(vf x, const int h)
+/* Quarter h of vector i becomes quarter i of vector h. */
+VB_INLINE void vf_turn_quarters(vf x[4])
 {
-    return h == 0 ? _mm512_castps512_ps128(x) : h == 1 ? _mm512_extractf32x4_ps(x, 1)
-         : h == 2 ? _mm512_extractf32x4_ps(x, 2) : _mm512_extractf32x4_ps(x, 3);
+    vf a = _mm512_shuffle_f32x4(x[0], x[1], 0x44), b = _mm512_shuffle_f32x4(x[0], x[1], 0xee);
+    vf c = _mm512_shuffle_f32x4(x[2], x[3], 0x44), d = _mm512_shuffle_f32x4(x[2], x[3], 0xee);
+    x[0] = _mm512_shuffle_f32x4(a, c, 0x88);
+    x[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    x[2] = _mm512_shuffle_f32x4(b, d, 0x88);
+    x[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
+}
+
+/* 16 vectors turned: lane j of vector i goes to lane i of vector j. Pairs of lanes, fours, quarters. */
+VB_INLINE void vf_turn(vf x[16])
+{
+    vf a[16];
+    VB_UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+    VB_UNROLL
+    for (int i = 0; i < 8; i++) {
+        int from = i / 2 * 4 + i % 2;
+        __m512d low = _mm512_castps_pd(a[from]), high = _mm512_castps_pd(a[from + 2]);
+        x[i / 2 * 4 + i % 2 * 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+        x[i / 2 * 4 + i % 2 * 2 + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+    VB_UNROLL
+    for (int i = 0; i < 4; i++) {
+        vf even0 = _mm512_shuffle_f32x4(x[i], x[4 + i], 0x88), odd0 = _mm512_shuffle_f32x4(x[i], x[4 + i], 0xdd);
+        vf even1 = _mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0x88), odd1 = _mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0xdd);
+        x[i] = _mm512_shuffle_f32x4(even0, even1, 0x88);
+        x[4 + i] = _mm512_shuffle_f32x4(odd0, odd1, 0x88);
+        x[8 + i] = _mm512_shuffle_f32x4(even0, even1, 0xdd);
+        x[12 + i] = _mm512_shuffle_f32x4(odd0, odd1, 0xdd);
+    }
 }
 
 /* --- 16 lanes: terms of blocks ------------------------------------------------------------------------------- */

@@ -216,3 +216,27 @@ VB_INLINE vf vf_half(const uint8_t *p)
 {
     return vf_all(vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half_at(p)))), 0));
 }
+
+/* Lane j of vector i goes to lane i of vector j. */
+VB_INLINE void turn4(v4f x[4])
+{
+    float32x4x2_t low = vtrnq_f32(x[0], x[1]), high = vtrnq_f32(x[2], x[3]);
+    x[0] = vcombine_f32(vget_low_f32(low.val[0]), vget_low_f32(high.val[0]));
+    x[1] = vcombine_f32(vget_low_f32(low.val[1]), vget_low_f32(high.val[1]));
+    x[2] = vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0]));
+    x[3] = vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1]));
+}
+
+/* 16 vectors turned: lane j of vector i goes to lane i of vector j, by squares of four. */
+VB_INLINE void vf_turn(vf x[16])
+{
+    v4f from[16][4], to[16][4];
+    memcpy(from, x, sizeof from);
+    for (int i = 0; i < 16; i += 4)
+        for (int k = 0; k < 4; k++) {
+            v4f y[4] = {from[i][k], from[i + 1][k], from[i + 2][k], from[i + 3][k]};
+            turn4(y);
+            for (int j = 0; j < 4; j++) to[4 * k + j][i / 4] = y[j];
+        }
+    memcpy(x, to, sizeof to);
+}
