@@ -175,7 +175,7 @@ static vb_status read_scaling(reader *r)
             r->key, (int)(type.len < 40 ? type.len : 40), type.ptr);
 }
 
-/* A boolean a layer; NULL if the file has no such array. */
+/* A boolean a layer that is run; NULL if the file has no such array. */
 static vb_status read_flags(reader *r, const char *key, unsigned char **out)
 {
     vb_params *h = r->out;
@@ -184,12 +184,13 @@ static vb_status read_flags(reader *r, const char *key, unsigned char **out)
     const vb_gguf_entry *found = vb_gguf_find(r->g, r->key);
     if (found == NULL) return VB_OK;
     VB_TRY(vb_gguf_array(r->g, r->key, found->item == VB_GGUF_BOOL ? VB_GGUF_BOOLS : VB_GGUF_INTS, &array, r->err));
-    if (array->n < (uint64_t)h->layers)
-        VB_FAIL(r->err, VB_E_FORMAT, "%s: key %s: expected %d values, found %llu", vb_gguf_path(r->g), r->key,
-                h->layers, (unsigned long long)array->n);
+    int run = h->layers - h->extra_layers;
+    if (run > 0 && array->n < (uint64_t)run)
+        VB_FAIL(r->err, VB_E_FORMAT, "%s: key %s: expected %d values, found %llu", vb_gguf_path(r->g), r->key, run,
+                (unsigned long long)array->n);
     *out = vb_arena_alloc(r->arena, (size_t)h->layers);
     if (*out == NULL) VB_FAIL(r->err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(r->g));
-    for (int i = 0; i < h->layers; i++) (*out)[i] = vb_gguf_item_int(array, (uint64_t)i) != 0;
+    for (int i = 0; i < run; i++) (*out)[i] = vb_gguf_item_int(array, (uint64_t)i) != 0;
     return VB_OK;
 }
 
