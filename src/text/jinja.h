@@ -32,7 +32,7 @@ enum {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
     VB_JINJA_MAX_STEPS = 1 << 18, /* a fuzzer should not wait for endless loops */
 #else
-    VB_JINJA_MAX_STEPS = 1 << 26, /* a step: one node evaluated, one item visited or 64 bytes copied */
+    VB_JINJA_MAX_STEPS = 1 << 25, /* a step: one node evaluated, one item visited or 64 bytes copied */
 #endif
 };
 
