@@ -165,7 +165,7 @@ Test(player, matrices_of_every_format)
 {
     opened o;
     uint8_t *gate = NULL, *down = NULL;
-    open_case(&o, "quant/q-llama-F16");
+    open_case(&o, "quant/q-llama-BF16");
     size_t bytes = (size_t)o.plan.vocab * sizeof(float);
     float *expected = malloc(bytes), *found = malloc(bytes);
     for (int f = 0; f < VB_FORMATS; f++) {
