@@ -482,7 +482,7 @@ vb_val vb_linear_experts(vb_plan *p, vb_val x, vb_val route, const char *weight,
     vb_step *s;
     const vb_step *chosen = routing(p, route);
     if (chosen == NULL) return -1;
-    int experts = chosen->u.route.experts, used = chosen->u.route.used, width;
+    int experts = chosen->u.route.experts, used = chosen->u.route.used, width = 0;
     const vb_tensor *w = required(p, weight, ".weight", value(p, x)->width / value(p, x)->parts,
                                   (int64_t)experts * rows.total);
     const vb_tensor *b = as_f32(p, optional(p, weight, ".bias", rows.total, experts));
