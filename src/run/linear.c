@@ -5,7 +5,7 @@
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 131072, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
+enum { TILE_BYTES = 131072, LONG_ROW = 1024, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -82,11 +82,18 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
     return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
 }
 
+/* Two tokens of long rows read a tile twice, the second time from the cache, in less time than unpacking it sideways
+ * takes; bytes need no unpacking. */
+static int worth_few(vb_format format, int cols, int tokens)
+{
+    return tokens > 2 || (tokens == 2 && (cols < LONG_ROW || format == VB_FMT_Q8_0));
+}
+
 /* Up to VB_FEW tokens together; returns the first that is left. */
 static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
 {
     int t = 0;
-    while (k->few[format] != NULL && q->tokens - t > 1) {
+    while (k->few[format] != NULL && worth_few(format, q->a->n, q->tokens - t)) {
         int n = q->tokens - t < VB_FEW ? q->tokens - t : VB_FEW;
         k->few[format](&(vb_product){.w = q->w, .a = q->a + t, .tokens = n, .from = q->from, .y = q->y + t});
         t += n;
