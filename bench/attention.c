@@ -165,7 +165,7 @@ static void line(bench *b, const shape *s, vb_kv kv, int positions)
     b->layers = (int)((TOUCHED + bytes - 1) / bytes) < MOST_LAYERS ? (int)((TOUCHED + bytes - 1) / bytes) : MOST_LAYERS;
     place(b, s);
     check(vb_state_open(&state, &b->plan, positions, kv, &err), &err);
-    vb_row row = {.state = state, .position = positions - 1};
+    vb_row row = {.state = state, .position = positions - 1, .last = positions - 1};
     b->cpu.rows = &row;
     fill(b, state, positions, s);
     attention(b, bytes);
