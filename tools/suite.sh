@@ -1,7 +1,7 @@
 #!/bin/sh
-# suite.sh TAG=BUILD... - runs every line of tests/suite.txt that has the TAG with the programs of BUILD, for each
-# argument in turn; prints one line each and the sum of all at the end. The output of a failing command is shown; all
-# output stays in BUILD/logs.
+# suite.sh TAG=BUILD... [-- TAG=BUILD...] - runs every line of tests/suite.txt that has the TAG with the programs of
+# BUILD, for each argument in turn, those behind -- at the same time as the others; prints one line each and the sum of
+# all at the end. The output of a failing command is shown; all output stays in BUILD/logs.
 set -u
 passed=0
 failed=0
@@ -35,12 +35,31 @@ run_tag() {
     done <tests/suite.txt
 }
 
-for pair in "$@"; do
-    tag=${pair%%=*}
-    B=${pair#*=}
-    export B
-    logs=$B/logs/$tag
-    run_tag
+run_tags() {
+    for pair in "$@"; do
+        tag=${pair%%=*}
+        B=${pair#*=}
+        export B
+        logs=$B/logs/$tag
+        run_tag
+    done
+}
+
+sums=$(mktemp)
+first=
+while [ $# -gt 0 ]; do
+    [ "$1" != -- ] || { shift; break; }
+    first="$first $1"
+    shift
 done
+if [ $# -gt 0 ]; then
+    (run_tags "$@"; echo "$passed $failed" >"$sums") &
+fi
+run_tags $first
+wait
+read -r more worse <"$sums" || more=0 worse=0
+rm -f "$sums"
+passed=$((passed + more))
+failed=$((failed + worse))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -49,8 +49,8 @@ REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMO
 
 # Everything, on a fresh machine too: packages, both real models, all builds, all tests.
 test: test-deps model model-gemma3                  ## prove everything (about 20 minutes on 2 cores)
-	@$(MAKE) -s -j$$(nproc) all tests asan-build tsan-build fuzz-build arm-build
-	@$(REAL_MODELS) tools/suite.sh check=$B asan=build/asan tsan=build/tsan test=$B
+	@$(MAKE) -s -j$$(nproc) all tests
+	@$(REAL_MODELS) tools/suite.sh check=$B test=$B -- asan=build/asan tsan=build/tsan arm=$B fuzz=$B
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
 	@$(REAL_MODELS) tools/suite.sh soak=$B
 
