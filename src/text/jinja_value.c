@@ -303,6 +303,7 @@ vb_status vb_j_equal(vb_jinja *j, const vb_jval *a, const vb_jval *b, int *out)
 {
     vb_status status = VB_OK;
     *out = 0;
+    VB_TRY(vb_j_step(j, 1));
     if (vb_j_is_number(a) && vb_j_is_number(b)) {
         *out = equal_numbers(a, b);
         return VB_OK;

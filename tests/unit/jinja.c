@@ -126,6 +126,7 @@ Test(jinja, endless_work_ends, .timeout = 60)
         "{% set s = 'a' * 8000000 %}{% for i in range(1000) %}{{ s.rfind('a' * 4000000 ~ 'b') }}{% endfor %}",
         "{% set s = 'a' * 8000000 %}{{ s.strip('b' * 4000000 ~ 'a') }}",
         "{% set l = range(100000)|list %}{{ l|unique|list|length }}",
+        "{% set l = range(100000)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}",
         "{% macro f(n) %}{% for i in range(9) %}{{ f(n + 1) if n < 90 }}{% endfor %}{% endmacro %}{{ f(0) }}",
     };
     for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
