@@ -27,6 +27,7 @@ run_killer() {
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
     vocab) tests/vocab.sh "$B" ;;
+    canon_all) "$B/tests/canon_all" --stride 61 ;;
     esac
 }
 
