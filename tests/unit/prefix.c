@@ -196,13 +196,18 @@ Test(prefix, a_file_of_another_place_is_never_used)
     finds(other, 600, 0, "keep another");
     int n = files(a);
     cr_assert_eq(n, 6);
-    for (int i = 0; i < n; i++) {
-        cr_assert(asprintf(&command, "cp '%s' '%s'", a[(i + 1) % n], a[i]) > 0);
+    for (int pair = 0; pair < n * n; pair++) {
+        if (pair / n == pair % n) continue;
+        cr_assert(asprintf(&command, "rm -rf '%s'.kept; cp -r '%s' '%s'.kept; cp '%s' '%s'", dir, dir, dir, a[pair / n],
+                           a[pair % n]) > 0);
+        cr_assert_eq(system(command), 0);
+        free(command);
+        finds(text, 600, -1, "a file under another's name");
+        finds(other, 600, -1, "a file under another's name");
+        cr_assert(asprintf(&command, "rm -rf '%s'; mv '%s'.kept '%s'", dir, dir, dir) > 0);
         cr_assert_eq(system(command), 0);
         free(command);
     }
-    finds(text, 600, -1, "files under other names");
-    finds(other, 600, -1, "files under other names");
 }
 
 Test(prefix, what_cannot_be_written_is_done_without)
