@@ -27,7 +27,7 @@ exports_the_header() {
 compiles() {
     flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs verbatim) || return 1
     # shellcheck disable=SC2086
-    "$CC" -std=c11 -Wall -Werror examples/logits.c $flags -lm -o "$work/logits"
+    $CC -std=c11 -Wall -Werror examples/logits.c $flags -lm -o "$work/logits"
 }
 runs() { LD_LIBRARY_PATH=$prefix/lib "$work/logits" tests/golden/llama-gqa/model.gguf Hello; }
 stages() { "$MAKE" -s B="$B" install DESTDIR="$work/stage" PREFIX=/usr && test -x "$work/stage/usr/bin/verbatim"; }
