@@ -30,7 +30,7 @@ fuzz-build:
 	@$(MAKE) -s CC=clang B=build/fuzz OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" fuzzers
 
 check: all tests                               ## what must pass before every commit (under 2 minutes)
-	@tools/suite.sh check=$B
+	@tools/suite.sh check=$B -- commands=$B
 kernels: $B/tests/kernelcheck                  ## every kernel x format x ISA against the oracle; ARGS="--bench"
 	@$< $(ARGS)
 asan: asan-build                               ## the checks again under ASan and UBSan
@@ -50,7 +50,7 @@ REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMO
 # Everything, on a fresh machine too: packages, both real models, all builds, all tests.
 test: test-deps model model-gemma3                  ## prove everything (about 20 minutes on 2 cores)
 	@$(MAKE) -s -j$$(nproc) all tests
-	@$(REAL_MODELS) tools/suite.sh check=$B test=$B -- asan=build/asan tsan=build/tsan arm=$B fuzz=$B
+	@$(REAL_MODELS) tools/suite.sh check=$B test=$B -- commands=$B asan=build/asan tsan=build/tsan arm=$B fuzz=$B
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
 	@$(REAL_MODELS) tools/suite.sh soak=$B
 

@@ -79,6 +79,9 @@ typedef struct {
     atomic_int bad[VB_STAGE_STEPS]; /* of each step of the stage: first row that is not finite, INT_MAX: none */
 } vb_cpu;
 
+/* Room for n things in a block that ends at *at, which grows: where they begin. */
+size_t vb_cpu_take(size_t *at, size_t n, size_t size);
+
 /* One step as tiles for the pool. */
 typedef struct {
     vb_cpu *p;

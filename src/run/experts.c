@@ -31,13 +31,6 @@ typedef struct {
 
 /* --- scratch ----------------------------------------------------------------------------------------------------- */
 
-static size_t take(size_t *at, size_t n, size_t size)
-{
-    size_t here = *at;
-    *at = (here + n * size + 63) / 64 * 64;
-    return here;
-}
-
 typedef struct {
     size_t acts, y, row, first, busy, by_panels, total;
 } places;
@@ -45,12 +38,12 @@ typedef struct {
 static places lay_out(size_t meetings, size_t experts)
 {
     places at = {0};
-    at.acts = take(&at.total, meetings, sizeof(vb_act));
-    at.y = take(&at.total, meetings, sizeof(float *));
-    at.row = take(&at.total, meetings, sizeof(int));
-    at.first = take(&at.total, experts + 1, sizeof(size_t));
-    at.busy = take(&at.total, experts, sizeof(int));
-    at.by_panels = take(&at.total, experts, sizeof(int));
+    at.acts = vb_cpu_take(&at.total, meetings, sizeof(vb_act));
+    at.y = vb_cpu_take(&at.total, meetings, sizeof(float *));
+    at.row = vb_cpu_take(&at.total, meetings, sizeof(int));
+    at.first = vb_cpu_take(&at.total, experts + 1, sizeof(size_t));
+    at.busy = vb_cpu_take(&at.total, experts, sizeof(int));
+    at.by_panels = vb_cpu_take(&at.total, experts, sizeof(int));
     return at;
 }
 

@@ -17,7 +17,7 @@ enum { GROUP_TOKENS = 16 }; /* most tokens for which stages are worth it */
 
 /* --- scratch ----------------------------------------------------------------------------------------------- */
 
-static size_t take(size_t *at, size_t n, size_t size)
+size_t vb_cpu_take(size_t *at, size_t n, size_t size)
 {
     size_t here = *at;
     *at = (here + n * size + 63) / 64 * 64;
@@ -28,20 +28,20 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
 {
     vb_scratch_layout at = {0};
     size_t end = 0;
-    at.rows = take(&end, tokens, sizeof(vb_row));
-    at.wanted = take(&end, wanted, sizeof(int));
-    at.logits = take(&end, wanted, sizeof(float *));
-    at.values = take(&end, tokens, (size_t)p->room.all * sizeof(float));
-    at.wanted_values = take(&end, wanted, (size_t)p->room.wanted * sizeof(float));
+    at.rows = vb_cpu_take(&end, tokens, sizeof(vb_row));
+    at.wanted = vb_cpu_take(&end, wanted, sizeof(int));
+    at.logits = vb_cpu_take(&end, wanted, sizeof(float *));
+    at.values = vb_cpu_take(&end, tokens, (size_t)p->room.all * sizeof(float));
+    at.wanted_values = vb_cpu_take(&end, wanted, (size_t)p->room.wanted * sizeof(float));
     for (int k = 0; k <= VB_ACT_Q256; k++) {
-        at.acts[k] = take(&end, tokens * (size_t)p->act_rows[k], sizeof(vb_act));
-        if (k != VB_ACT_F32) at.quantized[k] = take(&end, tokens, p->act_bytes[k]);
+        at.acts[k] = vb_cpu_take(&end, tokens * (size_t)p->act_rows[k], sizeof(vb_act));
+        if (k != VB_ACT_F32) at.quantized[k] = vb_cpu_take(&end, tokens, p->act_bytes[k]);
     }
-    at.ropes = take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
-    at.workers = take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
-    at.parts = take(&end, (size_t)p->part_floats, sizeof(float));
-    at.experts = take(&end, vb_cpu_expert_bytes(p, tokens), 1);
-    at.outputs = take(&end, VB_STAGE_STEPS * tokens, sizeof(float *));
+    at.ropes = vb_cpu_take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
+    at.workers = vb_cpu_take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
+    at.parts = vb_cpu_take(&end, (size_t)p->part_floats, sizeof(float));
+    at.experts = vb_cpu_take(&end, vb_cpu_expert_bytes(p, tokens), 1);
+    at.outputs = vb_cpu_take(&end, VB_STAGE_STEPS * tokens, sizeof(float *));
     at.total = end;
     return at;
 }

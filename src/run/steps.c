@@ -3,6 +3,7 @@
  *   linear     linear.c
  *   experts    experts.c
  *   attend     attend.c
+ *   slice, conv, decay, delta   recurrent.c
  *   others     tiles of at most CHUNK elements of one row
  *
  * Small steps stay on the calling thread: waking others would take longer.
@@ -86,6 +87,14 @@ static act_function *act_kernel(const vb_cpu *p, vb_curve curve)
     return kernels[curve];
 }
 
+typedef uint32_t glu_function(float *y, const float *gate, const float *up, int n);
+
+static glu_function *glu_kernel(const vb_cpu *p, vb_glu act)
+{
+    glu_function *const kernels[] = {p->k->glu_silu, p->k->glu_gelu_tanh, p->k->glu_clamped, p->k->glu_sigmoid};
+    return kernels[act];
+}
+
 /* Elements from..from+n of row r. */
 static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from, int n)
 {
@@ -97,9 +106,7 @@ static uint32_t some_elements(const vb_cpu *p, const vb_step *s, int r, int from
     if (s->op == VB_OP_ADD) return p->k->add(y, x[0], x[1], n);
     if (s->op == VB_OP_ACT) return act_kernel(p, s->u.act.curve)(y, x[0], n);
     if (s->op == VB_OP_SOFTCAP) return p->k->softcap(y, x[0], s->u.softcap.cap, n);
-    if (s->u.glu.act == VB_GLU_CLAMPED) return p->k->glu_clamped(y, x[0], x[1], n);
-    if (s->u.glu.act == VB_GLU_SIGMOID) return p->k->glu_sigmoid(y, x[0], x[1], n);
-    return (s->u.glu.act == VB_GLU_SILU ? p->k->glu_silu : p->k->glu_gelu_tanh)(y, x[0], x[1], n);
+    return glu_kernel(p, s->u.glu.act)(y, x[0], x[1], n);
 }
 
 static void element_tile(void *ctx, int tile, int worker)
@@ -312,6 +319,7 @@ static void join(char *buf, size_t cap, const char *kernel, vb_format format, co
 void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap)
 {
     static const char *const curves[] = {"act_silu", "act_gelu_tanh", "act_gelu_erf"};
+    static const char *const acts[] = {"glu_silu", "glu_gelu_tanh", "glu_clamped", "glu_sigmoid"};
     const char *name = vb_op_name(s->op);
     vb_format format = VB_FMT_NONE;
     if (s->op == VB_OP_EMBED || s->op == VB_OP_LINEAR || s->op == VB_OP_LINEAR_EXPERTS) {
@@ -321,7 +329,6 @@ void vb_cpu_kernel_name(const vb_cpu *p, const vb_step *s, char *buf, size_t cap
             name = "matvec_f32+dequantize";
     }
     if (s->op == VB_OP_ACT) name = curves[s->u.act.curve];
-    static const char *const acts[] = {"glu_silu", "glu_gelu_tanh", "glu_clamped", "glu_sigmoid"};
     if (s->op == VB_OP_GLU) name = acts[s->u.glu.act];
     if (s->op == VB_OP_ROPE)
         name = p->plan->ropes[s->u.rope.rope].pairing == VB_PAIR_NORM ? "rope_norm" : "rope_neox";
