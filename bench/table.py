@@ -1,7 +1,7 @@
 """table.py - verbatim, llama.cpp and ik_llama.cpp in turns: one table of tokens/s and ratios. Standard library only.
 
     table.py --build DIR [--quick] [--csv FILE] [--svg FILE] [--rounds N] [--threads 1,2] [--only speed,depth,sessions]
-             [--models A,B] [--prompt N] [--tokens N] [--limit SECONDS]
+             [--models A,B] [--prompt N] [--tokens N] [--isa NAME] [--limit SECONDS]
 
 A round starts each engine once, in an order that rotates; a process measures prefill, then decode. A ratio is taken
 within a round, and the median of the rounds is printed. With one thread all clocks tell processor time (cpuclock.c).
@@ -69,6 +69,8 @@ class Bench:
 
     def ours(self, model, threads, **what):
         args = [self.tool("bench/measure"), model, "--threads", str(threads)]
+        if self.opts.isa:
+            args += ["--isa", self.opts.isa]
         for name, value in what.items():
             args += [f"--{name}", str(value)]
         return json.loads(self.run(args, threads).stdout)
@@ -319,6 +321,7 @@ def options():
     p.add_argument("--models", help="paths, instead of the usual ones")
     p.add_argument("--prompt", type=int)
     p.add_argument("--tokens", type=int)
+    p.add_argument("--isa", help="instruction set of verbatim, instead of the best; peers are what they were built for")
     p.add_argument("--limit", type=int, default=900, help="seconds one process may take")
     o = p.parse_args()
     o.threads = [int(t) for t in o.threads.split(",")]

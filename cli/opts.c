@@ -15,14 +15,12 @@
 #include <string.h>
 
 #define AT(field) offsetof(vb_args, field)
-#define ON(id) (1u << VB_CMD_##id)
+#define ON(id) (UINT64_C(1) << VB_CMD_##id)
 
-enum {
-    ALL = (1 << VB_CMD_COUNT) - 1,
-    EVAL = ON(RUN) | ON(LOGITS) | ON(EMBED),
-    PLAYS = EVAL | ON(TRACE_REPLAY),
-    PLANS = PLAYS | ON(EXPLAIN)
-};
+#define ALL (ON(COUNT) - 1)
+#define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED))
+#define PLAYS (EVAL | ON(TRACE_REPLAY))
+#define PLANS (PLAYS | ON(EXPLAIN))
 
 const vb_opt vb_opts[] = {
     {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), ON(RUN),

@@ -51,7 +51,7 @@ typedef struct {
     const char *value; /* how help calls the value; for CHOICE and WORD the words, separated by '|'; NULL: a flag */
     double min, max;
     size_t at;         /* offset in vb_args */
-    uint32_t commands; /* bit per vb_command_id */
+    uint64_t commands; /* bit per vb_command_id */
     const char *help;
 } vb_opt;
 
