@@ -21,7 +21,7 @@ MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2 avxvnni avx512) $(if $(filter aarch64,$(MACHINE)),neon)
 ENGINE     = $(sort $(wildcard src/*/*.c oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
 LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
-CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c)))
+CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)))
 
 # One file per instruction set; these flags are the only difference between them.
 $B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c
