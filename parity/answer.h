@@ -73,6 +73,8 @@ typedef struct {
     int64_t generated;      /* tokens by its own count, the ending token included; -1: not told */
     vb_answer_token *tokens; /* those it showed: mostly one a token, without the ending one */
     int n_tokens;
+    vb_token *ids; /* every generated token, the ending one included; NULL: not told (Ollama never does) */
+    int n_ids;
 } vb_answer;
 
 typedef struct {
