@@ -246,6 +246,28 @@ typedef struct {
 } vb_work;
 VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err);
 
+/* --- watching what is computed ------------------------------------------------------------------------- */
+
+/* A named value of the computation (`verbatim explain` lists them): "l_out" of a layer, "result_norm", ... */
+typedef struct {
+    const char *name;
+    int layer;    /* -1: outside of the layers */
+    int position; /* of the token */
+    int width;
+    float *x; /* what it is; what you write here is what the following steps compute with */
+} vb_tap;
+typedef void (*vb_tap_fn)(void *ud, const vb_tap *tap);
+
+/* From now on `fn` gets each named value of this session's tokens when it has been computed: step by step, in the plan's
+ * order, and for each step token by token, so a token's values may be mixed with others' that are evaluated together. Up
+ * to 4, called in the order of being added, on the thread that evaluates; they must not evaluate anything of this model
+ * themselves. Values behind the last layer are computed only for tokens whose logits are wanted, and for the last. Tokens
+ * that are evaluated again (after a rewind, or after a failure) are shown again. Writing anything but finite numbers, or
+ * numbers of experts that are not there, is an error of the evaluation.
+ * From the first tap on the session does without its cache; with taps vb_generate does not speculate. A fork has none. */
+VB_API vb_status vb_session_tap(vb_session *session, vb_tap_fn fn, void *ud, vb_err *err);
+VB_API void vb_session_untap(vb_session *session, vb_tap_fn fn, void *ud);
+
 /* --- choosing tokens ----------------------------------------------------------------------------------- */
 
 /* A pure function of logits, these settings, seed, stream and position (docs/ARITHMETIC.md J6). Zero switches a

@@ -396,17 +396,16 @@ static vb_status perform(const batch *b, const vb_step *s, float *y)
     return VB_E_UNSUPPORTED;
 }
 
-static vb_status check(const batch *b, const vb_step *s, const float *y, vb_err *err)
+static vb_status check(const batch *b, const vb_step *s, float *y, vb_err *err)
 {
     const vb_value *v = &b->player->plan->values[s->out];
-    const vb_play_opts *o = &b->player->opts;
     for (int r = 0; r < rows_of(b, s->out); r++) {
-        const float *row = y + (size_t)r * (size_t)v->width;
+        float *row = y + (size_t)r * (size_t)v->width;
         int position = first_position(b, s->out) + r;
         if (!vb_oracle_finite(row, v->width))
             VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op),
                     s->layer, position);
-        if (v->tap != NULL && o->tap != NULL) o->tap(o->ud, v->tap, s->layer, position, row, v->width);
+        VB_TRY(vb_taps_show(b->part->taps, b->player->plan, s, position, row, err));
     }
     return VB_OK;
 }

@@ -30,6 +30,7 @@ typedef struct {
     vb_token id;
     int position, wanted;
     int last; /* position that attention sees */
+    const vb_taps *taps;
     float **values; /* [plan->n_values], NULL until computed */
 } token;
 
@@ -285,14 +286,12 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
 static vb_status check(const token *t, const vb_step *s, vb_status status, vb_err *err)
 {
     const vb_value *v = &t->player->plan->values[s->out];
-    const vb_play_opts *o = &t->player->opts;
     if (status == VB_E_MEMORY) VB_FAIL(err, status, "step %s (layer %d): out of memory", vb_op_name(s->op), s->layer);
     const float *y = t->values[s->out];
     if (status < 0 || !vb_oracle_finite(y, v->width))
         VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d) at position %d: not a finite number", vb_op_name(s->op), s->layer,
                 t->position);
-    if (v->tap != NULL && o->tap != NULL) o->tap(o->ud, v->tap, s->layer, t->position, y, v->width);
-    return VB_OK;
+    return vb_taps_show(t->taps, t->player->plan, s, t->position, t->values[s->out], err);
 }
 
 static vb_status play_step(token *t, const vb_step *s, vb_err *err)
@@ -319,7 +318,8 @@ static vb_status start_tokens(token *t, const player *p, const vb_part *part, in
 {
     for (int i = 0; i < n; i++) {
         int position = part->start + from + i, wanted = from + i >= part->n - part->want;
-        t[i] = (token){p, part->state, part->ids[from + i], position, wanted, part->start + from + n - 1, NULL};
+        int last = part->start + from + n - 1;
+        t[i] = (token){p, part->state, part->ids[from + i], position, wanted, last, part->taps, NULL};
         t[i].values = calloc((size_t)p->plan->n_values, sizeof *t[i].values);
         if (t[i].values == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory for %d tokens", n);
     }

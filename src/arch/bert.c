@@ -26,10 +26,10 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_layer(p, i);
     vb_val sum = vb_attn_added(p, vb_attention(p, h, vb_project(p, h, i, x), f->rope, &shape), x);
     x = vb_norm_layer(p, sum, "attn_output_norm", h->layer_eps);
-    vb_tap(p, "attn_out_norm", x);
+    vb_plan_tap(p, "attn_out_norm", x);
     vb_val ffn = f->rope < 0 ? vb_plain_ffn(p, x, h->ff[i], VB_CURVE_GELU_ERF) : vb_gated_ffn(p, x, h->ff[i], VB_GLU_SILU);
     x = vb_norm_layer(p, vb_add(p, ffn, x), "layer_output_norm", h->layer_eps);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 
@@ -40,13 +40,13 @@ static void emit_with(family f)
     vb_val x = vb_embed(p, "token_embd", h->width);
     if (vb_has(p, "token_types")) x = vb_add(p, x, vb_embed_first(p, "token_types", h->width));
     if (f.rope < 0) x = vb_add(p, x, vb_embed_position(p, "position_embd", h->width, h->context));
-    vb_tap(p, "inp_embd", x);
+    vb_plan_tap(p, "inp_embd", x);
     x = vb_norm_layer(p, x, "token_embd_norm", h->layer_eps);
-    vb_tap(p, "inp_norm", x);
+    vb_plan_tap(p, "inp_norm", x);
     for (int i = 0; i < h->layers; i++) x = block(&f, i, x);
     vb_layer(p, -1);
     x = vb_wanted(p, x);
-    vb_tap(p, "result_embd", x);
+    vb_plan_tap(p, "result_embd", x);
     vb_output_embeddings(p, x);
 }
 

@@ -68,11 +68,11 @@ int vb_is_local(const vb_params *h, int i)
 vb_val vb_routed_ffn(vb_plan *p, const vb_params *h, vb_val x, vb_routing how, vb_glu act)
 {
     vb_val logits = vb_linear(p, x, "ffn_gate_inp", h->experts);
-    vb_tap(p, "ffn_moe_logits", logits);
+    vb_plan_tap(p, "ffn_moe_logits", logits);
     vb_val route = vb_route(p, logits, h->experts_used, how, NULL);
-    vb_tap(p, "ffn_moe_topk", route);
+    vb_plan_tap(p, "ffn_moe_topk", route);
     vb_val y = vb_experts_ffn(p, x, route, h->expert_ff, act);
-    vb_tap(p, "ffn_moe_out", y);
+    vb_plan_tap(p, "ffn_moe_out", y);
     return y;
 }
 
@@ -86,7 +86,7 @@ vb_val vb_attn_norm(vb_plan *p, const vb_params *h, int i, vb_val x)
 {
     vb_layer(p, i);
     vb_val n = vb_norm_rms(p, x, "attn_norm", h->width, h->eps);
-    vb_tap(p, "attn_norm", n);
+    vb_plan_tap(p, "attn_norm", n);
     return n;
 }
 
@@ -98,7 +98,7 @@ vb_qkv vb_project(vb_plan *p, const vb_params *h, int i, vb_val n)
     a.q = fused ? vb_linear_part(p, n, "attn_qkv", 0, q, all) : vb_linear(p, n, "attn_q", q);
     a.k = fused ? vb_linear_part(p, n, "attn_qkv", q, k, all) : vb_linear(p, n, "attn_k", k);
     a.v = fused ? vb_linear_part(p, n, "attn_qkv", q + k, v, all) : vb_linear(p, n, "attn_v", v);
-    vb_tap(p, "Vcur", a.v);
+    vb_plan_tap(p, "Vcur", a.v);
     return a;
 }
 
@@ -111,38 +111,38 @@ void vb_norm_heads(vb_plan *p, const vb_params *h, vb_qkv *a)
 vb_val vb_attention(vb_plan *p, const vb_params *h, vb_qkv a, int rope, const vb_heads *shape)
 {
     if (rope >= 0) a.q = vb_rotate(p, a.q, rope, shape->dim_k);
-    vb_tap(p, "Qcur", a.q);
+    vb_plan_tap(p, "Qcur", a.q);
     if (rope >= 0) a.k = vb_rotate(p, a.k, rope, shape->dim_k);
-    vb_tap(p, "Kcur", a.k);
+    vb_plan_tap(p, "Kcur", a.k);
     return vb_linear(p, vb_attend(p, a.q, a.k, a.v, shape), "attn_output", h->width);
 }
 
 vb_val vb_attn_added(vb_plan *p, vb_val attention, vb_val x)
 {
     x = vb_add(p, attention, x);
-    vb_tap(p, "ffn_inp", x);
+    vb_plan_tap(p, "ffn_inp", x);
     return x;
 }
 
 vb_val vb_ffn_half(vb_plan *p, const vb_params *h, int i, vb_val x, vb_glu act)
 {
     vb_val n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     x = vb_add(p, vb_gated_ffn(p, n, h->ff[i], act), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 
 vb_val vb_start(vb_plan *p, const vb_params *h, float scale)
 {
     vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), scale);
-    vb_tap(p, scale == 1.0f ? "inp_embd" : "inp_scaled", x);
+    vb_plan_tap(p, scale == 1.0f ? "inp_embd" : "inp_scaled", x);
     return x;
 }
 
 static vb_val head(vb_plan *p, const vb_params *h, vb_val x)
 {
-    vb_tap(p, "result_norm", x);
+    vb_plan_tap(p, "result_norm", x);
     return vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
 }
 
@@ -161,6 +161,6 @@ vb_val vb_layer_logits(vb_plan *p, const vb_params *h, vb_val x)
 
 void vb_result(vb_plan *p, vb_val logits)
 {
-    vb_tap(p, "result_output", logits);
+    vb_plan_tap(p, "result_output", logits);
     vb_output(p, logits);
 }

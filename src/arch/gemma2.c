@@ -17,15 +17,15 @@ static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x, int rope)
     shape.softcap = h->attn_softcap;
     vb_qkv a = vb_project(p, h, i, vb_attn_norm(p, h, i, x));
     vb_val n = vb_norm_rms(p, vb_attention(p, h, a, rope, &shape), "post_attention_norm", h->width, h->eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "sa_out", x);
+    vb_plan_tap(p, "sa_out", x);
     n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     n = vb_norm_rms(p, vb_gated_ffn(p, n, h->ff[i], VB_GLU_GELU_TANH), "post_ffw_norm", h->width, h->eps);
-    vb_tap(p, "ffn_post_norm", n);
+    vb_plan_tap(p, "ffn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

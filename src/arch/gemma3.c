@@ -28,11 +28,11 @@ static vb_val attention(const family *f, int i, vb_val n)
     vb_val q = vb_linear(p, n, "attn_q", h->heads[i] * h->dim_k);
     vb_val k = vb_linear(p, n, "attn_k", h->kv_heads[i] * h->dim_k);
     vb_val v = vb_linear(p, n, "attn_v", h->kv_heads[i] * h->dim_v);
-    vb_tap(p, "Vcur", v);
+    vb_plan_tap(p, "Vcur", v);
     q = vb_rotate(p, vb_norm_rms(p, q, "attn_q_norm", h->dim_k, h->eps), rope, h->dim_k);
-    vb_tap(p, "Qcur", q);
+    vb_plan_tap(p, "Qcur", q);
     k = vb_rotate(p, vb_norm_rms(p, k, "attn_k_norm", h->dim_k, h->eps), rope, h->dim_k);
-    vb_tap(p, "Kcur", k);
+    vb_plan_tap(p, "Kcur", k);
     return vb_linear(p, vb_attend(p, q, k, v, &shape), "attn_output", h->width);
 }
 
@@ -43,17 +43,17 @@ static vb_val block(const family *f, int i, vb_val x)
     float eps = f->h->eps;
     vb_layer(p, i);
     vb_val n = vb_norm_rms(p, x, "attn_norm", width, eps);
-    vb_tap(p, "attn_norm", n);
+    vb_plan_tap(p, "attn_norm", n);
     n = vb_norm_rms(p, attention(f, i, n), "post_attention_norm", width, eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "sa_out", x);
+    vb_plan_tap(p, "sa_out", x);
     n = vb_norm_rms(p, x, "ffn_norm", width, eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     n = vb_norm_rms(p, vb_gated_ffn(p, n, f->h->ff[i], VB_GLU_GELU_TANH), "post_ffw_norm", width, eps);
-    vb_tap(p, "ffn_post_norm", n);
+    vb_plan_tap(p, "ffn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 
@@ -82,14 +82,14 @@ static void emit(vb_plan *p, const vb_params *h)
     f.rope_global = vb_new_rope(p, &global, NULL);
     f.rope_local = vb_new_rope(p, &local, NULL);
     vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), sqrtf((float)h->width));
-    vb_tap(p, "inp_scaled", x);
+    vb_plan_tap(p, "inp_scaled", x);
     for (int i = 0; i < h->layers; i++) x = block(&f, i, x);
     vb_layer(p, -1);
     x = vb_norm_rms(p, vb_wanted(p, x), "output_norm", h->width, h->eps);
-    vb_tap(p, "result_norm", x);
+    vb_plan_tap(p, "result_norm", x);
     x = vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
     x = vb_softcap(p, x, h->final_softcap);
-    vb_tap(p, "result_output", x);
+    vb_plan_tap(p, "result_output", x);
     vb_output(p, x);
 }
 

@@ -41,9 +41,9 @@ static vb_val attend_own(family *f, int i, vb_val n, vb_val q)
     vb_val k = vb_linear(p, n, "attn_k", s.kv_heads * s.dim_k);
     vb_val v = vb_has(p, "attn_v") ? vb_linear(p, n, "attn_v", s.kv_heads * s.dim_v) : k;
     k = vb_rotate(p, vb_norm_rms(p, k, "attn_k_norm", s.dim_k, f->h->eps), f->rope[local], s.dim_k);
-    vb_tap(p, "Kcur_pos", k);
+    vb_plan_tap(p, "Kcur_pos", k);
     v = vb_norm_rms(p, v, NULL, s.dim_v, f->h->eps);
-    vb_tap(p, "Vcur_normed", v);
+    vb_plan_tap(p, "Vcur_normed", v);
     return f->kept[local] = vb_attend(p, q, k, v, &s);
 }
 
@@ -61,7 +61,7 @@ static vb_val attention(family *f, int i, vb_val n)
     vb_heads s = heads_of(f->h, i);
     vb_val q = vb_linear(p, n, "attn_q", s.heads * s.dim_k);
     q = vb_rotate(p, vb_norm_rms(p, q, "attn_q_norm", s.dim_k, f->h->eps), f->rope[vb_is_local(f->h, i)], s.dim_k);
-    vb_tap(p, "Qcur_pos", q);
+    vb_plan_tap(p, "Qcur_pos", q);
     vb_val y = i < f->h->layers - f->h->shared_layers ? attend_own(f, i, n, q) : attend_kept(f, i, q);
     return vb_linear(p, y, "attn_output", f->h->width);
 }
@@ -75,10 +75,10 @@ static vb_val experts(const family *f, vb_val x)
     int width = f->h->width, ff = f->h->expert_ff, fused = vb_has(p, "ffn_gate_up_exps");
     vb_val r = vb_scale(p, vb_norm_rms_by(p, x, "ffn_gate_inp.scale", width, f->h->eps), 1.0f / sqrtf((float)width));
     vb_val logits = vb_linear(p, r, "ffn_gate_inp", f->h->experts);
-    vb_tap(p, "ffn_moe_logits", logits);
+    vb_plan_tap(p, "ffn_moe_logits", logits);
     vb_val route = vb_route(p, logits, f->h->experts_used, VB_ROUTE_NORMALISED, "ffn_down_exps.scale");
     vb_val n = vb_norm_rms(p, x, "pre_ffw_norm_2", width, f->h->eps);
-    vb_tap(p, "ffn_norm_2", n);
+    vb_plan_tap(p, "ffn_norm_2", n);
     if (!fused) return vb_experts_ffn(p, n, route, ff, VB_GLU_GELU_TANH);
     vb_val gate = vb_linear_experts(p, n, route, "ffn_gate_up_exps", (vb_expert_rows){ff, 0, 2 * ff});
     vb_val up = vb_linear_experts(p, n, route, "ffn_gate_up_exps", (vb_expert_rows){ff, ff, 2 * ff});
@@ -100,7 +100,7 @@ static vb_val ffn(const family *f, int i, vb_val x)
         y = vb_add(p, y, routed);
     }
     y = vb_norm_rms(p, y, "post_ffw_norm", width, eps);
-    vb_tap(p, "ffn_post_norm", y);
+    vb_plan_tap(p, "ffn_post_norm", y);
     return vb_add(p, x, y);
 }
 
@@ -115,7 +115,7 @@ static vb_val per_layer_inputs(vb_plan *p, const vb_params *h, vb_val x)
     vb_val said = vb_scale(p, vb_linear(p, x, "per_layer_model_proj", all), 1.0f / sqrtf((float)h->width));
     said = vb_norm_rms(p, said, "per_layer_proj_norm", one, h->eps);
     vb_val both = vb_scale(p, vb_add(p, said, own), 1.0f / sqrtf(2.0f));
-    vb_tap(p, "inp_per_layer", both);
+    vb_plan_tap(p, "inp_per_layer", both);
     return both;
 }
 
@@ -127,7 +127,7 @@ static vb_val per_layer(const family *f, int i, vb_val x)
     vb_val e = vb_slice(p, f->per_layer, one * f->h->layers, one * i, one);
     vb_val y = vb_gated(p, vb_linear(p, x, "inp_gate", one), e, VB_GLU_GELU_TANH);
     y = vb_norm_rms(p, vb_linear(p, y, "proj", f->h->width), "post_norm", f->h->width, f->h->eps);
-    vb_tap(p, "per_layer_embd_out", y);
+    vb_plan_tap(p, "per_layer_embd_out", y);
     return vb_add(p, x, y);
 }
 
@@ -138,12 +138,12 @@ static vb_val block(family *f, int i, vb_val x)
     vb_plan *p = f->p;
     vb_val n = attention(f, i, vb_attn_norm(p, f->h, i, x));
     n = vb_norm_rms(p, n, "post_attention_norm", f->h->width, f->h->eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "attn_out", x);
+    vb_plan_tap(p, "attn_out", x);
     x = per_layer(f, i, ffn(f, i, x));
     x = vb_scale_by(p, x, "layer_output_scale");
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

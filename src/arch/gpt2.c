@@ -17,12 +17,12 @@ static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x)
     if (h->window_layers != NULL && h->window_layers[i]) shape.window = h->window;
     vb_layer(p, i);
     vb_val n = vb_norm_layer(p, x, "attn_norm", h->layer_eps);
-    vb_tap(p, "attn_norm", n);
+    vb_plan_tap(p, "attn_norm", n);
     x = vb_attn_added(p, vb_attention(p, h, vb_project(p, h, i, n), -1, &shape), x);
     n = vb_norm_layer(p, x, "ffn_norm", h->layer_eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     x = vb_add(p, vb_plain_ffn(p, n, h->ff[i], VB_CURVE_GELU_TANH), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 
@@ -30,7 +30,7 @@ static void emit(vb_plan *p, const vb_params *h)
 {
     vb_val x = vb_embed(p, "token_embd", h->width);
     x = vb_add(p, x, vb_embed_position(p, "position_embd", h->width, h->context));
-    vb_tap(p, "inp_embd", x);
+    vb_plan_tap(p, "inp_embd", x);
     for (int i = 0; i < h->layers; i++) x = block(p, h, i, x);
     vb_result(p, vb_layer_logits(p, h, x));
 }

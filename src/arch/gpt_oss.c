@@ -14,9 +14,9 @@ static vb_val attention(vb_plan *p, const vb_params *h, int i, vb_qkv a)
     vb_heads shape = vb_heads_of(h, i);
     shape.window = vb_is_local(h, i) ? h->window : 0;
     a.q = vb_rotate(p, a.q, 0, h->dim_k);
-    vb_tap(p, "Qcur", a.q);
+    vb_plan_tap(p, "Qcur", a.q);
     a.k = vb_rotate(p, a.k, 0, h->dim_k);
-    vb_tap(p, "Kcur", a.k);
+    vb_plan_tap(p, "Kcur", a.k);
     vb_val y = vb_attend_sinks(p, (vb_val[3]){a.q, a.k, a.v}, &shape, "attn_sinks");
     return vb_linear(p, y, "attn_output", h->width);
 }
@@ -26,9 +26,9 @@ static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x)
     vb_qkv a = vb_project(p, h, i, vb_attn_norm(p, h, i, x));
     x = vb_attn_added(p, attention(p, h, i, a), x);
     vb_val n = vb_norm_rms(p, x, "post_attention_norm", h->width, h->eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_add(p, vb_routed_ffn(p, h, n, VB_ROUTE_CHOSEN, VB_GLU_CLAMPED), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

@@ -25,12 +25,12 @@ static vb_val block(const family *f, int i, vb_val x)
     shape.window = h->window;
     vb_layer(p, i);
     vb_val n = vb_norm_layer(p, x, "attn_norm", h->layer_eps);
-    vb_tap(p, "attn_norm", n);
+    vb_plan_tap(p, "attn_norm", n);
     vb_val sum = vb_attn_added(p, vb_attention(p, h, vb_project(p, h, i, n), f->rope, &shape), x);
     n = vb_norm_layer(p, h->parallel ? x : sum, "ffn_norm", h->layer_eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     x = vb_add(p, vb_plain_ffn(p, n, h->ff[i], f->curve), sum);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

@@ -35,13 +35,13 @@ static vb_val block(const family *f, int i, vb_val x)
     vb_plan *p = f->p;
     vb_layer(p, i);
     vb_val n = vb_norm_rms(p, x, "attn_norm", f->h->width, f->h->eps);
-    vb_tap(p, "attn_norm", n);
+    vb_plan_tap(p, "attn_norm", n);
     x = vb_add(p, vb_scale(p, attention(f, i, n), f->residual), x);
-    vb_tap(p, "ffn_inp", x);
+    vb_plan_tap(p, "ffn_inp", x);
     n = vb_norm_rms(p, x, "ffn_norm", f->h->width, f->h->eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     x = vb_add(p, vb_scale(p, ffn(f, i, n), f->residual), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 
@@ -52,14 +52,14 @@ static void emit_with(family f, float embedding, float logits)
     vb_rope rope = vb_rope_of(h, VB_PAIR_NORM);
     f.rope = vb_new_rope(p, &rope, "rope_freqs");
     vb_val x = vb_scale(p, vb_embed(p, "token_embd", h->width), embedding);
-    vb_tap(p, "inp_embd", x);
+    vb_plan_tap(p, "inp_embd", x);
     for (int i = 0; i < h->layers; i++) x = block(&f, i, x);
     vb_layer(p, -1);
     x = vb_norm_rms(p, vb_wanted(p, x), "output_norm", h->width, h->eps);
-    vb_tap(p, "result_norm", x);
+    vb_plan_tap(p, "result_norm", x);
     x = vb_linear(p, x, vb_has(p, "output") ? "output" : "token_embd", h->vocab);
     x = vb_scale(p, x, logits);
-    vb_tap(p, "result_output", x);
+    vb_plan_tap(p, "result_output", x);
     vb_output(p, x);
 }
 

@@ -16,12 +16,12 @@ static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x, int rope)
     a.q = vb_norm_rms(p, a.q, "attn_q_norm", h->heads[i] * h->dim_k, h->eps);
     a.k = vb_norm_rms(p, a.k, "attn_k_norm", h->kv_heads[i] * h->dim_k, h->eps);
     vb_val n = vb_norm_rms(p, vb_attention(p, h, a, rope, &shape), "post_attention_norm", h->width, h->eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_attn_added(p, n, x);
     n = vb_norm_rms(p, vb_gated_ffn(p, x, h->ff[i], VB_GLU_SILU), "post_ffw_norm", h->width, h->eps);
-    vb_tap(p, "ffn_post_norm", n);
+    vb_plan_tap(p, "ffn_post_norm", n);
     x = vb_add(p, n, x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

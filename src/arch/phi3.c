@@ -14,11 +14,11 @@ static vb_val block(vb_plan *p, const vb_params *h, int i, vb_val x, int rope)
     shape.window = h->window;
     x = vb_attn_added(p, vb_attention(p, h, vb_project(p, h, i, vb_attn_norm(p, h, i, x)), rope, &shape), x);
     vb_val n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     vb_val gate = vb_linear_part(p, n, "ffn_up", 0, ff, 2 * ff);
     vb_val up = vb_linear_part(p, n, "ffn_up", ff, ff, 2 * ff);
     x = vb_add(p, vb_linear(p, vb_gated(p, gate, up, VB_GLU_SILU), "ffn_down", h->width), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

@@ -39,14 +39,14 @@ static vb_val attention(const family *f, int i, vb_val n)
     vb_val both = vb_linear(p, n, "attn_q", 2 * h->heads[i] * dim);
     a.k = vb_linear(p, n, "attn_k", h->kv_heads[i] * dim);
     a.v = vb_linear(p, n, "attn_v", h->kv_heads[i] * dim);
-    vb_tap(p, "Vcur", a.v);
+    vb_plan_tap(p, "Vcur", a.v);
     a.q = vb_slice(p, both, 2 * dim, 0, dim);
     vb_val gate = vb_slice(p, both, 2 * dim, dim, dim);
     vb_norm_heads(p, h, &a);
     a.q = vb_rotate(p, a.q, f->rope, dim);
-    vb_tap(p, "Qcur", a.q);
+    vb_plan_tap(p, "Qcur", a.q);
     a.k = vb_rotate(p, a.k, f->rope, dim);
-    vb_tap(p, "Kcur", a.k);
+    vb_plan_tap(p, "Kcur", a.k);
     vb_val y = vb_gated(p, gate, vb_attend(p, a.q, a.k, a.v, &shape), VB_GLU_SIGMOID);
     return vb_linear(p, y, "attn_output", h->width);
 }
@@ -60,19 +60,19 @@ static vb_val memory(const family *f, vb_val n)
     float unit = 1.0f / sqrtf((float)dim);
     vb_delta_heads shape = {h->delta_key_heads, h->delta_value_heads, dim, unit};
     vb_val x = vb_linear(p, n, "attn_qkv", keys + values);
-    vb_tap(p, "linear_attn_qkv_mixed", x);
+    vb_plan_tap(p, "linear_attn_qkv_mixed", x);
     vb_val z = vb_linear(p, n, "attn_gate", values);
     vb_val beta = vb_linear(p, n, "ssm_beta", h->delta_value_heads);
     vb_val alpha = vb_linear(p, n, "ssm_alpha", h->delta_value_heads);
     vb_val decay = vb_decay(p, alpha, beta, "ssm_a", "ssm_dt");
     x = vb_conv(p, x, "ssm_conv1d", h->conv_taps);
-    vb_tap(p, "conv_output_silu", x);
+    vb_plan_tap(p, "conv_output_silu", x);
     vb_val qk = vb_slice(p, x, keys + values, 0, keys), v = vb_slice(p, x, keys + values, keys, values);
     qk = vb_scale(p, vb_norm_rms(p, qk, NULL, dim, 1e-6f / (float)dim), unit);
     x = vb_delta_rule(p, qk, v, decay, &shape);
     x = vb_gated(p, z, vb_norm_rms(p, x, "ssm_norm", dim, h->eps), VB_GLU_SILU);
     x = vb_linear(p, x, "ssm_out", h->width);
-    vb_tap(p, "linear_attn_out", x);
+    vb_plan_tap(p, "linear_attn_out", x);
     return x;
 }
 
@@ -84,7 +84,7 @@ static vb_val mixture(const family *f, vb_val m)
     vb_val gate = vb_linear(p, m, "ffn_gate_shexp", h->shared_ff), up = vb_linear(p, m, "ffn_up_shexp", h->shared_ff);
     vb_val shared = vb_linear(p, vb_gated(p, gate, up, VB_GLU_SILU), "ffn_down_shexp", h->width);
     shared = vb_gate(p, vb_linear(p, m, "ffn_gate_inp_shexp", 1), shared);
-    vb_tap(p, "ffn_shexp_gated", shared);
+    vb_plan_tap(p, "ffn_shexp_gated", shared);
     return vb_add(p, routed, shared);
 }
 
@@ -94,11 +94,11 @@ static vb_val block(const family *f, int i, vb_val x)
     const vb_params *h = f->h;
     vb_val n = vb_attn_norm(p, h, i, x);
     x = vb_add(p, is_recurrent(h, i) ? memory(f, n) : attention(f, i, n), x);
-    vb_tap(p, "attn_residual", x);
+    vb_plan_tap(p, "attn_residual", x);
     n = vb_norm_rms(p, x, "post_attention_norm", h->width, h->eps);
-    vb_tap(p, "attn_post_norm", n);
+    vb_plan_tap(p, "attn_post_norm", n);
     x = vb_add(p, h->experts > 0 ? mixture(f, n) : vb_gated_ffn(p, n, h->ff[i], VB_GLU_SILU), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

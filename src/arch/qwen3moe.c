@@ -11,9 +11,9 @@
 static vb_val ffn_half(vb_plan *p, const vb_params *h, vb_val x, vb_routing how)
 {
     vb_val n = vb_norm_rms(p, x, "ffn_norm", h->width, h->eps);
-    vb_tap(p, "ffn_norm", n);
+    vb_plan_tap(p, "ffn_norm", n);
     x = vb_add(p, vb_routed_ffn(p, h, n, how, VB_GLU_SILU), x);
-    vb_tap(p, "l_out", x);
+    vb_plan_tap(p, "l_out", x);
     return x;
 }
 

@@ -552,7 +552,7 @@ vb_val vb_softcap(vb_plan *p, vb_val x, float cap)
     return out;
 }
 
-void vb_tap(vb_plan *p, const char *name, vb_val x)
+void vb_plan_tap(vb_plan *p, const char *name, vb_val x)
 {
     if (!failed(p)) p->values[x].tap = name;
 }

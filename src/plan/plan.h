@@ -210,7 +210,7 @@ vb_val vb_linear_experts(vb_plan *p, vb_val x, vb_val route, const char *weight,
 vb_val vb_mix(vb_plan *p, vb_val x, vb_val route);
 /* Mixed ffn_down_exps(act(ffn_gate_exps x) * (ffn_up_exps x)), as wide as x. */
 vb_val vb_experts_ffn(vb_plan *p, vb_val x, vb_val route, int ff, vb_glu act);
-void vb_tap(vb_plan *p, const char *name, vb_val x);
+void vb_plan_tap(vb_plan *p, const char *name, vb_val x);
 void vb_output(vb_plan *p, vb_val logits);
 void vb_output_embeddings(vb_plan *p, vb_val x);
 /* Makes of a finished emission a plan that ends at the final norm: its rows are the output, what follows is left out. */

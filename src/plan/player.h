@@ -13,10 +13,20 @@ typedef struct {
     vb_arith arith;
     const char *isa; /* NULL: the best of this machine; a name this machine lacks is an error */
     int threads;     /* >= 1 */
-    /* Called after each step whose value has a tap, for each token (may be NULL). */
-    void (*tap)(void *ud, const char *name, int layer, int position, const float *x, int width);
-    void *ud;
 } vb_play_opts;
+
+/* Who watches the named values of a part, in the order of being called. */
+enum { VB_WATCHERS = 4 };
+typedef struct {
+    struct {
+        vb_tap_fn fn;
+        void *ud;
+    } of[VB_WATCHERS];
+    int n;
+} vb_taps;
+/* Shows them the value that a step gave a token, if it has a name; they may change it. An error: not in a way that the
+ * steps behind it could bear. */
+vb_status vb_taps_show(const vb_taps *taps, const vb_plan *plan, const vb_step *s, int position, float *x, vb_err *err);
 
 /* Tokens of one state: ids[0..n) go to positions start..start+n; the outputs (logits) of the last `want` go to `logits`
  * (want x out_width), want may be 0. Of a plan with `whole` a part is a text: start is 0, the text is all n tokens. */
@@ -27,6 +37,7 @@ typedef struct {
     int n;
     float *logits;
     int want;
+    const vb_taps *taps; /* NULL: nobody watches */
 } vb_part;
 
 typedef struct {

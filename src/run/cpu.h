@@ -26,6 +26,7 @@ typedef struct {
     int position;
     int first; /* row of the first token of this state */
     int last; /* position it sees: its own, or its text's last */
+    const vb_taps *taps;
 } vb_row;
 
 /* Where each kind of scratch begins, in bytes. */
@@ -68,7 +69,8 @@ typedef struct {
     vb_scratch_layout at;
 
     /* the batch */
-    int tokens, n_wanted, taps;
+    int tokens, n_wanted;
+    int watched, unseen; /* 1: a row has taps; these rows were shown before */
     vb_row *rows;
     int *wanted;    /* row of each wanted row */
     float **logits; /* of each wanted row */

@@ -92,12 +92,14 @@ float *vb_cpu_value(const vb_cpu *p, vb_val v, int r)
 static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
 {
     int row = 0, wanted = 0;
+    p->watched = 0;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < parts[i].n; k++, row++) {
             const vb_part *part = &parts[i];
             int w = k - (part->n - part->want);
             int position = part->start + k, last = p->plan->whole ? part->start + part->n - 1 : position;
-            p->rows[row] = (vb_row){part->state, part->ids[k], position, row - k, last};
+            p->rows[row] = (vb_row){part->state, part->ids[k], position, row - k, last, part->taps};
+            p->watched |= part->taps != NULL && part->taps->n > 0;
             if (w < 0) continue;
             p->wanted[wanted] = row;
             p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->out_width;
@@ -106,13 +108,14 @@ static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
 
 /* --- evaluation -------------------------------------------------------------------------------------------- */
 
-static void show(const vb_cpu *p, const vb_step *s)
+static vb_status show(const vb_cpu *p, const vb_step *s, vb_err *err)
 {
-    const vb_value *v = &p->plan->values[s->out];
-    if (v->tap == NULL || p->opts.tap == NULL || !p->taps) return;
-    for (int r = 0; r < vb_cpu_rows(p, s->out); r++)
-        p->opts.tap(p->opts.ud, v->tap, s->layer, p->rows[vb_cpu_row_of(p, s->out, r)].position,
-                    vb_cpu_value(p, s->out, r), v->width);
+    if (!p->watched || p->unseen) return VB_OK;
+    for (int r = 0; r < vb_cpu_rows(p, s->out); r++) {
+        const vb_row *row = &p->rows[vb_cpu_row_of(p, s->out, r)];
+        VB_TRY(vb_taps_show(row->taps, p->plan, s, row->position, vb_cpu_value(p, s->out, r), err));
+    }
+    return VB_OK;
 }
 
 static vb_status check(vb_cpu *p, const vb_step *s, int i, int *failed, vb_err *err)
@@ -130,14 +133,13 @@ static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err
     atomic_store_explicit(&p->bad[0], INT_MAX, memory_order_relaxed);
     vb_cpu_step(p, s);
     VB_TRY(check(p, s, 0, failed, err));
-    show(p, s);
-    return VB_OK;
+    return show(p, s, err);
 }
 
 /* Not for many tokens, where waiting is little beside the work; nor where a tap wants to see each step. */
 static int is_round(vb_cpu *p, const vb_stage *stage)
 {
-    if (stage->steps == 1 || p->opts.tap != NULL) return 0;
+    if (stage->steps == 1 || p->watched) return 0;
     return vb_hard_choice(p->hard, p->tokens <= GROUP_TOKENS);
 }
 
@@ -226,12 +228,12 @@ static vb_status first_failure(vb_cpu *p, const vb_part *parts, int n, int row, 
 {
     vb_part *before = malloc((size_t)n * sizeof *before);
     vb_status s = VB_E_FORMAT;
-    p->taps = 0;
+    p->unseen = 1;
     while (before != NULL && s == VB_E_FORMAT && (row = start_of(p, parts, row)) > 0) {
         cut(before, parts, n, 0, row, p->plan->out_width);
         s = play(p, before, n, &row, err);
     }
-    p->taps = 1;
+    p->unseen = 0;
     free(before);
     return VB_E_FORMAT;
 }
@@ -370,7 +372,6 @@ static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts
     p->plan = plan;
     p->opts = *opts;
     p->k = k;
-    p->taps = 1;
     vb_status s = prepare(p, err);
     if (s < 0) {
         close_player(p);

@@ -52,6 +52,7 @@ struct vb_session {
     int has_logits;
     struct vb_prefix *prefix; /* NULL: none are kept */
     struct vb_speculation *speculation; /* NULL: never generated */
+    vb_taps taps;
     vb_stats stats;
 };
 

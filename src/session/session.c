@@ -163,6 +163,31 @@ VB_API void vb_session_stats(const vb_session *s, vb_stats *out)
     out->scratch_bytes = s->model->player->scratch_bytes(s->model->playing, s->batch, 1);
 }
 
+/* --- taps ------------------------------------------------------------------------------------------------- */
+
+/* Who watches may change what is computed, so nothing of it may reach a cache that others read; and what comes from
+ * there could not be watched. */
+VB_API vb_status vb_session_tap(vb_session *s, vb_tap_fn fn, void *ud, vb_err *err)
+{
+    if (s->taps.n == VB_WATCHERS)
+        VB_FAIL(err, VB_E_FULL, "tap: expected at most %d for one session, found %d", VB_WATCHERS, s->taps.n + 1);
+    s->taps.of[s->taps.n].fn = fn;
+    s->taps.of[s->taps.n++].ud = ud;
+    vb_prefix_close(s->prefix);
+    s->prefix = NULL;
+    return VB_OK;
+}
+
+VB_API void vb_session_untap(vb_session *s, vb_tap_fn fn, void *ud)
+{
+    vb_taps *t = &s->taps;
+    int at = 0;
+    while (at < t->n && !(t->of[at].fn == fn && t->of[at].ud == ud)) at++;
+    if (at == t->n) return;
+    t->n--;
+    memmove(&t->of[at], &t->of[at + 1], (size_t)(t->n - at) * sizeof t->of[0]);
+}
+
 /* --- evaluation ------------------------------------------------------------------------------------------ */
 
 static vb_status check_ids(const vb_session *s, const vb_token *ids, int n, vb_err *err)
@@ -209,6 +234,7 @@ static void cut(const vb_work *w, vb_part *part)
     int end = s->done + part->n, first = s->n - w->want;
     part->want = end <= first ? 0 : end - (s->done > first ? s->done : first);
     part->logits = NULL;
+    part->taps = &s->taps;
     if (part->want > 0) part->logits = w->logits + (size_t)(end - part->want - first) * (size_t)s->model->plan.out_width;
     if (part->want == 0 && end == s->n) {
         part->want = 1;

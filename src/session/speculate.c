@@ -112,7 +112,7 @@ vb_status vb_speculate_begin(vb_session *s, const vb_generation *how, vb_err *er
                 s->model->player->name);
     VB_TRY(make(s, err));
     vb_speculation *p = s->speculation;
-    int off = how->speculate == VB_SPECULATE_OFF || depends_on_batch(s);
+    int off = how->speculate == VB_SPECULATE_OFF || depends_on_batch(s) || s->taps.n > 0; /* guesses are not shown */
     p->use_lookup = !off && how->speculate != VB_SPECULATE_DRAFT;
     p->use_draft = !off && how->speculate != VB_SPECULATE_NGRAM && how->draft != NULL;
     p->now = (guess){.n = 0};

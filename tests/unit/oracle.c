@@ -320,7 +320,7 @@ Test(oracle, players_stop_at_what_is_not_finite)
         vb_err err;
         cr_assert_eq(players[i]->open(&player, &plan, &opts, &err), VB_OK);
         cr_assert_eq(players[i]->state_open(&state, player, 8, VB_KV_F32, &err), VB_OK);
-        vb_part good = {state, 3, ids, 1, logits, 1}, bad = {state, 3, ids, 2, logits, 1};
+        vb_part good = {state, 3, ids, 1, logits, 1, NULL}, bad = {state, 3, ids, 2, logits, 1, NULL};
         cr_assert_eq(players[i]->eval(player, &good, 1, &err), VB_OK);
         cr_assert_eq(memcmp(logits, table[0], sizeof logits), 0);
         cr_assert_eq(players[i]->eval(player, &bad, 1, &err), VB_E_FORMAT);

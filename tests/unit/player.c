@@ -49,6 +49,7 @@ static void close_case(opened *o)
 typedef struct {
     const vb_player *type;
     void *player, *state;
+    vb_taps taps;
 } playing;
 
 static playing start(const vb_player *type, const opened *o, const vb_play_opts *opts)
@@ -57,6 +58,13 @@ static playing start(const vb_player *type, const opened *o, const vb_play_opts 
     vb_err err = {0};
     cr_assert_eq(type->open(&p.player, &o->plan, opts, &err), VB_OK, "%s", err.text);
     cr_assert_eq(type->state_open(&p.state, p.player, 64, VB_KV_F16, &err), VB_OK, "%s", err.text);
+    return p;
+}
+
+static playing start_watched(const vb_player *type, const opened *o, vb_tap_fn fn, void *ud)
+{
+    playing p = start(type, o, &(vb_play_opts){.threads = 2});
+    p.taps = (vb_taps){.of = {{fn, ud}}, .n = 1};
     return p;
 }
 
@@ -70,7 +78,8 @@ static void stop(playing *p)
 static vb_status feed(playing *p, const vb_token *ids, int n, int chunk, vb_err *err)
 {
     for (int at = 0; at < n; at += chunk) {
-        vb_part part = {.state = p->state, .start = at, .ids = ids + at, .n = n - at < chunk ? n - at : chunk};
+        vb_part part = {.state = p->state, .start = at, .ids = ids + at, .n = n - at < chunk ? n - at : chunk,
+                        .taps = &p->taps};
         vb_status s = p->type->eval(p->player, &part, 1, err);
         if (s < 0) return s;
     }
@@ -92,11 +101,11 @@ typedef struct {
     int n;
 } notebook;
 
-static void write_down(void *ud, const char *name, int layer, int position, const float *x, int width)
+static void write_down(void *ud, const vb_tap *t)
 {
     notebook *b = ud;
-    seen s = {name, layer, position, width, x[0], x[width - 1], 0.0f};
-    for (int i = 0; i < width; i++) s.sum += x[i];
+    seen s = {t->name, t->layer, t->position, t->width, t->x[0], t->x[t->width - 1], 0.0f};
+    for (int i = 0; i < t->width; i++) s.sum += t->x[i];
     cr_assert(b->n < MOST_TAPS);
     b->all[b->n++] = s;
 }
@@ -113,9 +122,8 @@ Test(player, taps_show_what_the_oracle_shows)
     notebook *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
     opened o;
     open_case(&o, "gemma3");
-    vb_play_opts opts = {.threads = 2, .tap = write_down, .ud = a};
-    playing oracle = start(&vb_oracle_player, &o, &(vb_play_opts){.threads = 1, .tap = write_down, .ud = b});
-    playing cpu = start(&vb_cpu_player, &o, &opts);
+    playing oracle = start_watched(&vb_oracle_player, &o, write_down, b);
+    playing cpu = start_watched(&vb_cpu_player, &o, write_down, a);
     cr_assert_eq(feed(&oracle, ids, 7, 7, NULL), VB_OK);
     cr_assert_eq(feed(&cpu, ids, 7, 4, NULL), VB_OK);
     cr_assert(a->n > 7 * 10 && a->n == b->n, "%d and %d", a->n, b->n);
@@ -213,15 +221,15 @@ Test(player, experts_of_every_format)
 enum { LAYERS = 3, EXPERTS = 8 };
 static int chosen[LAYERS][EXPERTS];
 
-static void count_chosen(void *ud, const char *name, int layer, int position, const float *x, int width)
+static void count_chosen(void *ud, const vb_tap *t)
 {
+    const float *x = t->x;
     (void)ud;
-    (void)position;
-    if (strcmp(name, "ffn_moe_topk") != 0) return;
-    for (int i = 0; i < width / 2; i++) {
-        cr_assert(layer < LAYERS && x[i] >= 0.0f && x[i] < (float)EXPERTS);
+    if (strcmp(t->name, "ffn_moe_topk") != 0) return;
+    for (int i = 0; i < t->width / 2; i++) {
+        cr_assert(t->layer < LAYERS && x[i] >= 0.0f && x[i] < (float)EXPERTS);
         cr_assert(i == 0 || x[i - 1] < x[i], "numbers do not increase");
-        chosen[layer][(int)x[i]]++;
+        chosen[t->layer][(int)x[i]]++;
     }
 }
 
@@ -249,7 +257,7 @@ Test(player, unchosen_experts_are_not_read)
     open_case(&o, "qwen3moe");
     size_t bytes = (size_t)o.plan.vocab * sizeof(float);
     float *expected = malloc(bytes), *found = malloc(bytes);
-    playing tapped = start(&vb_cpu_player, &o, &(vb_play_opts){.threads = 1, .tap = count_chosen});
+    playing tapped = start_watched(&vb_cpu_player, &o, count_chosen, NULL);
     cr_assert_eq(feed(&tapped, ids, 7, 3, NULL), VB_OK);
     stop(&tapped);
     logits_of(&vb_cpu_player, &o, VB_ARITH_INT8, expected);
@@ -279,13 +287,13 @@ typedef struct {
     int seen;
 } expectation;
 
-static void compare_chosen(void *ud, const char *name, int layer, int position, const float *x, int width)
+static void compare_chosen(void *ud, const vb_tap *t)
 {
     expectation *e = ud;
-    if (strcmp(name, "ffn_moe_topk") != 0) return;
+    if (strcmp(t->name, "ffn_moe_topk") != 0) return;
     e->seen++;
-    cr_expect(width == 4 && x[0] == e->first && x[1] == e->second, "layer %d, position %d: %g %g", layer, position,
-              (double)x[0], (double)x[1]);
+    cr_expect(t->width == 4 && t->x[0] == e->first && t->x[1] == e->second, "layer %d, position %d: %g %g", t->layer,
+              t->position, (double)t->x[0], (double)t->x[1]);
 }
 
 /* A tensor's floats in the private copy of the file. */
@@ -315,8 +323,8 @@ Test(player, equal_logits_go_to_lower_numbers)
         expectation e = expected[i];
         for (int l = 0; l < o.params.layers; l++) overwrite(&o, "ffn_gate_inp.weight", l, zero, 1);
         for (int l = 0; l < o.params.layers; l++) overwrite(&o, "ffn_gate_inp.bias", l, biases[i], 4);
-        vb_play_opts opts = {.threads = 1, .tap = compare_chosen, .ud = &e};
-        playing cpu = start(&vb_cpu_player, &o, &opts), oracle = start(&vb_oracle_player, &o, &opts);
+        playing cpu = start_watched(&vb_cpu_player, &o, compare_chosen, &e);
+        playing oracle = start_watched(&vb_oracle_player, &o, compare_chosen, &e);
         cr_assert_eq(feed(&cpu, ids, 3, 3, NULL), VB_OK);
         cr_assert_eq(feed(&oracle, ids, 3, 3, NULL), VB_OK);
         cr_assert_eq(e.seen, 2 * o.params.layers * 3);
