@@ -297,6 +297,19 @@ VB_API int vb_top_ids(const float *logits, int n_vocab, vb_token *ids, int k);
 VB_API int vb_top(const vb_session *session, vb_choice *out, int k);
 VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id);
 
+/* The text of tokens as it becomes certain: whole UTF-8 characters (U+FFFD for a byte that belongs to none), without
+ * control tokens, nothing that may still turn out to be a stop text. The piece is valid until the next call. */
+typedef struct vb_stream vb_stream;
+typedef struct {
+    const char *text; /* may be empty */
+    size_t len;
+    int stopped; /* a stop text was completed; neither it nor what followed it is part of the text */
+} vb_streamed;
+VB_API vb_status vb_stream_open(vb_stream **out, const vb_model *model, const char *const *stops, int n_stops, vb_err *err);
+VB_API vb_status vb_stream_add(vb_stream *stream, vb_token id, vb_streamed *out, vb_err *err);
+VB_API vb_status vb_stream_end(vb_stream *stream, vb_streamed *out, vb_err *err); /* what was held back */
+VB_API void vb_stream_close(vb_stream *stream);
+
 typedef enum { VB_END_NONE = 0, VB_END_TOKEN, VB_END_STOP, VB_END_LENGTH, VB_END_CONTEXT, VB_END_CALLBACK } vb_end;
 
 /* Speculation: tokens that are expected next are evaluated together with the last one, and those that the sampler then
