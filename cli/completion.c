@@ -15,6 +15,16 @@ static int takes_words(const vb_opt *opt)
     return opt->type == VB_OPT_CHOICE || opt->type == VB_OPT_WORD;
 }
 
+static int takes_files(const vb_opt *opt)
+{
+    return opt->type == VB_OPT_FILE || opt->type == VB_OPT_FILES;
+}
+
+static int may_repeat(const vb_opt *opt)
+{
+    return opt->type == VB_OPT_TEXTS || opt->type == VB_OPT_FILES;
+}
+
 /* "a|b|c" as "a b c". */
 static void put_words(FILE *to, const char *words)
 {
@@ -114,7 +124,7 @@ static void bash_values(FILE *to)
             fprintf(to, "        --%s) COMPREPLY=($(compgen -W \"", opt->name);
             put_words(to, opt->value);
             fputs("\" -- \"$cur\")); return ;;\n", to);
-        } else if (opt->type == VB_OPT_FILE) fprintf(to, "        --%s) _verbatim_files; return ;;\n", opt->name);
+        } else if (takes_files(opt)) fprintf(to, "        --%s) _verbatim_files; return ;;\n", opt->name);
         else if (opt->type == VB_OPT_MODEL)
             fprintf(to, "        --%s) _verbatim_files; COMPREPLY+=($(compgen -W \"$(%s)\" -- \"$cur\")); return ;;\n",
                     opt->name, MODELS);
@@ -151,7 +161,7 @@ static void zsh_value(FILE *to, const vb_opt *opt)
         fputc('(', to);
         put_words(to, opt->value);
         fputc(')', to);
-    } else fputs(opt->type == VB_OPT_FILE ? "_files" : opt->type == VB_OPT_MODEL ? "_verbatim_models" : " ", to);
+    } else fputs(takes_files(opt) ? "_files" : opt->type == VB_OPT_MODEL ? "_verbatim_models" : " ", to);
 }
 
 static void zsh_option(FILE *to, const vb_opt *opt)
@@ -159,7 +169,7 @@ static void zsh_option(FILE *to, const vb_opt *opt)
     int has_value = opt->type != VB_OPT_FLAG;
     for (int letter = 0; letter <= (opt->letter != 0); letter++) {
         fputs(" \\\n            '", to);
-        if (opt->type == VB_OPT_TEXTS) fputc('*', to);
+        if (may_repeat(opt)) fputc('*', to);
         else if (opt->letter) fprintf(to, "(-%c --%s)", opt->letter, opt->name);
         if (letter) fprintf(to, "-%c%s[", opt->letter, has_value ? "+" : "");
         else fprintf(to, "--%s%s[", opt->name, has_value ? "=" : "");
@@ -226,7 +236,7 @@ static void fish_option(FILE *to, const vb_command *command, const vb_opt *opt)
 {
     fprintf(to, "complete -c verbatim -n '__verbatim_is %s' -l %s", command->name, opt->name);
     if (opt->letter) fprintf(to, " -s %c", opt->letter);
-    if (opt->type == VB_OPT_FILE) fputs(" -r -F", to);
+    if (takes_files(opt)) fputs(" -r -F", to);
     else if (opt->type != VB_OPT_FLAG) fputs(" -x", to);
     if (opt->type == VB_OPT_MODEL) fputs(" -a '(__verbatim_models)'", to);
     if (takes_words(opt)) {

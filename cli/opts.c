@@ -52,7 +52,7 @@ const vb_opt vb_opts[] = {
      "guess tokens and evaluate several at once; never changes a bit (default auto: where it pays)"},
     {"draft", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(draft), ON(RUN),
      "a smaller model with the same vocabulary that guesses tokens; never changes a bit"},
-    {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, 0, ON(RUN), "end the answer before TEXT; may be given again"},
+    {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, AT(stops), ON(RUN), "end the answer before TEXT; may be given again"},
     {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW),
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
@@ -94,7 +94,7 @@ const vb_opt vb_opts[] = {
     {"help", 'h', VB_OPT_FLAG, NULL, 0, 0, AT(help), ALL, "explain the command"},
 };
 const int vb_n_opts = sizeof vb_opts / sizeof vb_opts[0];
-_Static_assert(sizeof vb_opts / sizeof vb_opts[0] <= 64, "vb_args.given has one bit per option");
+_Static_assert(sizeof vb_opts / sizeof vb_opts[0] <= VB_OPTS_MAX, "vb_args.given has a place for every option");
 
 int vb_opt_of(const vb_opt *opt, const vb_command *command)
 {
@@ -104,7 +104,7 @@ int vb_opt_of(const vb_opt *opt, const vb_command *command)
 int vb_opt_given(const vb_args *args, const char *name)
 {
     for (int i = 0; i < vb_n_opts; i++)
-        if (strcmp(vb_opts[i].name, name) == 0) return (args->given >> i & 1) != 0;
+        if (strcmp(vb_opts[i].name, name) == 0) return args->given[i];
     return 0;
 }
 
@@ -185,8 +185,9 @@ static int set_text(vb_args *args, const vb_opt *opt, const char *text)
 static int add_text(vb_args *args, const vb_opt *opt, const char *text)
 {
     if (*text == '\0') return unexpected(args, opt, "a text that is not empty", text);
-    if (args->n_stops == VB_STOPS_MAX) return unexpected(args, opt, "at most 32 texts", text);
-    args->stops[args->n_stops++] = text;
+    vb_texts *list = (vb_texts *)(void *)((char *)args + opt->at);
+    if (list->n == VB_TEXTS_MAX) return unexpected(args, opt, "at most 32 texts", text);
+    list->text[list->n++] = text;
     return 0;
 }
 
@@ -199,13 +200,14 @@ static int set_flag(vb_args *args, const vb_opt *opt)
 
 static int set(vb_args *args, const vb_opt *opt, const char *text)
 {
-    args->given |= (uint64_t)1 << (opt - vb_opts);
+    args->given[opt - vb_opts] = 1;
     switch (opt->type) {
     case VB_OPT_FLAG: return set_flag(args, opt);
     case VB_OPT_INT: return set_int(args, opt, text);
     case VB_OPT_U64: return set_u64(args, opt, text);
     case VB_OPT_REAL: return set_real(args, opt, text);
-    case VB_OPT_TEXTS: return add_text(args, opt, text);
+    case VB_OPT_TEXTS:
+    case VB_OPT_FILES: return add_text(args, opt, text);
     case VB_OPT_CHOICE: return set_choice(args, opt, text);
     case VB_OPT_TEXT:
     case VB_OPT_FILE:

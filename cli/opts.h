@@ -10,7 +10,13 @@
 
 typedef struct vb_command vb_command;
 
-enum { VB_STOPS_MAX = 32 };
+enum { VB_TEXTS_MAX = 32, VB_OPTS_MAX = 128 };
+
+/* What an option collects that may be given again; behind the last one stands NULL. */
+typedef struct {
+    const char *text[VB_TEXTS_MAX + 1];
+    int n;
+} vb_texts;
 
 typedef struct {
     const vb_command *command;
@@ -22,11 +28,11 @@ typedef struct {
     int pooling;   /* a vb_pooling */
     const char *system, *trace, *other_model, *draft;
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
-    const char *stops[VB_STOPS_MAX + 1];
-    int n_stops;
+    const char *ollama, *llama_server, *ours;
+    vb_texts stops, recordings;
     int normalize;
     int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;
-    uint64_t given; /* bit i: row i of the table was on the command line */
+    uint8_t given[VB_OPTS_MAX]; /* row i of the table was on the command line */
     char **rest;    /* what is not an option */
     int n_rest;
 } vb_args;
@@ -37,7 +43,8 @@ typedef enum {
     VB_OPT_U64,    /* uint64_t */
     VB_OPT_REAL,   /* float, min..max */
     VB_OPT_TEXT,   /* const char * */
-    VB_OPT_TEXTS,  /* appended to stops */
+    VB_OPT_TEXTS,  /* vb_texts: appended */
+    VB_OPT_FILES,  /* the same, completed as file names */
     VB_OPT_FILE,   /* const char *, completed as a file name */
     VB_OPT_MODEL,  /* const char *, completed as a model */
     VB_OPT_CHOICE, /* int: min + index of the word in `choices` */
