@@ -14,6 +14,11 @@ LDLIBS    += -ljansson -lpcre2-8 -lutf8proc -lcrypto -lxxhash -lhwloc -lm -lpthr
 VERSION    = 0.1.0
 SONAME     = libverbatim.so.0
 
+# Optional, for the command line alone: with libcurl it can ask a live Ollama or llama-server.
+CURL_FLAGS := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
+CURL_FLAGS := $(if $(CURL_FLAGS),$(shell $(CC) -include curl/curl.h -shared -fPIC -x c -o /dev/null /dev/null -x none \
+              $(CURL_FLAGS) 2>/dev/null && echo $(CURL_FLAGS)))
+
 PREFIX    ?= /usr/local
 B         ?= build
 MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
@@ -28,13 +33,16 @@ $B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c
 $B/simd/isa_avxvnni.o: CFLAGS += -mavx2 -mf16c -mavxvnni
 $B/simd/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mf16c
 $B/simd/isa_neon.o: CFLAGS += -march=armv8.2-a+dotprod
+$B/parity/http.o: CPPFLAGS += $(if $(CURL_FLAGS),-DVB_HAVE_CURL $(filter-out -l%,$(CURL_FLAGS)))
+
+$B/page/assets.o: page/page.css page/page.js
 
 all: verbatim $B/libverbatim.so                ## build ./verbatim and the library (default)
 
 verbatim: $B/verbatim
 	@cp -f $< $@
 $B/verbatim: $(CLI_OBJ) $B/libverbatim.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit $(CURL_FLAGS)
 $B/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcsD $@ $^

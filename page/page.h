@@ -84,6 +84,7 @@ typedef struct {
 typedef struct {
     int known;
     double median, p95, most;
+    double limit;    /* what lies above is outside; 0: most */
     const char *how; /* "one ulp in each layer, 512 tokens"; may be NULL */
 } vb_page_envelope;
 
