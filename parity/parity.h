@@ -1,0 +1,97 @@
+/* parity.h - another engine's answer beside our own arithmetic: where the two differ, by how much, and why.
+ *
+ *   vb_answer --align--> vb_aligned: their tokens fed to our model, position by position
+ *   model -----envelope--> vb_envelope: how far our own numbers move when one ulp is planted in every layer
+ *   both ------verdict---> vb_judgement: same, rounding, template, tokenizer, model, sampler, stop or unexplained
+ *   all of them --report-> vb_report: what is printed and written
+ *
+ * Drift is the difference of log-probabilities of the same token after the same tokens, in nat. Feeding their tokens is
+ * the measure because texts that run freely part for good at the first place where two tokens are nearly equal.
+ *
+ * Invariant: nothing here is random. The same answers and the same model give the same numbers and verdicts, on every
+ * machine and for any number of threads. docs/PARITY.md says what the statistics mean and why they were chosen.
+ */
+#ifndef VB_PARITY_PARITY_H
+#define VB_PARITY_PARITY_H
+#include "parity/answer.h"
+
+/* --- spell.c, prompt.c, align.c: their tokens, our numbers -------------------------------------------------------------------------- */
+
+enum { VB_PARITY_TOP = 5 };
+
+/* Every token of a vocabulary by its bytes. */
+typedef struct vb_speller vb_speller;
+vb_status vb_speller_open(vb_speller **out, const vb_model *model, vb_err *err);
+void vb_speller_close(vb_speller *speller);
+/* The ids of all tokens that stand for these bytes; returns how many. */
+int vb_speller_find(const vb_speller *speller, const char *bytes, size_t len, const vb_token **ids);
+
+/* One token of theirs. Logits of ours are those that predict it. */
+typedef struct {
+    int judged;            /* 0: fed, not compared: several tokens shown as one, or no log-probability told */
+    vb_token id;           /* theirs in our vocabulary; -1: not judged */
+    double theirs, ours;   /* log-probability of their token, as they say and as we have it */
+    double drift;          /* |theirs - ours| */
+    double our_margin;     /* our best over our second, log-probabilities */
+    double their_margin;   /* the same of theirs; NAN: they did not tell */
+    /* Where our best token is another one: our preference for ours and theirs for theirs, added: by so much the two
+     * engines' views of this pair differ. Where they did not tell ours, at least so much. 0 where the best is the same. */
+    double gap;
+    vb_choice top[VB_PARITY_TOP]; /* ours, largest first */
+    int n_top;
+} vb_aligned_token;
+
+typedef enum { VB_PROMPT_SAME = 0, VB_PROMPT_TEMPLATE, VB_PROMPT_TOKENIZER } vb_prompt_state;
+
+typedef struct {
+    vb_prompt_state prompt;
+    int64_t prompt_at;     /* byte or token where the prompts part; -1: only the number of tokens is known */
+    int readable;          /* 1: their tokens were fed; another template was put up with, another tokenizer is not */
+    vb_token *prompt_ids;  /* as fed */
+    int n_prompt;
+    vb_token *fed;         /* prompt and their tokens, as evaluated */
+    int n_fed;
+    vb_aligned_token *token; /* as many as the answer has tokens */
+    int n;                 /* those reached; fewer than the answer's if an entry could not be read */
+    int judged, agreed;    /* our best token is theirs at `agreed` of `judged` positions */
+    int joined;            /* entries that are several tokens */
+    int first;             /* the first entry where our best token is another one; -1: none */
+    int foreign;           /* an entry that no token of ours spells; -1: none */
+    vb_choice end[VB_PARITY_TOP]; /* ours behind their last token */
+    int n_end;
+    double end_best;       /* log-probability of the likeliest token that ends a generation, there */
+} vb_aligned;
+
+vb_status vb_parity_no_memory(vb_err *err);
+/* The prompt's part of an alignment. */
+vb_status vb_align_prompt(vb_aligned *out, const vb_model *model, const vb_answer *answer, vb_err *err);
+/* `model` renders chats as the other engine does (vb_model_opts.template_as). */
+vb_status vb_align(vb_aligned *out, vb_model *model, const vb_speller *speller, const vb_answer *answer, vb_err *err);
+void vb_aligned_free(vb_aligned *aligned);
+
+/* --- envelope.c: how far our own numbers move -------------------------------------------------------------------- */
+
+typedef struct {
+    int n;
+    double median, p95, p99, most;
+} vb_spread;
+vb_spread vb_spread_of(double *values, int n); /* sorts them */
+
+/* A text of the sample: predictions of ids[from] and what follows are compared. from >= 1. */
+typedef struct {
+    const vb_token *ids;
+    int n, from;
+} vb_envelope_text;
+
+typedef struct {
+    int texts, seeds;
+    int flips;        /* positions where the best token became another one */
+    vb_spread drift;  /* of log-probabilities of the tokens of the texts */
+    vb_spread margin; /* of the difference between our best and our second token */
+} vb_envelope;
+
+/* Each text with `seeds` different disturbances. */
+vb_status vb_envelope_measure(vb_envelope *out, vb_model *model, const vb_envelope_text *texts, int n, int seeds,
+                              vb_err *err);
+
+#endif
