@@ -99,9 +99,10 @@ static vb_status put_case(FILE *to, const vb_page *page, int number)
         vb_page_words(to, c->reason);
         fputs("</p>\n", to);
     } else if (page->verdict == NULL) put_verdict(to, c->verdict, c->reason, c->tone);
-    vb_status s = vb_page_plots(to, page, c);
-    if (s == VB_OK) vb_page_heat(to, c);
     vb_page_streams(to, c);
+    vb_status s = vb_page_plots(to, page, c);
+    vb_page_heat(to, c);
+    if (single && s == VB_OK) s = vb_page_distribution(to, page);
     fputs(single ? "</article>\n" : "</details>\n", to);
     return s;
 }
@@ -116,7 +117,7 @@ static vb_status put_main(FILE *to, const vb_page *page)
     put_verdict(to, page->verdict, page->reason, page->tone);
     fputs("</header>\n", to);
     put_facts(to, page);
-    vb_status s = vb_page_distribution(to, page);
+    vb_status s = page->n_cases > 1 ? vb_page_distribution(to, page) : VB_OK;
     if (page->n_cases > 1) vb_page_overview(to, page);
     for (int i = 0; i < page->n_cases && s == VB_OK; i++) s = put_case(to, page, i);
     fputs("</main>\n", to);

@@ -24,7 +24,7 @@
   const percent = logprob => {
     if (logprob === null) return '–';
     const p = 100 * Math.exp(logprob);
-    return (p >= 99.995 ? '100' : p >= 1 ? p.toFixed(2) : p.toPrecision(3)) + ' %';
+    return (p >= 99.995 ? '100' : p >= 0.01 ? p.toFixed(2) : '< 0.01') + ' %';
   };
   const float = bits => new Float32Array(new Uint32Array([parseInt(bits, 16)]).buffer)[0];
   /* Nine digits tell every float from its neighbours. */
@@ -67,7 +67,7 @@
     if (!token) return [title, make('p', 'given', 'no token here')];
     const list = make('dl');
     pair(list, 'token', token[0] < 0 ? null : String(token[0]));
-    pair(list, info.bounds ? 'probability, at most' : 'probability', token[3] === null ? null : percent(token[3]));
+    pair(list, 'probability', token[3] === null ? null : (info.bounds ? 'at most ' : '') + percent(token[3]));
     pair(list, 'log-probability', token[3] === null ? null : short(token[3]));
     const low = data.limit !== null && token[4] !== null && token[4] <= data.limit;
     pair(list, 'margin', token[4] === null ? null : short(token[4]) + (low ? ' – within the envelope' : ''), low ? 'low' : '');
@@ -77,16 +77,16 @@
   }
 
   function show(c, i) {
-    const parts = [make('p', 'where', make('span', '', 'position ' + (c.data.from + i)), make('span', '', c.cells.length + ' tokens'))];
+    const drift = c.data.drift.length ? c.data.drift[i] : null, outside = data.limit !== null && drift > data.limit;
+    const parts = [make('p', 'where', make('span', '', 'position ' + (c.data.from + i)), drift === null ? null
+      : make('span', outside ? 'low' : '', `drift ${short(drift)}${outside ? ', outside the envelope' : ''}`))];
     if (c.data.parted >= 0 && c.data.parted !== i) {
       const jump = make('button', '', 'first difference, position ' + (c.data.from + c.data.parted));
       jump.addEventListener('click', () => stand(c, c.data.parted));
       parts.push(make('p', 'jump', jump));
     }
     c.data.streams.forEach((_, s) => parts.push(...stream(c, s, i)));
-    const list = make('dl'), drift = c.data.drift.length ? c.data.drift[i] : null;
-    pair(list, 'drift', drift === null ? null : short(drift) + (data.limit !== null && drift > data.limit ? ' – outside the envelope' : ''));
-    detail.replaceChildren(...parts.filter(part => part !== null), list);
+    detail.replaceChildren(...parts.filter(part => part !== null));
     mark(c, i);
   }
 
@@ -203,5 +203,5 @@
 
   cases.forEach(watch);
   const parted = cases.find(c => c.data.parted >= 0);
-  if (parted && cases.length === 1) show(parted, parted.data.parted);
+  if (parted) show(parted, parted.data.parted);
 })();

@@ -36,7 +36,7 @@ double vb_page_limit(const vb_page_envelope *e)
 
 static double y_of(const plot *p, double value)
 {
-    double part = (log10(value) - p->low + 0.5) / (p->high - p->low + 0.5);
+    double part = (log10(value) - p->low + 0.7) / (p->high - p->low + 0.7);
     if (!(value > 0) || part < 0) part = 0;
     return p->height - 4 - part * (p->height - 12);
 }
