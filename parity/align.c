@@ -25,7 +25,8 @@ typedef struct {
     int vocab;
     float *rows;          /* [1 + PIECE, vocab]; row 0: logits that predict the first waiting token */
     vb_token waiting[PIECE];
-    int entry[PIECE];     /* which of their tokens each waiting one is; -1: part of a joined one */
+    int entry[PIECE];     /* which of their tokens each waiting one is */
+    int whole[PIECE];     /* 0: a part of it */
     int n_waiting;
     vb_err *err;
 } feeder;
@@ -82,6 +83,17 @@ static void judge(feeder *f, int entry, vb_token id, const float *logits)
     if (f->out->first < 0) f->out->first = entry;
 }
 
+/* A part of a joined entry: only whether our best token is theirs, and by how much we prefer ours. */
+static void judge_part(feeder *f, int entry, vb_token id, const float *logits)
+{
+    vb_aligned_token *t = &f->out->token[entry];
+    vb_token best;
+    vb_top_ids(logits, f->vocab, &best, 1);
+    if (best == id) return;
+    t->gap = fmax(t->gap, (double)logits[best] - (double)logits[id]);
+    if (f->out->first < 0) f->out->first = entry;
+}
+
 /* Evaluates what waits and judges it; row 0 afterwards predicts what comes next. */
 static vb_status flush(feeder *f)
 {
@@ -91,7 +103,9 @@ static vb_status flush(feeder *f)
     vb_status status = vb_eval(&work, 1, f->err);
     if (status < 0) return status;
     for (int i = 0; i < f->n_waiting; i++) {
-        if (f->entry[i] >= 0) judge(f, f->entry[i], f->waiting[i], f->rows + (size_t)i * vocab);
+        const float *logits = f->rows + (size_t)i * vocab;
+        if (f->whole[i]) judge(f, f->entry[i], f->waiting[i], logits);
+        else judge_part(f, f->entry[i], f->waiting[i], logits);
         f->out->fed[f->out->n_fed++] = f->waiting[i];
     }
     memcpy(f->rows, f->rows + (size_t)f->n_waiting * vocab, vocab * sizeof *f->rows);
@@ -99,24 +113,26 @@ static vb_status flush(feeder *f)
     return VB_OK;
 }
 
-static vb_status feed(feeder *f, vb_token id, int entry)
+static vb_status feed(feeder *f, vb_token id, int entry, int whole)
 {
     vb_token *more = realloc(f->out->fed, (size_t)(f->out->n_fed + PIECE + 1) * sizeof *more);
     if (more == NULL) return vb_parity_no_memory(f->err);
     f->out->fed = more;
     f->waiting[f->n_waiting] = id;
+    f->whole[f->n_waiting] = whole;
     f->entry[f->n_waiting++] = entry;
     return f->n_waiting == PIECE ? flush(f) : VB_OK;
 }
 
 /* 1: several tokens were fed, 0: nothing of ours spells this. */
-static int feed_joined(feeder *f, const vb_answer_choice *c, vb_status *status)
+static int feed_joined(feeder *f, int entry, vb_status *status)
 {
+    const vb_answer_choice *c = &f->answer->tokens[entry].chosen;
     vb_token part[64];
     int64_t n = vb_tokenize(f->model, c->bytes, c->len, 0, part, 64, NULL);
     if (n < 2 || n > 64) return 0;
     f->out->joined++;
-    for (int i = 0; i < n && *status == VB_OK; i++) *status = feed(f, part[i], -1);
+    for (int i = 0; i < n && *status == VB_OK; i++) *status = feed(f, part[i], entry, 0);
     return 1;
 }
 
@@ -134,8 +150,8 @@ static int follow(feeder *f, int entry, vb_status *status)
     int n = vb_speller_find(f->speller, c->bytes, c->len, &ids);
     f->out->token[entry] = (vb_aligned_token){.id = -1};
     for (int i = 0; i < n && c->id >= 0; i++)
-        if (ids[i] == c->id) return *status = feed(f, c->id, entry), 1;
-    if (n == 0 && feed_joined(f, c, status)) return 1;
+        if (ids[i] == c->id) return *status = feed(f, c->id, entry, 1), 1;
+    if (n == 0 && feed_joined(f, entry, status)) return 1;
     if (n == 0 || c->id >= 0) {
         f->out->foreign = entry;
         return 0;
@@ -144,7 +160,7 @@ static int follow(feeder *f, int entry, vb_status *status)
     vb_token best = ids[0];
     for (int i = 1; i < n && *status == VB_OK; i++)
         if (f->rows[ids[i]] > f->rows[best]) best = ids[i];
-    if (*status == VB_OK) *status = feed(f, best, entry);
+    if (*status == VB_OK) *status = feed(f, best, entry, 1);
     return 1;
 }
 

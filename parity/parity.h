@@ -15,6 +15,8 @@
 #define VB_PARITY_PARITY_H
 #include "parity/answer.h"
 
+#include <jansson.h>
+
 /* --- spell.c, prompt.c, align.c: their tokens, our numbers -------------------------------------------------------------------------- */
 
 enum { VB_PARITY_TOP = 5 };
@@ -48,7 +50,7 @@ typedef struct {
     int64_t prompt_at;     /* byte or token where the prompts part; -1: only the number of tokens is known */
     int readable;          /* 1: their tokens were fed; another template was put up with, another tokenizer is not */
     vb_token *prompt_ids;  /* as fed */
-    int n_prompt;
+    int n_prompt, n_ours;  /* n_ours: what we would have asked, in our own words */
     vb_token *fed;         /* prompt and their tokens, as evaluated */
     int n_fed;
     vb_aligned_token *token; /* as many as the answer has tokens */
@@ -93,5 +95,74 @@ typedef struct {
 /* Each text with `seeds` different disturbances. */
 vb_status vb_envelope_measure(vb_envelope *out, vb_model *model, const vb_envelope_text *texts, int n, int seeds,
                               vb_err *err);
+
+/* --- verdict.c: why ---------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    VB_VERDICT_SAME = 0,
+    VB_VERDICT_ROUNDING,
+    VB_VERDICT_TEMPLATE,
+    VB_VERDICT_TOKENIZER,
+    VB_VERDICT_MODEL,
+    VB_VERDICT_SAMPLER,
+    VB_VERDICT_STOP,
+    VB_VERDICT_UNEXPLAINED,
+    VB_VERDICTS
+} vb_verdict;
+const char *vb_verdict_name(vb_verdict verdict); /* "template differs" */
+
+typedef struct {
+    vb_verdict verdict;
+    int64_t at;         /* byte of the rendering, token of the prompt or of the answer; -1: nowhere in particular */
+    int inside, outside; /* positions where our best token is another one: explained by rounding or not */
+    double largest_gap;
+    int largest_at;
+    char why[256];      /* one sentence */
+} vb_judgement;
+
+double vb_envelope_limit(const vb_envelope *envelope); /* the largest gap that is called rounding, in nat */
+int vb_envelope_holds(const vb_envelope *envelope, const vb_spread *drift); /* 1: such drift is rounding's */
+/* `sha256` is of our model's file, or NULL. */
+void vb_judge(vb_judgement *out, const vb_model *model, const uint8_t sha256[32], const vb_answer *answer,
+              const vb_aligned *aligned, const vb_envelope *envelope);
+
+/* --- certificate.c: all of it for many answers ------------------------------------------------------------------- */
+
+typedef struct {
+    int sample; /* positions that the envelope is measured on; 0: 384 */
+    int (*progress)(void *ud, int done, int all); /* may be NULL; not 0: stop */
+    void *ud;
+} vb_certify_opts;
+
+typedef struct {
+    const vb_answers *answers; /* not its own */
+    vb_aligned *aligned;       /* one an answer */
+    vb_judgement *judged;
+    int n;
+    vb_envelope envelope;
+    double limit;              /* of a gap, and of a margin below which another engine may choose differently */
+    vb_spread drift;           /* of all judged tokens */
+    int tokens, agreed, joined;
+    int open;                  /* tokens of ours with a margin below the limit */
+    int apart, outside;        /* positions with another best token; those that rounding does not explain */
+    int verdicts[VB_VERDICTS]; /* answers of each verdict */
+    int holds;                 /* vb_envelope_holds */
+    int explained;             /* 1: no answer is unexplained and the drift holds */
+} vb_certificate;
+
+/* Answers must outlive the certificate. `sha256` of our model's file, or NULL. */
+vb_status vb_certify(vb_certificate *out, vb_model *model, const uint8_t *sha256, const vb_answers *answers,
+                     const vb_certify_opts *opts, vb_err *err);
+void vb_certificate_free(vb_certificate *certificate);
+
+/* --- report.c ---------------------------------------------------------------------------------------------------- */
+
+/* Lines for people; the colours are escape sequences or empty. */
+typedef struct {
+    const char *good, *bad, *plain;
+} vb_report_colours;
+void vb_certificate_print(FILE *to, const vb_certificate *certificate, const vb_report_colours *colours);
+/* The same and every token as JSON. NULL: no memory. */
+json_t *vb_certificate_json(const vb_certificate *certificate, const vb_model *model);
 
 #endif

@@ -166,5 +166,6 @@ vb_status vb_align_prompt(vb_aligned *out, const vb_model *model, const vb_answe
     vb_status status = keep(&q, n);
     if (status == VB_OK) n = our_ids(&q, out->prompt_ids, (size_t)n);
     if (n < 0) return (vb_status)n;
+    out->n_ours = (int)n;
     return status == VB_OK ? compare(&q) : status;
 }
