@@ -2,8 +2,8 @@
  *
  *   mkmodel SHAPE [--format F] [--seed N] [--layers N] [--context N] [--vocab FROM.gguf] -o FILE.gguf
  *
- * F is a weight format, or Q4_K_M or Q5_K_M, the mixes llama.cpp makes: their value and down projections of some layers
- * are Q6_K. As there, the matrix that gives the logits is Q6_K with every quantised format but Q8_0, rows that are no
+ * F is a weight format, MIXED (each matrix another one, in turn), or Q4_K_M or Q5_K_M, the mixes llama.cpp makes: their
+ * value and down projections of some layers are Q6_K. As there, the matrix that gives the logits is Q6_K with every quantised format but Q8_0, rows that are no
  * multiple of 256 take the nearest format with blocks of 32, and vectors are F32.
  *
  * Each matrix has root mean square 1 / sqrt(columns), so that a normalised input gives outputs near 1, and norms are
@@ -35,6 +35,7 @@ static const shape shapes[] = {
     {"tiny-phi3", "phi3", "Tiny Phi 3 shape", 3, 256, 4, 2, 64, 512, 1024, 4096, 0, 0, 10000, 0, 1e-5, 0, 0},
     {"tiny-gemma4", "gemma4", "Tiny Gemma 4 shape", 6, 256, 4, 1, 32, 256, 1024, 4096, 1, 16, 1000000, 0, 1e-6, 0, 0},
     {"tiny-qwen35", "qwen35", "Tiny Qwen 3.5 shape", 4, 256, 4, 2, 64, 512, 1024, 4096, 1, 0, 10000000, 0, 1e-6, 0, 0},
+    {"proof", "qwen35", "Proof", 4, 256, 2, 1, 64, 256, 960, 4096, 1, 0, 10000000, 0, 1e-6, 0, 0},
     {"smollm2-135m", "llama", "SmolLM2 135M shape", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1, 0, 100000, 0, 1e-5, 0, 0},
     {"gemma3-270m", "gemma3", "Gemma 3 270M shape", 18, 640, 4, 1, 256, 2048, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
     {"gemma3-1b", "gemma3", "Gemma 3 1B shape", 26, 1152, 4, 1, 256, 6912, 262144, 32768, 1, 512, 1000000, 0, 1e-6, 0, 0},
@@ -66,13 +67,14 @@ typedef struct {
 } qwen35;
 enum { QWEN35_EVERY = 4, QWEN35_TAPS = 4 };
 
-static const qwen35 qwen35s[] = {{"tiny-qwen35", 2, 4, 32}, {"qwen3.5-0.8b", 16, 16, 128}};
+static const qwen35 qwen35s[] = {{"tiny-qwen35", 2, 4, 32}, {"proof", 2, 4, 32}, {"qwen3.5-0.8b", 16, 16, 128}};
 
 /* What the name of a mix or format says about each matrix. */
 typedef struct {
     const char *name;
     const vb_format_info *most;
     int more_bits;  /* Q6_K for some value and down projections */
+    int mixed;      /* each matrix has the next one of in_turn[] */
     int file_type;  /* llama.cpp's number, -1: left out */
 } mix;
 
@@ -84,7 +86,7 @@ typedef struct {
     uint64_t seed;
     vb_gguf_writer w;
     vb_gguf_shape *tensors;
-    int n_tensors;
+    int n_tensors, n_turns;
 } job;
 
 /* --- which format -------------------------------------------------------------------------------------------- */
@@ -96,17 +98,28 @@ static const struct {
                   {"Q5_1", 9},  {"Q2_K", 10}, {"Q3_K", 12},  {"Q4_K", 15},  {"Q5_K", 17}, {"Q6_K", 18},
                   {"IQ4_NL", 25}, {"IQ4_XS", 30}, {"BF16", 32}, {"MXFP4", 38}};
 
+/* MIXED: all once, those with large elements where qwen35 has small matrices; the usual ones twice. Narrow rows have
+ * no turn. */
+static const vb_format in_turn[] = {
+    VB_FMT_Q4_K, VB_FMT_Q8_0,  VB_FMT_F16,     VB_FMT_BF16,   VB_FMT_Q4_0,  VB_FMT_Q6_K, VB_FMT_Q5_K,    VB_FMT_Q4_1,
+    VB_FMT_Q2_K, VB_FMT_Q3_K,  VB_FMT_IQ1_S,   VB_FMT_TQ1_0,  VB_FMT_Q5_0,  VB_FMT_IQ4_XS, VB_FMT_MXFP4, VB_FMT_IQ2_XXS,
+    VB_FMT_IQ3_S, VB_FMT_TQ2_0, VB_FMT_IQ2_XS, VB_FMT_IQ2_S, VB_FMT_Q5_1, VB_FMT_IQ3_XXS, VB_FMT_IQ4_NL,
+    VB_FMT_Q4_K, VB_FMT_Q4_0, VB_FMT_Q5_K, VB_FMT_Q5_0,
+};
+enum { TURNS = sizeof in_turn / sizeof in_turn[0] };
+
 static vb_status mix_of(mix *out, const char *name, vb_err *err)
 {
     char base[16];
     *out = (mix){.name = name, .file_type = -1};
     out->more_bits = strcmp(name, "Q4_K_M") == 0 || strcmp(name, "Q5_K_M") == 0;
-    snprintf(base, sizeof base, "%.*s", out->more_bits ? 4 : 15, name);
+    out->mixed = strcmp(name, "MIXED") == 0;
+    snprintf(base, sizeof base, "%.*s", out->more_bits ? 4 : 15, out->mixed ? "Q4_K" : name);
     out->most = vb_format_by_name(base);
     if (out->most == NULL || !vb_weights_known(out->most))
-        VB_FAIL(err, VB_E_ARGUMENT, "--format: expected Q4_K_M, Q5_K_M or a format with one scale, found %s", name);
+        VB_FAIL(err, VB_E_ARGUMENT, "--format: expected MIXED, Q4_K_M, Q5_K_M or a format with one scale, found %s", name);
     for (size_t i = 0; i < sizeof file_types / sizeof file_types[0]; i++)
-        if (strcmp(base, file_types[i].name) == 0) out->file_type = file_types[i].type;
+        if (strcmp(base, file_types[i].name) == 0 && !out->mixed) out->file_type = file_types[i].type;
     return VB_OK;
 }
 
@@ -169,6 +182,7 @@ static void matrix(job *j, const char *what, int layer, int columns, int rows)
     t->ne[0] = (uint64_t)columns;
     t->ne[1] = (uint64_t)rows;
     t->format = fitting(format_of(j, what, layer), columns);
+    if (j->f.mixed && layer >= 0 && columns % 256 == 0) t->format = vb_format_of(in_turn[j->n_turns++ % TURNS]);
 }
 
 /* Logits of experts are floats in any mix. */
@@ -513,7 +527,7 @@ static int usage(void)
     fprintf(stderr, "usage: mkmodel SHAPE [--format F] [--seed N] [--layers N] [--context N] [--vocab FROM.gguf] "
                     "-o FILE.gguf\n       SHAPE:");
     for (int i = 0; i < SHAPES; i++) fprintf(stderr, " %s", shapes[i].name);
-    fprintf(stderr, "\n       F: Q4_K_M (default), Q5_K_M, Q4_0, Q8_0, F16, BF16, F32, ...\n");
+    fprintf(stderr, "\n       F: Q4_K_M (default), Q5_K_M, MIXED, Q4_0, Q8_0, F16, BF16, F32, ...\n");
     return 2;
 }
 

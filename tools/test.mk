@@ -9,7 +9,9 @@ $(UNIT:%=%.o): WARN = -Wall -Wextra
 $(UNIT): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcriterion
 $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
+$B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
+$B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a

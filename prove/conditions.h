@@ -1,13 +1,15 @@
 /* conditions.h - the one table of conditions that must not change a bit. Every harness that asks "one digest?" walks
- * it: instruction sets, threads, tokens an evaluation, histories of a session; and, dealt out over these so that each
+ * it: devices, instruction sets, threads, tokens an evaluation, histories of a session; and, dealt out over these so that each
  * meets each, how many sessions are evaluated together and what the caller has made of its floating point.
  */
-#ifndef VB_TESTS_CONDITIONS_H
-#define VB_TESTS_CONDITIONS_H
+#ifndef VB_PROVE_CONDITIONS_H
+#define VB_PROVE_CONDITIONS_H
 #include "verbatim.h"
 
 #include <stdint.h>
 
+/* Who plays, and where: those that owe the oracle's bits. Only the first one has instruction sets to choose from. */
+static const char *const vb_devices[] = {"cpu"};
 static const char *const vb_isas[] = {"portable", "avx2", "avxvnni", "avx512", "neon"};
 static const int vb_thread_counts[] = {1, 2, 3, 5, 7};
 static const int vb_chunks[] = {1, 2, 5, 16, 64, 0}; /* tokens an evaluation; 0: all at once */
