@@ -364,21 +364,36 @@ VB_API void vb_digest_close(vb_digest *digest);
 
 /* --- traces -------------------------------------------------------------------------------------------- */
 
+/* Which values of the plan a trace keeps for each evaluated token: none; every layer's output with the first and the last
+ * value that have a name; all that have a name. */
+enum { VB_TAPS_NONE = 0, VB_TAPS_LAYERS, VB_TAPS_ALL };
+
 typedef struct {
     int top;            /* largest logits kept per token; 0: 5 */
     vb_sampling sampling; /* as the generation will use it; part of the header */
     const char *prompt; /* text the ids came from, may be NULL; information only */
+    uint8_t parent[32]; /* the trace this one branches from: its link before position parent_at; zero: none */
+    int parent_at;      /* tokens it shares with that trace */
+    int taps;           /* VB_TAPS_...; other than none: the prompt is evaluated again, and the trace closed before the session */
+    const char *sign;   /* a private key made by vb_trace_keygen that signs the closed trace; NULL: none */
 } vb_trace_opts;
 
 /* Records what `session` chooses from now on into a new file; the tokens it holds now are recorded as the prompt.
  * Each record reaches the file before the token is shown. An existing file is not overwritten. */
-VB_API vb_status vb_trace_open(vb_trace **out, const char *path, const vb_session *session,
-                               const vb_trace_opts *opts, vb_err *err);
+VB_API vb_status vb_trace_open(vb_trace **out, const char *path, vb_session *session, const vb_trace_opts *opts,
+                               vb_err *err);
 /* Adds the token `id`, about to be appended to the session, together with the logits it was chosen from. Called by
  * vb_generate; call it yourself only when you sample by hand, before vb_eval. */
 VB_API vb_status vb_trace_add(vb_trace *trace, const vb_session *session, vb_token id, vb_err *err);
-VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the last token's link in the chain */
+VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the last link in the chain */
 VB_API vb_status vb_trace_close(vb_trace *trace, vb_err *err);
+
+/* A new Ed25519 key: `path` gets the private one (PEM, mode 0600), `path`.pub the public one. Neither may exist. */
+VB_API vb_status vb_trace_keygen(const char *path, vb_err *err);
+/* Appends a signature to a trace that has ended and has none. It covers every byte of the file. */
+VB_API vb_status vb_trace_sign(const char *path, const char *key, vb_err *err);
+/* The public key in a file made by vb_trace_keygen, or written as 64 hexadecimal digits. */
+VB_API vb_status vb_trace_public_key(const char *key, uint8_t out[32], vb_err *err);
 
 typedef struct {
     int differs;      /* 0: equal */

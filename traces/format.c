@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD(name, kind, member) {name, VB_TRACE_##kind, offsetof(vb_trace_header, member)}
+#define FIELD(name, kind, member) {name, VB_TRACE_##kind, offsetof(vb_trace_header, member), 1}
+#define FIELD2(name, kind, member) {name, VB_TRACE_##kind, offsetof(vb_trace_header, member), 2}
 const vb_trace_field vb_trace_fields[VB_TRACE_FIELDS] = {
     FIELD("arithmetic_version", I32, arithmetic_version),
     FIELD("arithmetic", ARITH, arith),
@@ -31,12 +32,16 @@ const vb_trace_field vb_trace_fields[VB_TRACE_FIELDS] = {
     FIELD("repeat_last", I32, sampling.repeat_last),
     FIELD("seed", U64, sampling.seed),
     FIELD("stream", U64, sampling.stream),
+    FIELD2("parent", DIGEST, parent),
+    FIELD2("parent_at", I32, parent_at),
+    FIELD2("taps", TAPS, taps),
     FIELD("created", U64, created_ns),
     FIELD("threads", I32, threads),
 };
 
 static const char *const arith_names[] = {"int8", "f32"};
 static const char *const kv_names[] = {NULL, "f16", "f32", "q8_0"};
+static const char *const taps_names[] = {"none", "layers", "all"};
 
 static size_t field_size(vb_trace_kind kind)
 {
@@ -57,6 +62,7 @@ void vb_trace_field_text(char *buf, size_t cap, const vb_trace_header *header, c
     case VB_TRACE_I32: snprintf(buf, cap, "%d", (int)bits); break;
     case VB_TRACE_ARITH: snprintf(buf, cap, "%s", arith_names[bits]); break;
     case VB_TRACE_KV: snprintf(buf, cap, "%s", kv_names[bits]); break;
+    case VB_TRACE_TAPS: snprintf(buf, cap, "%s", taps_names[bits]); break;
     case VB_TRACE_F32: snprintf(buf, cap, "%.9g (%08x)", (double)value, bits); break;
     case VB_TRACE_U64: snprintf(buf, cap, "%llu", (unsigned long long)wide); break;
     case VB_TRACE_DIGEST:
@@ -111,6 +117,11 @@ static void put(vb_trace_bytes *b, const void *data, size_t n)
     if (to != NULL) memcpy(to, data, n);
 }
 
+void vb_trace_bytes_continue(vb_trace_bytes *b, const uint8_t link[VB_TRACE_LINK])
+{
+    put(b, link, VB_TRACE_LINK);
+}
+
 static void store_u32(uint8_t *to, uint32_t value)
 {
     for (int i = 0; i < 4; i++) to[i] = (uint8_t)(value >> (8 * i));
@@ -139,6 +150,11 @@ uint32_t vb_trace_check(const uint8_t record[8])
     uint8_t digest[32];
     vb_sha256_of(record, 8, digest);
     return vb_trace_u32(digest);
+}
+
+const uint8_t *vb_trace_bytes_link(const vb_trace_bytes *b)
+{
+    return b->failed ? NULL : b->data + b->len - VB_TRACE_LINK;
 }
 
 /* A record's start: where it begins, and room for its prefix. */
@@ -176,9 +192,17 @@ static void finish_sealed(vb_trace_bytes *b, size_t start)
 
 static const uint8_t magic[8] = {'v', 'b', 't', 'r', 'a', 'c', 'e', '\n'};
 
+static const uint8_t zero[VB_TRACE_HEAD - 12];
+
+int vb_trace_is_head(const uint8_t *head)
+{
+    uint32_t version = vb_trace_u32(head + 8);
+    return memcmp(head, magic, sizeof magic) == 0 && version >= VB_TRACE_OLDEST && version <= VB_TRACE_FORMAT &&
+           memcmp(head + 12, zero, sizeof zero) == 0;
+}
+
 void vb_trace_encode_head(vb_trace_bytes *b)
 {
-    static const uint8_t zero[VB_TRACE_HEAD - 12];
     put(b, magic, sizeof magic);
     put_u32(b, VB_TRACE_FORMAT);
     put(b, zero, sizeof zero);
@@ -227,12 +251,25 @@ void vb_trace_encode_token(vb_trace_bytes *b, const vb_trace_token *t)
     put_u32(b, (uint32_t)len);
     put_u32(b, (uint32_t)t->n_top);
     put(b, t->logits, sizeof t->logits);
+    put(b, t->proof, sizeof t->proof);
     for (int i = 0; i < t->n_top; i++) {
         put_u32(b, (uint32_t)t->top[i].id);
         put_u32(b, t->top[i].bits);
     }
     put(b, t->text.data, len);
     finish(b, start, t->chosen ? VB_TRACE_CHOSEN : VB_TRACE_GIVEN);
+}
+
+void vb_trace_encode_tap(vb_trace_bytes *b, const vb_trace_tap *tap)
+{
+    size_t start = begin(b);
+    put_u32(b, (uint32_t)tap->position);
+    put_u32(b, (uint32_t)tap->layer);
+    put_u32(b, (uint32_t)tap->width);
+    put_u32(b, (uint32_t)tap->name.len);
+    put(b, tap->name.data, tap->name.len);
+    put(b, tap->values, (size_t)tap->width * 4);
+    finish(b, start, VB_TRACE_TAP);
 }
 
 void vb_trace_encode_end(vb_trace_bytes *b, const vb_trace_ending *end)
@@ -243,11 +280,20 @@ void vb_trace_encode_end(vb_trace_bytes *b, const vb_trace_ending *end)
     finish(b, start, VB_TRACE_END);
 }
 
+void vb_trace_encode_seal(vb_trace_bytes *b, const vb_trace_seal *seal)
+{
+    size_t start = begin(b);
+    put(b, seal->key, sizeof seal->key);
+    put(b, seal->signature, sizeof seal->signature);
+    finish(b, start, VB_TRACE_SIGNATURE);
+}
+
 /* --- decoding -------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const uint8_t *at;
     size_t left;
+    int version;
     const char *what;
     vb_err *err;
 } source;
@@ -272,6 +318,7 @@ static vb_status decode_field(source *s, vb_trace_header *h, const vb_trace_fiel
 {
     const uint8_t *from;
     uint8_t *to = (uint8_t *)h + f->at;
+    if (f->since > s->version) return VB_OK;
     VB_TRY(take(s, field_size(f->kind), &from, f->name));
     uint32_t low = vb_trace_u32(from);
     if (f->kind == VB_TRACE_DIGEST) {
@@ -291,7 +338,10 @@ static vb_status decode_header(source *s, vb_trace_header *h)
     VB_TRY(in_range(s, "arithmetic", (uint32_t)h->arith, VB_ARITH_INT8, VB_ARITH_F32));
     VB_TRY(in_range(s, "kv", (uint32_t)h->kv, VB_KV_F16, VB_KV_Q8_0));
     VB_TRY(in_range(s, "context", (uint32_t)h->context, 1, INT32_MAX));
-    return in_range(s, "top", (uint32_t)h->top, 1, VB_TRACE_TOP_MOST);
+    VB_TRY(in_range(s, "top", (uint32_t)h->top, 1, VB_TRACE_TOP_MOST));
+    VB_TRY(in_range(s, "taps", (uint32_t)h->taps, VB_TAPS_NONE, VB_TAPS_ALL));
+    int orphan = memcmp(h->parent, zero, 16) == 0 && memcmp(h->parent + 16, zero, 16) == 0;
+    return in_range(s, "parent_at", (uint32_t)h->parent_at, orphan ? 0 : 1, orphan ? 0 : INT32_MAX);
 }
 
 static vb_status decode_info(source *s, vb_trace_header *h)
@@ -308,14 +358,40 @@ static vb_status decode_info(source *s, vb_trace_header *h)
     return VB_OK;
 }
 
+static vb_status decode_top(source *s, vb_trace_token *t)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, (size_t)t->n_top * 8, &from, "top"));
+    for (int i = 0; i < t->n_top; i++, from += 8) {
+        uint32_t id = vb_trace_u32(from);
+        VB_TRY(in_range(s, "top", id, 0, INT32_MAX));
+        t->top[i] = (vb_trace_logit){(vb_token)id, vb_trace_u32(from + 4)};
+    }
+    return VB_OK;
+}
+
+static vb_status decode_digests(source *s, vb_trace_token *t)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, sizeof t->logits, &from, "logits"));
+    memcpy(t->logits, from, sizeof t->logits);
+    if (s->version >= 2) {
+        VB_TRY(take(s, sizeof t->proof, &from, "proof"));
+        memcpy(t->proof, from, sizeof t->proof);
+    }
+    if (!t->chosen && (memcmp(t->logits, zero, sizeof t->logits) != 0 || memcmp(t->proof, zero, sizeof t->proof) != 0))
+        VB_FAIL(s->err, VB_E_FORMAT, "%s: logits: expected zeros for a given token, found others", s->what);
+    return VB_OK;
+}
+
 static vb_status decode_token(source *s, vb_trace_token *t, int chosen)
 {
     const uint8_t *from;
-    VB_TRY(take(s, 32, &from, "token"));
+    VB_TRY(take(s, 16, &from, "token"));
     uint32_t position = vb_trace_u32(from), id = vb_trace_u32(from + 4), n_top = vb_trace_u32(from + 12);
     t->chosen = chosen;
     t->text.len = vb_trace_u32(from + 8);
-    memcpy(t->logits, from + 16, sizeof t->logits);
+    VB_TRY(decode_digests(s, t));
     VB_TRY(in_range(s, "position", position, 0, INT32_MAX));
     VB_TRY(in_range(s, "id", id, 0, INT32_MAX));
     VB_TRY(in_range(s, "text", (uint32_t)t->text.len, 0, VB_TRACE_TOKEN_TEXT_MOST));
@@ -323,13 +399,34 @@ static vb_status decode_token(source *s, vb_trace_token *t, int chosen)
     t->position = (int32_t)position;
     t->id = (vb_token)id;
     t->n_top = (int)n_top;
-    VB_TRY(take(s, (size_t)n_top * 8, &from, "top"));
-    for (uint32_t i = 0; i < n_top; i++) {
-        uint32_t top_id = vb_trace_u32(from + 8 * i);
-        VB_TRY(in_range(s, "top", top_id, 0, INT32_MAX));
-        t->top[i] = (vb_trace_logit){(vb_token)top_id, vb_trace_u32(from + 8 * i + 4)};
-    }
+    VB_TRY(decode_top(s, t));
     return take(s, t->text.len, &t->text.data, "text");
+}
+
+static vb_status decode_tap(source *s, vb_trace_tap *tap)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, 16, &from, "tap"));
+    uint32_t position = vb_trace_u32(from), layer = vb_trace_u32(from + 4), width = vb_trace_u32(from + 8);
+    tap->name.len = vb_trace_u32(from + 12);
+    VB_TRY(in_range(s, "position", position, 0, INT32_MAX));
+    VB_TRY(in_range(s, "layer + 1", layer + 1, 0, INT32_MAX));
+    VB_TRY(in_range(s, "width", width, 1, VB_TRACE_PAYLOAD_MOST / 4));
+    VB_TRY(in_range(s, "name", (uint32_t)tap->name.len, 1, VB_TRACE_NAME_MOST));
+    tap->position = (int32_t)position;
+    tap->layer = (int32_t)layer;
+    tap->width = (int32_t)width;
+    VB_TRY(take(s, tap->name.len, &tap->name.data, "name"));
+    return take(s, (size_t)width * 4, &tap->values, "values");
+}
+
+static vb_status decode_seal(source *s, vb_trace_seal *seal)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, sizeof seal->key + sizeof seal->signature, &from, "signature"));
+    memcpy(seal->key, from, sizeof seal->key);
+    memcpy(seal->signature, from + sizeof seal->key, sizeof seal->signature);
+    return VB_OK;
 }
 
 static vb_status decode_end(source *s, vb_trace_ending *end)
@@ -342,22 +439,24 @@ static vb_status decode_end(source *s, vb_trace_ending *end)
     return VB_OK;
 }
 
-vb_status vb_trace_decode(vb_trace_record *out, vb_trace_type type, const uint8_t *payload, size_t n, const char *what,
-                          vb_err *err)
+vb_status vb_trace_decode(vb_trace_record *out, const vb_trace_payload *p, const char *what, vb_err *err)
 {
-    source s = {payload, n, what, err};
+    source s = {p->data, p->n, p->version, what, err};
+    uint32_t type = (uint32_t)p->type, most = p->version >= 2 ? VB_TRACE_SIGNATURE : VB_TRACE_INFO;
     vb_status status = VB_OK;
     memset(out, 0, sizeof *out);
-    out->type = type;
-    switch (type) {
+    out->type = p->type;
+    VB_TRY(in_range(&s, "type", type, VB_TRACE_HEADER, most));
+    switch (p->type) {
     case VB_TRACE_HEADER: status = decode_header(&s, &out->as.header); break;
     case VB_TRACE_INFO: status = decode_info(&s, &out->as.header); break;
     case VB_TRACE_GIVEN:
-    case VB_TRACE_CHOSEN: status = decode_token(&s, &out->as.token, type == VB_TRACE_CHOSEN); break;
+    case VB_TRACE_CHOSEN: status = decode_token(&s, &out->as.token, p->type == VB_TRACE_CHOSEN); break;
     case VB_TRACE_END: status = decode_end(&s, &out->as.end); break;
-    default: VB_FAIL(err, VB_E_FORMAT, "%s: type: expected 1 to 5, found %u", what, (unsigned)type);
+    case VB_TRACE_TAP: status = decode_tap(&s, &out->as.tap); break;
+    case VB_TRACE_SIGNATURE: status = decode_seal(&s, &out->as.seal); break;
     }
     if (status == VB_OK && s.left > 0)
-        VB_FAIL(err, VB_E_FORMAT, "%s: expected %zu bytes, found %zu", what, n - s.left, n);
+        VB_FAIL(err, VB_E_FORMAT, "%s: expected %zu bytes, found %zu", what, p->n - s.left, p->n);
     return status;
 }

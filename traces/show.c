@@ -54,17 +54,19 @@ static json_t *json_field(const vb_trace_header *h, const vb_trace_field *f)
     return json_string(text);
 }
 
-static json_t *json_header(const vb_trace_header *h)
+static json_t *json_header(const vb_trace_reader *r)
 {
-    json_t *value = json_pack("{s:s, s:i}", "record", "header", "format", VB_TRACE_FORMAT);
+    const vb_trace_header *h = &r->header;
+    json_t *value = json_pack("{s:s, s:i}", "record", "header", "format", r->version);
     for (int i = 0; i < VB_TRACE_FIELDS; i++)
-        json_object_set_new(value, vb_trace_fields[i].name, json_field(h, &vb_trace_fields[i]));
+        if (vb_trace_fields[i].since <= r->version)
+            json_object_set_new(value, vb_trace_fields[i].name, json_field(h, &vb_trace_fields[i]));
     for (int i = 0; i < VB_TRACE_TEXTS; i++)
         json_object_set_new(value, vb_trace_text_name((vb_trace_text_id)i), json_text(&h->texts[i]));
     return value;
 }
 
-static json_t *json_token(const vb_trace_token *t)
+static json_t *json_token(const vb_trace_token *t, int version)
 {
     json_t *value = json_pack("{s:s, s:i, s:i, s:o}", "record", t->chosen ? "chosen" : "given", "position", t->position,
                               "id", t->id, "text", json_text(&t->text));
@@ -76,8 +78,35 @@ static json_t *json_token(const vb_trace_token *t)
         json_array_append_new(top, logit);
     }
     json_object_set_new(value, "logits", json_hex(t->logits, sizeof t->logits));
+    if (version >= 2) json_object_set_new(value, "proof", json_hex(t->proof, sizeof t->proof));
     json_object_set_new(value, "top", top);
     return value;
+}
+
+/* All values as one text: 8 digits each, as in "bits". */
+static json_t *json_values(const vb_trace_tap *t)
+{
+    char *hex = malloc((size_t)t->width * 8 + 1);
+    if (hex == NULL) return NULL;
+    for (size_t i = 0; i < (size_t)t->width; i++) {
+        const uint8_t *p = t->values + 4 * i, turned[4] = {p[3], p[2], p[1], p[0]};
+        vb_hex(hex + 8 * i, turned, 4);
+    }
+    json_t *value = json_string(hex);
+    free(hex);
+    return value;
+}
+
+static json_t *json_tap(const vb_trace_tap *t)
+{
+    return json_pack("{s:s, s:i, s:i, s:o, s:i, s:o}", "record", "tap", "position", t->position, "layer", t->layer,
+                     "name", json_text(&t->name), "width", t->width, "bits", json_values(t));
+}
+
+static json_t *json_seal(const vb_trace_seal *s)
+{
+    return json_pack("{s:s, s:o, s:o}", "record", "signature", "key", json_hex(s->key, sizeof s->key), "signature",
+                     json_hex(s->signature, sizeof s->signature));
 }
 
 static json_t *json_end(const vb_trace_reader *r, const vb_trace_ending *end)
@@ -127,12 +156,14 @@ static void print_time(FILE *to, uint64_t ns)
     fprintf(to, "%-20s%s\n", "created", text);
 }
 
-static void print_header(FILE *to, const vb_trace_header *h)
+static void print_header(FILE *to, const vb_trace_reader *r)
 {
     char text[96];
-    fprintf(to, "%-20s%d\n", "format", VB_TRACE_FORMAT);
+    const vb_trace_header *h = &r->header;
+    fprintf(to, "%-20s%d\n", "format", r->version);
     for (int i = 0; i < VB_TRACE_FIELDS; i++) {
         const vb_trace_field *f = &vb_trace_fields[i];
+        if (f->since > r->version) continue;
         vb_trace_field_text(text, sizeof text, h, f);
         if (f->kind == VB_TRACE_U64 && f->at == offsetof(vb_trace_header, created_ns)) print_time(to, h->created_ns);
         else fprintf(to, "%-20s%s\n", f->name, text);
@@ -142,6 +173,13 @@ static void print_header(FILE *to, const vb_trace_header *h)
         print_quoted(to, &h->texts[i]);
         fputc('\n', to);
     }
+}
+
+static void print_logit(FILE *to, uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    fprintf(to, "%08x(%.9g)", bits, (double)value);
 }
 
 static void print_token(FILE *to, const vb_trace_token *t)
@@ -154,11 +192,36 @@ static void print_token(FILE *to, const vb_trace_token *t)
         fprintf(to, " logits %s top", hex);
     }
     for (int i = 0; i < t->n_top; i++) {
-        float value;
-        memcpy(&value, &t->top[i].bits, sizeof value);
-        fprintf(to, " %d:%08x(%.9g)", t->top[i].id, t->top[i].bits, (double)value);
+        fprintf(to, " %d:", t->top[i].id);
+        print_logit(to, t->top[i].bits);
     }
     fputc('\n', to);
+}
+
+/* Name and digest of a value, and how it begins. */
+static void print_tap(FILE *to, const vb_trace_tap *t)
+{
+    enum { SHOWN = 3 };
+    char hex[33];
+    uint8_t digest[16];
+    vb_xxh128_of(t->values, (size_t)t->width * 4, digest);
+    vb_hex(hex, digest, sizeof digest);
+    fprintf(to, "%6d tap    ", t->position);
+    if (t->layer >= 0) fprintf(to, "layer %d ", t->layer);
+    print_quoted(to, &t->name);
+    fprintf(to, " %d values %s", t->width, hex);
+    for (int i = 0; i < t->width && i < SHOWN; i++) {
+        fputc(' ', to);
+        print_logit(to, vb_trace_u32(t->values + 4 * i));
+    }
+    fputs(t->width > SHOWN ? " ...\n" : "\n", to);
+}
+
+static void print_seal(FILE *to, const vb_trace_seal *s)
+{
+    char hex[65];
+    vb_hex(hex, s->key, sizeof s->key);
+    fprintf(to, "%-20s%s\n", "signed by", hex);
 }
 
 static void print_end(FILE *to, const vb_trace_reader *r, const vb_trace_ending *end)
@@ -172,15 +235,37 @@ static void print_end(FILE *to, const vb_trace_reader *r, const vb_trace_ending 
 
 /* --- records --------------------------------------------------------------------------------------------- */
 
+static json_t *json_record(const vb_trace_record *record, const vb_trace_reader *r)
+{
+    switch (record->type) {
+    case VB_TRACE_GIVEN:
+    case VB_TRACE_CHOSEN: return json_token(&record->as.token, r->version);
+    case VB_TRACE_TAP: return json_tap(&record->as.tap);
+    case VB_TRACE_END: return json_end(r, &record->as.end);
+    case VB_TRACE_SIGNATURE: return json_seal(&record->as.seal);
+    case VB_TRACE_HEADER:
+    case VB_TRACE_INFO: break;
+    }
+    return NULL;
+}
+
+static void print_record(FILE *to, const vb_trace_record *record, const vb_trace_reader *r)
+{
+    switch (record->type) {
+    case VB_TRACE_GIVEN:
+    case VB_TRACE_CHOSEN: print_token(to, &record->as.token); break;
+    case VB_TRACE_TAP: print_tap(to, &record->as.tap); break;
+    case VB_TRACE_END: print_end(to, r, &record->as.end); break;
+    case VB_TRACE_SIGNATURE: print_seal(to, &record->as.seal); break;
+    case VB_TRACE_HEADER:
+    case VB_TRACE_INFO: break;
+    }
+}
+
 static vb_status show_record(const vb_trace_record *record, const vb_trace_reader *r, FILE *to, int json, vb_err *err)
 {
-    if (record->type == VB_TRACE_END) {
-        if (json) return print_line(to, json_end(r, &record->as.end), err);
-        print_end(to, r, &record->as.end);
-    } else {
-        if (json) return print_line(to, json_token(&record->as.token), err);
-        print_token(to, &record->as.token);
-    }
+    if (json) return print_line(to, json_record(record, r), err);
+    print_record(to, record, r);
     if (ferror(to)) VB_FAIL(err, VB_E_IO, "%s: cannot write what it holds", r->name);
     return VB_OK;
 }
@@ -197,13 +282,13 @@ vb_status vb_trace_show_reader(vb_trace_reader *r, FILE *to, int json, vb_err *e
 {
     vb_trace_record record;
     int more = 1;
-    if (json) VB_TRY(print_line(to, json_header(&r->header), err));
-    else print_header(to, &r->header);
+    if (json) VB_TRY(print_line(to, json_header(r), err));
+    else print_header(to, r);
     while (more) {
-        VB_TRY(vb_trace_next(r, &record, &more, err));
+        VB_TRY(vb_trace_next_any(r, &record, &more, err));
         if (more) VB_TRY(show_record(&record, r, to, json, err));
     }
-    return r->ended ? VB_OK : show_cut(r, to, json, err);
+    return r->ended && r->at == r->size ? VB_OK : show_cut(r, to, json, err);
 }
 
 VB_API vb_status vb_trace_show(const char *path, FILE *to, int json, vb_err *err)

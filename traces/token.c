@@ -28,3 +28,9 @@ void vb_trace_token_logits(vb_trace_token *token, const float *logits, int vocab
         memcpy(&token->top[i].bits, &logits[ids[i]], sizeof(float));
     }
 }
+
+void vb_trace_token_proof(vb_trace_token *token, const float *logits, int vocab, const uint8_t link[VB_TRACE_LINK])
+{
+    uint64_t seed = vb_trace_u32(link) | (uint64_t)vb_trace_u32(link + 4) << 32;
+    vb_xxh128_seeded(logits, (size_t)vocab * sizeof *logits, seed, token->proof);
+}

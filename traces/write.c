@@ -15,6 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
+static void release(vb_trace_writer *w)
+{
+    vb_trace_bytes_free(&w->pending);
+    free(w->path);
+    w->path = NULL;
+    w->fd = -1;
+}
+
 vb_status vb_trace_writer_open(vb_trace_writer *w, const char *path, vb_err *err)
 {
     memset(w, 0, sizeof *w);
@@ -24,6 +32,24 @@ vb_status vb_trace_writer_open(vb_trace_writer *w, const char *path, vb_err *err
     if (w->path != NULL && !w->pending.failed) return VB_OK;
     vb_trace_writer_discard(w);
     VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
+}
+
+vb_status vb_trace_writer_append(vb_trace_writer *w, const char *path, uint64_t size, const uint8_t link[VB_TRACE_LINK],
+                                 vb_err *err)
+{
+    memset(w, 0, sizeof *w);
+    w->path = strdup(path);
+    w->size = size;
+    vb_trace_bytes_continue(&w->pending, link);
+    w->fd = w->path != NULL ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+    if (w->fd >= 0 && !w->pending.failed && lseek(w->fd, 0, SEEK_END) == (off_t)size) return VB_OK;
+    vb_status s = w->path == NULL || w->pending.failed
+                      ? vb_fail(err, VB_E_MEMORY, "%s: out of memory", path)
+                      : vb_fail(err, VB_E_IO, "%s: cannot append: %s", path,
+                                w->fd < 0 ? strerror(errno) : "its size has changed");
+    if (w->fd >= 0) close(w->fd);
+    release(w);
+    return s;
 }
 
 static vb_status create(vb_trace_writer *w, vb_err *err)
@@ -76,14 +102,6 @@ vb_status vb_trace_writer_write(vb_trace_writer *w, vb_err *err)
     memmove(w->pending.data, w->pending.data + w->pending.len - VB_TRACE_LINK, VB_TRACE_LINK);
     w->pending.len = VB_TRACE_LINK;
     return VB_OK;
-}
-
-static void release(vb_trace_writer *w)
-{
-    vb_trace_bytes_free(&w->pending);
-    free(w->path);
-    w->path = NULL;
-    w->fd = -1;
 }
 
 vb_status vb_trace_writer_close(vb_trace_writer *w, vb_err *err)

@@ -14,6 +14,9 @@ typedef struct {
 /* Encodes the head. Encode records into `pending`, then call write; the first write makes the file, which must not
  * exist, so that a file is never without its header for longer than between two system calls. */
 vb_status vb_trace_writer_open(vb_trace_writer *w, const char *path, vb_err *err);
+/* To go on behind the last record of a file of `size` bytes, whose link that is. */
+vb_status vb_trace_writer_append(vb_trace_writer *w, const char *path, uint64_t size, const uint8_t link[VB_TRACE_LINK],
+                                 vb_err *err);
 /* Writes all that is pending at once. After a failure the file ends with the last whole record and every further
  * call fails. */
 vb_status vb_trace_writer_write(vb_trace_writer *w, vb_err *err);

@@ -73,6 +73,11 @@ void vb_xxh128_of(const void *data, size_t len, uint8_t out[16])
     canonical(out, XXH3_128bits(data, len));
 }
 
+void vb_xxh128_seeded(const void *data, size_t len, uint64_t seed, uint8_t out[16])
+{
+    canonical(out, XXH3_128bits_withSeed(data, len, seed));
+}
+
 void vb_hex(char *out, const uint8_t *bytes, size_t n)
 {
     static const char digits[] = "0123456789abcdef";

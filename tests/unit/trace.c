@@ -385,7 +385,13 @@ static void id(vb_trace_header *h, vb_trace_token *t) { (void)h, t->id = 5555; }
 static void text(vb_trace_header *h, vb_trace_token *t) { (void)h, t->text = text_of("other\n"); }
 static void top(vb_trace_header *h, vb_trace_token *t) { (void)h, t->top[1].bits = 0x3f800001; }
 static void logits(vb_trace_header *h, vb_trace_token *t) { (void)h, t->logits[15] = 0x77; }
-static void given(vb_trace_header *h, vb_trace_token *t) { (void)h, t->chosen = 0, t->n_top = 0; }
+static void given(vb_trace_header *h, vb_trace_token *t) 
+{
+    (void)h;
+    t->chosen = 0;
+    t->n_top = 0;
+    memset(t->logits, 0, sizeof t->logits);
+}
 
 Test(trace, differences_are_found_and_named)
 {
