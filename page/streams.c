@@ -3,7 +3,8 @@
  *   40 |  a  | The | sky | is  | blue      a cell an index: above what the first stream says there, below the second
  *      |  b  | The | sky | was | blue      the background says how unlikely the token was, a frame that the two differ
  *
- * A row ends behind a newline of the text, or after ROW tokens, so that a browser lays out only the rows in view.
+ * A row ends behind a newline of the text, before the first difference, which needs room for its flag, or after ROW
+ * tokens, so that a browser lays out only the rows in view.
  * Invariant: cells stand in the order of indices and there is one for each; the script finds them by counting.
  */
 #include "page/parts.h"
@@ -117,7 +118,7 @@ void vb_page_streams(FILE *to, const vb_page_case *c)
     for (int i = 0; i < n; i++) {
         if (in_row == 0) open_row(to, c, i);
         put_cell(to, c, i);
-        in_row = ends_row(c, i) || in_row + 1 == ROW ? 0 : in_row + 1;
+        in_row = ends_row(c, i) || in_row + 1 == ROW || i + 1 == c->divergence ? 0 : in_row + 1;
         if (in_row == 0) fputs("</div></div>\n", to);
     }
     fputs(in_row ? "</div></div>\n</div>\n" : "</div>\n", to);

@@ -19,6 +19,11 @@ test)
     need="$build libcriterion-dev libopenblas0"
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
     program c++ g++; program clang clang; program bash bash; program mandoc mandoc
+    # A browser that needs no screen; Debian has one as a package.
+    if ! command -v chromium >/dev/null 2>&1 && ! command -v google-chrome >/dev/null 2>&1 &&
+        grep -qs '^ID=debian' /etc/os-release; then
+        program chromium-headless-shell chromium-headless-shell
+    fi
     # AArch64 beside another processor: a compiler and an emulator.
     if [ "$(uname -m)" != aarch64 ]; then
         program aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu

@@ -4,7 +4,7 @@
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit, vocab.
+# may be left. Killers: kernelcheck, matrix, golden, unit, vocab, canon_all, page.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -28,6 +28,7 @@ run_killer() {
     unit) tests/unit.sh "$B" ;;
     vocab) tests/vocab.sh "$B" ;;
     canon_all) "$B/tests/canon_all" --stride 61 ;;
+    page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
 }
 
