@@ -109,7 +109,20 @@ typedef struct {
     int embeddings;          /* 1: the plan ends at the final norm, for vb_session_embed; an encoder is always such a model */
     int vocab_only;          /* read only the vocabulary; works for architectures unknown to verbatim */
     const char *template_as; /* "ollama": a model without a chat template is rendered as ChatML, as Ollama does */
+    int like_ggml;           /* a sum of VB_GGML_..., only for player "oracle"; such a run cannot be traced */
 } vb_model_opts;
+
+/* What ggml, the library under llama.cpp and Ollama, computes otherwise on purpose. The oracle can do so too, one by one or
+ * together, to show how much of the distance between two engines comes from where (docs/PARITY.md). */
+enum {
+    VB_GGML_ATTENTION = 1,   /* queries rounded to f16, and the sum of values after each position; f16 KV */
+    VB_GGML_SCALES = 2,      /* f16 scales of quantised activations (blocks of 32) */
+    VB_GGML_GELU = 4,        /* gelu from a table of 65,536 f16 */
+    VB_GGML_ACTIVATIONS = 8, /* activations rounded to f16 or bf16 before they meet a weight of that format */
+    VB_GGML_ROPE = 16,       /* angles by repeated f32 multiplication */
+    VB_GGML_ALL = 31
+};
+VB_API const char *vb_ggml_name(int difference); /* of one: "attention", "scales", ...; NULL: there is none */
 
 typedef struct {
     const char *path; /* the file that was opened (the first one of a split model) */
@@ -118,6 +131,7 @@ typedef struct {
     vb_arith arith;
     int threads;
     int embeds;  /* 1: gives embeddings, rows of `width` floats, and no logits */
+    int like_ggml;
     int encoder; /* 1: each token sees the whole text, so that texts are evaluated in one piece */
     vb_pooling pooling; /* what VB_POOLING_DEFAULT means for it */
     int layers, width, heads, kv_heads, vocab, context; /* context: tokens the model was trained for */

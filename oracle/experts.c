@@ -66,18 +66,18 @@ vb_status vb_oracle_route(float *y, const float *logits, const vb_oracle_routing
     return VB_OK;
 }
 
-vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, int parts, const float *route,
-                                   vb_arith arith)
+vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, const vb_oracle_chosen *chosen)
 {
     int used = s->u.experts.used, rows = s->u.experts.rows;
     for (int i = 0; i < used; i++) {
-        size_t first = (size_t)route[i] * (size_t)s->u.experts.total + (size_t)s->u.experts.from;
+        size_t first = (size_t)chosen->route[i] * (size_t)s->u.experts.total + (size_t)s->u.experts.from;
         vb_tensor weight = *s->weight, bias = {.format = VB_FMT_F32, .cols = rows, .rows = 1};
         weight.rows = rows;
         weight.data = (const uint8_t *)s->weight->data + first * s->weight->row_bytes;
         if (s->bias != NULL) bias.data = (const float *)s->bias->data + first;
-        const float *own = parts > 1 ? x + (size_t)i * (size_t)weight.cols : x;
-        VB_TRY(vb_oracle_linear(y + (size_t)i * (size_t)rows, &weight, s->bias != NULL ? &bias : NULL, own, arith));
+        const float *own = chosen->parts > 1 ? x + (size_t)i * (size_t)weight.cols : x;
+        const vb_tensor *own_bias = s->bias != NULL ? &bias : NULL;
+        VB_TRY(chosen->multiply(y + (size_t)i * (size_t)rows, &weight, own_bias, own, chosen->arith));
     }
     return VB_OK;
 }

@@ -22,7 +22,9 @@ float vb_oracle_term(vb_format format, const void *block, const int8_t *q, float
 
 /* --- steps ------------------------------------------------------------------------------------------------ */
 /* weight rows . x (D or E1), plus bias (F32, may be NULL). VB_E_MEMORY is the only failure. */
-vb_status vb_oracle_linear(float *y, const vb_tensor *weight, const vb_tensor *bias, const float *x, vb_arith arith);
+typedef vb_status vb_oracle_multiply(float *y, const vb_tensor *weight, const vb_tensor *bias, const float *x,
+                                     vb_arith arith);
+vb_oracle_multiply vb_oracle_linear;
 void vb_oracle_embed(float *y, const vb_tensor *table, vb_token id);
 void vb_oracle_add(float *y, const float *a, const float *b, int n);
 void vb_oracle_scale(float *y, const float *x, float by, int n);
@@ -52,9 +54,14 @@ typedef struct {
 } vb_oracle_routing;
 /* y: `used` numbers of experts, then their weights. */
 vb_status vb_oracle_route(float *y, const float *logits, const vb_oracle_routing *how);
-/* The rows of each chosen expert; x has one row for all or one for each, as s and `parts` say. */
-vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, int parts, const float *route,
-                                   vb_arith arith);
+typedef struct {
+    const float *route;
+    int parts; /* rows of x: one for all experts or one for each */
+    vb_arith arith;
+    vb_oracle_multiply *multiply;
+} vb_oracle_chosen;
+/* The rows of each chosen expert. */
+vb_status vb_oracle_linear_experts(float *y, const vb_step *s, const float *x, const vb_oracle_chosen *chosen);
 void vb_oracle_mix(float *y, const float *x, const float *route, int used, int n);
 void vb_oracle_act(float *y, const float *x, int n, vb_curve curve);
 void vb_oracle_slice(float *y, const float *x, int n, int group, int from, int len);

@@ -5,7 +5,7 @@
  *
  * A state is one array of rows a slot for keys and one for values, kept in the stored type.
  */
-#include "oracle/oracle.h"
+#include "oracle/like_ggml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,7 @@ static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts
     *out = NULL;
     if (opts->isa != NULL && strcmp(opts->isa, "scalar") != 0)
         VB_FAIL(err, VB_E_UNSUPPORTED, "player oracle: expected instruction set scalar, found %s", opts->isa);
+    VB_TRY(vb_like_ggml_check(opts->like_ggml, err));
     player *p = malloc(sizeof *p);
     if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory");
     *p = (player){plan, *opts};
@@ -108,6 +109,7 @@ static vb_status open_state(void **out, void *opaque, int context, vb_kv kv, vb_
     const player *p = opaque;
     *out = NULL;
     VB_TRY(vb_kv_check(p->plan, kv, err));
+    VB_TRY(vb_like_ggml_check_kv(p->opts.like_ggml, kv, err));
     state *s = calloc(1, sizeof *s);
     if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "player oracle: out of memory");
     s->player = p;
@@ -162,6 +164,19 @@ static void do_delta(const token *t, const vb_step *s, float *y)
     vb_oracle_delta(y, in, t->state->memories.at[s->u.delta.memory], &shape);
 }
 
+/* Whether this player does as ggml does, where the two differ. */
+static int like_ggml(const token *t, int difference)
+{
+    return (t->player->opts.like_ggml & difference) != 0;
+}
+
+static vb_status do_linear(const token *t, const vb_step *s, float *y)
+{
+    vb_arith arith = t->player->opts.arith;
+    vb_oracle_multiply *multiply = vb_like_ggml_multiply(t->player->opts.like_ggml, s->weight, arith);
+    return multiply(y, s->weight, s->bias, t->values[s->in[0]], arith);
+}
+
 static vb_status do_rope(const token *t, const vb_step *s, float *y)
 {
     vb_rope rope = vb_rope_in(&t->player->plan->ropes[s->u.rope.rope], t->state->context);
@@ -169,7 +184,7 @@ static vb_status do_rope(const token *t, const vb_step *s, float *y)
     float *cos = malloc((size_t)rope.n_rot * sizeof *cos);
     if (cos == NULL) return VB_E_MEMORY;
     float *sin = cos + rope.n_rot / 2;
-    vb_oracle_rope_table(cos, sin, &rope, t->position);
+    (like_ggml(t, VB_GGML_ROPE) ? vb_like_ggml_rope_table : vb_oracle_rope_table)(cos, sin, &rope, t->position);
     vb_oracle_rope(y, t->values[s->in[0]], cos, sin, &how);
     free(cos);
     return VB_OK;
@@ -192,7 +207,8 @@ static vb_status do_attend(const token *t, const vb_step *s, float *y)
     vb_heads shape = {s->u.attend.heads,  s->u.attend.kv_heads, s->u.attend.dim_k,  s->u.attend.dim_v,
                       s->u.attend.window, s->u.attend.scale,    s->u.attend.softcap, s->u.attend.whole};
     const float *sinks = s->weight != NULL ? s->weight->data : NULL;
-    return vb_oracle_attend(y, t->values[s->in[0]], cache, &shape, sinks, t->last);
+    return (like_ggml(t, VB_GGML_ATTENTION) ? vb_like_ggml_attend : vb_oracle_attend)(y, t->values[s->in[0]], cache,
+                                                                                       &shape, sinks, t->last);
 }
 
 static vb_status do_route(const token *t, const vb_step *s, float *y)
@@ -206,7 +222,9 @@ static vb_status do_experts(const token *t, const vb_step *s, float *y)
 {
     const vb_plan *plan = t->player->plan;
     const float *x = t->values[s->in[0]], *route = t->values[s->in[1]];
-    return vb_oracle_linear_experts(y, s, x, plan->values[s->in[0]].parts, route, t->player->opts.arith);
+    vb_oracle_chosen chosen = {route, plan->values[s->in[0]].parts, t->player->opts.arith, vb_oracle_linear};
+    chosen.multiply = vb_like_ggml_multiply(t->player->opts.like_ggml, s->weight, chosen.arith);
+    return vb_oracle_linear_experts(y, s, x, &chosen);
 }
 
 static void do_mix(const token *t, const vb_step *s, float *y)
@@ -240,7 +258,7 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
         vb_oracle_norm_layer(y, x, s, n);
         break;
     case VB_OP_LINEAR:
-        return vb_oracle_linear(y, s->weight, s->bias, x, t->player->opts.arith);
+        return do_linear(t, s, y);
     case VB_OP_ROPE:
         return do_rope(t, s, y);
     case VB_OP_SLICE:
@@ -259,10 +277,10 @@ static vb_status perform(const token *t, const vb_step *s, float *y)
     case VB_OP_ATTEND_KEPT:
         return do_attend(t, s, y);
     case VB_OP_GLU:
-        vb_oracle_glu(y, x, t->values[s->in[1]], n, s->u.glu.act);
+        (like_ggml(t, VB_GGML_GELU) ? vb_like_ggml_glu : vb_oracle_glu)(y, x, t->values[s->in[1]], n, s->u.glu.act);
         break;
     case VB_OP_ACT:
-        vb_oracle_act(y, x, n, s->u.act.curve);
+        (like_ggml(t, VB_GGML_GELU) ? vb_like_ggml_act : vb_oracle_act)(y, x, n, s->u.act.curve);
         break;
     case VB_OP_SOFTCAP:
         vb_oracle_softcap(y, x, s->u.softcap.cap, n);

@@ -190,6 +190,15 @@ static vb_status check(const vb_trace_opts *opts, const char *path, vb_err *err)
     return vb_sampling_check(&opts->sampling, err);
 }
 
+/* A recording of what the definition does not say could not be told from a wrong one. */
+static vb_status is_defined(const vb_model *model, const char *path, vb_err *err)
+{
+    vb_model_info info;
+    vb_model_describe(model, &info);
+    if (info.like_ggml == 0) return VB_OK;
+    VB_FAIL(err, VB_E_UNSUPPORTED, "%s: a trace of a run like ggml's: expected the arithmetic as it is defined", path);
+}
+
 static vb_status start(vb_trace *t, const char *path, vb_session *session, const vb_trace_opts *opts, vb_err *err)
 {
     VB_TRY(check(opts, path, err));
@@ -197,6 +206,7 @@ static vb_status start(vb_trace *t, const char *path, vb_session *session, const
     if (t->text == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
     t->top = opts->top == 0 ? DEFAULT_TOP : opts->top;
     t->model = vb_session_model(session);
+    VB_TRY(is_defined(t->model, path, err));
     if (opts->sign != NULL) VB_TRY(vb_trace_key_open(&t->key, opts->sign, err));
     VB_TRY(vb_trace_writer_open(&t->writer, path, err));
     vb_status s = put_header(t, session, opts, err);

@@ -13,6 +13,7 @@ typedef struct {
     vb_arith arith;
     const char *isa; /* NULL: the best of this machine; a name this machine lacks is an error */
     int threads;     /* >= 1 */
+    int like_ggml;   /* VB_GGML_..., only the oracle */
 } vb_play_opts;
 
 /* Who watches the named values of a part, in the order of being called. */

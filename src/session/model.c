@@ -59,9 +59,12 @@ static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *er
         VB_FAIL(err, VB_E_ARGUMENT, "arithmetic: expected int8 or f32, found %d", (int)opts->arith);
     if (opts->threads < 0 || opts->threads > 1024)
         VB_FAIL(err, VB_E_ARGUMENT, "threads: expected 0 to 1024, found %d", opts->threads);
+    if (opts->like_ggml != 0 && m->player != &vb_oracle_player)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "like_ggml: expected player oracle, found %s", m->player->name);
     m->arith = opts->arith;
+    m->like_ggml = opts->like_ggml;
     m->threads = opts->threads > 0 ? opts->threads : vb_topology_cores();
-    vb_play_opts play = {.arith = m->arith, .isa = opts->isa, .threads = m->threads};
+    vb_play_opts play = {m->arith, opts->isa, m->threads, m->like_ggml};
     return m->player->open(&m->playing, &m->plan, &play, err);
 }
 
@@ -192,6 +195,7 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
     out->player = m->player->name;
     out->isa = m->player->isa(m->playing);
     out->arith = m->arith;
+    out->like_ggml = m->like_ggml;
     out->threads = m->threads;
     out->layers = m->params.layers;
     out->width = m->params.width;

@@ -33,7 +33,7 @@ struct vb_model {
     const vb_player *player;
     void *playing; /* the opened player */
     vb_arith arith;
-    int threads;
+    int threads, like_ggml;
     pthread_mutex_t lock;
     char arch_name[64], name[128];
     const char **keys; /* metadata keys with a NUL behind them */
