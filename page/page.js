@@ -201,6 +201,11 @@
   document.querySelectorAll('.overview a').forEach((link, number) =>
     link.addEventListener('click', () => { cases[number].element.open = true; }));
 
+  /* A long text opens where the two part. */
+  for (const c of cases) {
+    const box = c.element.querySelector('.streams'), cell = c.cells[c.data.parted];
+    if (cell && cell.offsetTop > box.clientHeight) box.scrollTop = cell.offsetTop - box.clientHeight / 2;
+  }
   cases.forEach(watch);
   const parted = cases.find(c => c.data.parted >= 0);
   if (parted) show(parted, parted.data.parted);

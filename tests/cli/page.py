@@ -231,6 +231,9 @@ def test_hover():
 
 def test_keyboard():
     page = tab(sample("many"))
+    page.settle()
+    assert page.value("((f, s) => f.top > s.top && f.bottom < s.bottom)(document.querySelector('.first').getBoundingClientRect(),"
+                      " document.querySelector('.streams').getBoundingClientRect())"), "opens where the two part"
     page.value(cell(0) + ".focus()")
     for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 9999), ("ArrowRight", 9999),
                        ("d", 7000), ("n", 7001), ("p", 7000), ("Home", 0), ("ArrowLeft", 0)):
