@@ -68,7 +68,7 @@ static int generate(vb_answer *answer, vb_session *session, const vb_args *args,
 
 static int recorded(vb_answer *answer, vb_session *session, const vb_args *args, const char *prompt, vb_err *err)
 {
-    vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt};
+    vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt, .taps = args->taps, .sign = args->sign};
     vb_trace *trace = NULL;
     vb_status status = vb_trace_open(&trace, answer->trace, session, &opts, err);
     if (status < 0) return vb_report(status, err);

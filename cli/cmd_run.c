@@ -103,6 +103,8 @@ static int check(const vb_args *args, int is_chat)
         return vb_wrong("run", "--%s: expected a PROMPT, found none", args->json ? "json" : "raw");
     if (args->speculate == VB_SPECULATE_DRAFT && args->draft == NULL)
         return vb_wrong("run", "--speculate draft: expected --draft MODEL, found none");
+    if (args->trace == NULL && (args->taps != VB_TAPS_NONE || args->sign != NULL))
+        return vb_wrong("run", "--%s: expected --trace FILE, found none", args->sign != NULL ? "sign" : "taps");
     vb_status status = vb_sampling_check(&args->sampling, &err);
     return status < 0 ? vb_report(status, &err) : 0;
 }

@@ -23,6 +23,8 @@ typedef struct {
     vb_model_opts model;
     vb_session_opts session;
     vb_sampling sampling;
+    int taps, jsonl;
+    const char *sign; /* a private key */
     int max_tokens, batch;
     int speculate; /* a vb_speculate */
     int pooling;   /* a vb_pooling */

@@ -132,7 +132,7 @@ def bash_complete(*words):
 
 def test_bash_completion_completes():
     same(bash_complete("verbatim", "tr"), ["trace"])
-    same(bash_complete("verbatim", "trace", ""), ["show", "diff", "replay"])
+    assert {"show", "export", "keygen", "sign", "diff", "replay"} <= set(bash_complete("verbatim", "trace", ""))
     same(bash_complete("verbatim", "run", "--pl"), ["--player"])
     same(bash_complete("verbatim", "run", "--player", ""), ["cpu", "oracle", "blas"])
     same(bash_complete("verbatim", "run", "--arith", "=", "f"), ["f32"])
@@ -264,13 +264,14 @@ def test_json_everywhere():
     samples = {"run": [TINY, "--raw", "-n3", "ab"], "logits": [TINY, "--tokens", "1"], "tokenize": [TINY, "a"],
                "embed": [TINY, "a", "b"],
                "detokenize": [TINY, "80"], "template": ["--template", WORK / "t.jinja", WORK / "in.json"],
-               "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace],
+               "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace], "trace export": [trace],
+               "trace keygen": [WORK / "json.key"], "trace sign": [trace, "--key", WORK / "json.key"],
                "trace diff": [trace, trace], "trace replay": [trace]}
     for command in commands():
         name = command["name"]
         assert "json" in [o["name"] for o in command["options"]], name
         text = good(*name.split(), "--json", *samples.get(name, []))
-        for part in text.splitlines() if name == "trace show" else [text]:  # a trace is one object a line
+        for part in text.splitlines() if name in ("trace show", "trace export") else [text]:  # a trace is one object a line
             json.loads(part)
 
 
