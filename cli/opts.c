@@ -94,6 +94,8 @@ const vb_opt vb_opts[] = {
     {"kernels", 0, VB_OPT_FLAG, NULL, 0, 0, AT(kernels), ON(EXPLAIN), "with the kernel that each step takes"},
     {"model", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(other_model), ON(TRACE_REPLAY),
      "the model to run (default: found by the trace's path, then by its SHA-256)"},
+    {"html", 0, VB_OPT_FILE, "FILE", 0, 0, AT(html), ON(TRACE_SHOW) | ON(TRACE_DIFF),
+     "write a page to look at, whole in one file"},
     {"completion", 0, VB_OPT_WORD, "bash|zsh|fish", 0, 0, AT(completion), ON(HELP), "print a completion script"},
     {"json", 0, VB_OPT_FLAG, NULL, 0, 0, AT(json), ALL, "print JSON"},
     {"help", 'h', VB_OPT_FLAG, NULL, 0, 0, AT(help), ALL, "explain the command"},

@@ -31,6 +31,7 @@ typedef struct {
     const char *system, *trace, *other_model, *draft;
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
     const char *ollama, *llama_server, *ours;
+    const char *html; /* the page to write */
     vb_texts stops, recordings;
     int normalize;
     int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;

@@ -416,7 +416,7 @@ def test_equal():
     verbatim("trace", "diff", a, b, "--html", out)
     page = tab(out)
     same("equal", page.value("document.querySelector('.chip').textContent"))
-    same(0, page.value("document.querySelectorAll('.first, .x, .note').length"))
+    same(0, page.value("document.querySelectorAll('.streams :is(.first, .x, .note)').length"))
     same({0}, {d for d in data_of(out)["cases"][0]["drift"] if d is not None})
     clean(page)
 
