@@ -60,21 +60,26 @@ static int compare(const vb_trace_lines *a, const vb_tap_line *x, const vb_trace
     return code;
 }
 
+/* The row of a tap, looked for from `hint` on: taps come in the order of rows, over and over. -1: none. */
+static int row_of(const vb_tap_line *const *rows, int n, const vb_tap_line *tap, int hint)
+{
+    for (int i = 0; i < n; i++) {
+        int row = (hint + i) % n;
+        if (same_value(rows[row], tap)) return row;
+    }
+    return -1;
+}
+
 /* The named values of `t`, each once. Returns how many, -1 without memory; free *rows. */
 static int find_rows(const vb_trace_lines *t, const vb_tap_line ***rows)
 {
     int n = 0;
     *rows = malloc(((size_t)t->n_taps + 1) * sizeof **rows);
-    if (*rows == NULL) return -1;
-    for (int i = 0; i < t->n_taps && t->taps[i].position == t->taps[0].position; i++) (*rows)[n++] = &t->taps[i];
-    return n;
-}
-
-static int row_of(const vb_tap_line *const *rows, int n, const vb_tap_line *tap)
-{
-    for (int i = 0; i < n; i++)
-        if (same_value(rows[i], tap)) return i;
-    return -1;
+    for (int i = 0, row = -1; *rows != NULL && i < t->n_taps; i++) {
+        row = row_of(*rows, n, &t->taps[i], row + 1);
+        if (row < 0) (*rows)[row = n++] = &t->taps[i];
+    }
+    return *rows != NULL ? n : -1;
 }
 
 /* The tap of `t` for the same value at the same position; *from moves on as positions do. */
@@ -111,9 +116,9 @@ static int allocate(vb_page_layers *out, int rows, int n)
 static int fill(const vb_trace_lines *a, const vb_trace_lines *b, int until, const vb_tap_line *const *rows, vb_page_layers *out)
 {
     int from = 0, code = 0;
-    for (int i = 0; i < a->n_taps && a->taps[i].position < until && code == 0; i++) {
+    for (int i = 0, row = -1; i < a->n_taps && a->taps[i].position < until && code == 0; i++) {
         const vb_tap_line *tap = &a->taps[i], *twin = find_tap(b, tap, &from);
-        int row = row_of(rows, out->layers, tap);
+        row = row_of(rows, out->layers, tap, row + 1);
         double d[2];
         if (twin == NULL || row < 0 || tap->position >= out->positions) continue;
         code = compare(a, tap, b, twin, d);

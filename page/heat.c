@@ -65,16 +65,59 @@ static void put_layer(FILE *to, const vb_page_layers *l, const double *of, const
     }
 }
 
+/* The number that stands beside a row: of "layer 3, ..." it is 3; -1: none. */
+static int number_of(const vb_page_layers *l, int row)
+{
+    int number = row;
+    if (row < 0 || row >= l->layers) return -1;
+    return l->names == NULL || sscanf(l->names[row], "layer %d", &number) == 1 ? number : -1;
+}
+
+static void put_axis(FILE *to, const vb_page_layers *l, int each)
+{
+    int most = 0;
+    for (int i = 0; i < l->layers; i++)
+        if (number_of(l, i) > most) most = number_of(l, i);
+    int every = most > 7 ? (most + 5) / 6 : 1;
+    fprintf(to, "<svg class=\"axis\" width=\"52\" height=\"%d\" aria-hidden=\"true\">", l->layers * each);
+    for (int i = 0; i < l->layers; i++) {
+        int number = number_of(l, i);
+        if (number >= 0 && number % every == 0 && number != number_of(l, i - 1))
+            fprintf(to, "<text x=\"46\" y=\"%d\">%d</text>", i * each + each / 2 + 4, number);
+    }
+    fputs("</svg>", to);
+}
+
 static void put_map(FILE *to, const vb_page_layers *l, const double *of, const range *r)
 {
-    int each = l->layers <= 12 ? 14 : l->layers <= 32 ? 9 : 6, height = l->layers * each;
-    fprintf(to, "<div class=\"plot\"><svg class=\"axis\" width=\"52\" height=\"%d\" aria-hidden=\"true\">", height);
-    for (int i = 0; i < l->layers; i += l->layers > 6 ? (l->layers + 5) / 6 : 1)
-        fprintf(to, "<text x=\"46\" y=\"%d\">%d</text>", i * each + each / 2 + 4, i);
-    fprintf(to, "</svg><svg class=\"field heat\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
-                "aria-label=\"drift by layer and position\">", vb_page_heat_columns(l), l->layers, height);
+    int each = l->layers <= 12 ? 14 : l->layers <= 32 ? 9 : 6;
+    fputs("<div class=\"plot\">", to);
+    put_axis(to, l, each);
+    fprintf(to, "<svg class=\"field heat\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
+                "aria-label=\"drift by layer and position\">", vb_page_heat_columns(l), l->layers, l->layers * each);
     for (int i = 0; i < l->layers; i++) put_layer(to, l, of, r, i);
     fputs("</svg></div>\n", to);
+}
+
+static void put_name(FILE *to, const vb_page_layers *l, int layer)
+{
+    if (l->names != NULL) vb_page_words(to, l->names[layer]);
+    else fprintf(to, "layer %d", layer);
+}
+
+/* Where values part first: the earliest position, and there the first layer. */
+static void put_first(FILE *to, const vb_page_case *c, const double *of)
+{
+    const vb_page_layers *l = &c->layers;
+    for (int i = 0; i < l->positions; i++)
+        for (int layer = 0; layer < l->layers; layer++) {
+            double v = of[(size_t)layer * (size_t)l->positions + (size_t)i];
+            if (!(v > 0)) continue;
+            fputs("; first in ", to);
+            put_name(to, l, layer);
+            fprintf(to, " at position %d, by %.3g", c->first_position + i, v);
+            return;
+        }
 }
 
 static void put_legend(FILE *to, const range *r)
@@ -101,8 +144,7 @@ static void put_row(FILE *to, const vb_page_layers *l, int layer)
         if (l->rms != NULL && !isnan(l->rms[k])) squares += l->rms[k] * l->rms[k], n++;
     }
     fputs("<tr><th>", to);
-    if (l->names != NULL) vb_page_words(to, l->names[layer]);
-    else fprintf(to, "layer %d", layer);
+    put_name(to, l, layer);
     fputs("</th>", to);
     put_number(to, largest);
     put_number(to, at < 0 ? (double)NAN : at);
@@ -124,8 +166,11 @@ void vb_page_heat(FILE *to, const vb_page_case *c)
     const double *of = l->largest != NULL ? l->largest : l->rms;
     if (of == NULL || l->layers < 1 || l->positions < 1) return;
     range r = range_of(l, of);
-    fprintf(to, "<figure><figcaption><b>Drift by layer</b> %s difference of each layer's values, first layer on top%s</figcaption>\n",
-            of == l->largest ? "largest" : "rms", r.high > 0 ? "" : ": none, every bit is the same");
+    fprintf(to, "<figure><figcaption><b>Drift by layer</b> %s difference of each layer's values, first layer on top",
+            of == l->largest ? "largest" : "rms");
+    if (r.high > 0) put_first(to, c, of);
+    else fputs(": none, every bit is the same", to);
+    fputs("</figcaption>\n", to);
     if (r.high > 0) {
         put_map(to, l, of, &r);
         put_legend(to, &r);

@@ -421,6 +421,34 @@ def test_equal():
     clean(page)
 
 
+def test_taps():
+    a, b, out = traced("ta.trace", "--taps", "layers"), traced("tb.trace", "--taps", "layers", "--arith", "f32"), WORK / "taps.html"
+    verbatim("trace", "diff", a, b, "--html", out, code=1)
+    taps = []
+    for trace in (a, b):
+        lines = [json.loads(line) for line in verbatim("trace", "show", "--json", trace).splitlines()]
+        taps.append({(t["position"], t["layer"], t["name"]): [float_of(t["bits"][i:i + 8]) for i in range(0, len(t["bits"]), 8)]
+                     for t in lines if t["record"] == "tap"})
+    data = data_of(out)["cases"][0]
+    heat = data["heat"]
+    same(len({key[1:] for key in taps[0]}), heat["layers"])
+    rows = list(dict.fromkeys(key[1:] for key in taps[0]))
+    seen = 0
+    for (position, layer, name), values in taps[0].items():
+        told = heat["largest"][rows.index((layer, name)) * heat["columns"] + position]
+        if told is not None:
+            seen += 1
+            expected = max(abs(x - y) for x, y in zip(values, taps[1][position, layer, name]))
+            assert abs(told - expected) <= 1e-5 * expected, (position, layer, name, told, expected)
+    assert seen > 20, "values were compared"
+    assert max(x for x in heat["largest"] if x) > 0
+    page = tab(out)
+    text = page.value("document.querySelector('svg.heat').closest('figure').querySelector('figcaption').textContent")
+    assert re.search(r"first in .+ at position 0, by ", text), text
+    page.shot(SHOTS / "page-taps.png", whole=True)
+    clean(page)
+
+
 def main():
     passed = failed = skipped = 0
     wanted = sys.argv[3:]
