@@ -4,6 +4,7 @@
  *   many      10,000 tokens, 32 layers
  *   hostile   texts that would be markup, script, control characters or no UTF-8
  *   cases     several prompts with a verdict each
+ *   noise     4,000 tokens of random bytes
  *   bare      one stream without any numbers; nothing at all of a second
  */
 #include "page/page.h"
@@ -118,6 +119,25 @@ static vb_status write_cases(const char *path, vb_err *err)
     return status;
 }
 
+static vb_status write_noise(const char *path, sample *s, vb_err *err)
+{
+    enum { TOKENS = 4000, LENGTH = 12 };
+    static char bytes[TOKENS][LENGTH];
+    static const char often[] = "<>&\"'\\/-!u\n\0\xe2\x80\xf0\xc2";
+    rng r = {77};
+    for (int i = 0; i < TOKENS; i++) {
+        size_t n = rng_word(&r) % (LENGTH + 1);
+        for (size_t k = 0; k < n; k++)
+            bytes[i][k] = rng_word(&r) % 2 ? often[rng_word(&r) % (sizeof often - 1)] : (char)rng_word(&r);
+        s->tokens[0][i] = s->tokens[1][i] = (vb_page_token){.text = bytes[i], .len = n, .id = i, .logprob = -1, .margin = (double)NAN};
+    }
+    vb_page_case one = case_of(s, TOKENS, -1);
+    one.drift = NULL;
+    one.layers.layers = 0;
+    vb_page page = page_of(&one, 1);
+    return vb_page_save(path, &page, err);
+}
+
 static vb_status write_bare(const char *path, vb_err *err)
 {
     vb_page_token tokens[2] = {{.text = "a", .len = 1, .id = -1, .logprob = (double)NAN, .margin = (double)NAN}, {0}};
@@ -136,7 +156,8 @@ int main(int argc, char **argv)
     fill(s, n, parted, strange ? hostile : words, strange ? HOSTILE : WORDS, 1);
     vb_page_case one = case_of(s, n, parted);
     vb_page page = page_of(&one, 1);
-    if (strcmp(argv[1], "cases") == 0) status = write_cases(argv[2], &err);
+    if (strcmp(argv[1], "noise") == 0) status = write_noise(argv[2], s, &err);
+    else if (strcmp(argv[1], "cases") == 0) status = write_cases(argv[2], &err);
     else if (strcmp(argv[1], "bare") == 0) status = write_bare(argv[2], &err);
     else status = vb_page_save(argv[2], &page, &err);
     if (status < 0) fprintf(stderr, "%s\n", err.text);

@@ -133,7 +133,7 @@ class Checker(html.parser.HTMLParser):
 
 
 def test_markup():
-    for kind in ("ten", "hostile", "cases", "bare"):
+    for kind in ("ten", "hostile", "noise", "cases", "bare"):
         checker = Checker()
         checker.feed(sample(kind).read_text())
         checker.close()
@@ -296,6 +296,17 @@ def test_hostile():
     for text, shown in (("\\x1b[31m", 6), ("\\xff\\xfe", 7), ("\\xe2\\x96", 8), ("⟨U+202E⟩desrever", 9), ("\\u003c", 10), ("⇥\\x0d↵", 12)):
         same(text, page.value(cell(shown) + ".children[0].textContent"))
     page.shot(SHOTS / "page-hostile.png")
+    clean(page)
+
+
+def test_noise():
+    """Whatever the bytes: text in, the same text out, in the cells and in the data."""
+    data = data_of(sample("noise"))["cases"][0]["streams"]
+    page = tab(sample("noise"))
+    for s in (0, 1):
+        texts = page.value(f"[...document.querySelectorAll('.streams .c')].map(c => c.children[{s}].textContent)")
+        same(4000, len(texts))
+        same([token[2] for token in data[s]["tokens"]], texts)
     clean(page)
 
 
