@@ -109,13 +109,16 @@ static int fill_choice(vb_trace_lines *t, vb_page_choice *out, json_t *logit, co
     return out->text != NULL ? 0 : vb_no_memory();
 }
 
+/* A token that was chosen, but not kept among the largest, is less likely than the last of them. */
 static void fill_logprobs(vb_page_token *token, vb_page_choice *top, int n)
 {
     double best = n > 0 ? (double)float_of(top[0].bits) : 0, sum = 0;
+    int found = 0;
     for (int i = 0; i < n; i++) sum += exp((double)float_of(top[i].bits) - best);
     for (int i = 0; i < n; i++) {
         top[i].logprob = (double)float_of(top[i].bits) - best - log(sum);
-        if (top[i].id == token->id) token->logprob = top[i].logprob;
+        if (!found) token->logprob = top[i].logprob;
+        found |= top[i].id == token->id;
     }
     if (n > 1) token->margin = best - (double)float_of(top[1].bits);
 }

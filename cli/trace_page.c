@@ -135,6 +135,9 @@ static void tell(builder *w, const vb_diff *diff)
     w->page.tone = diff->differs ? VB_PAGE_BAD : VB_PAGE_GOOD;
     w->page.reason = w->reason;
     if (!diff->differs) snprintf(w->reason, sizeof w->reason, "%lld records, bit for bit.", (long long)diff->records);
+    else if (diff->record == 0 && w->one.divergence >= 0)
+        snprintf(w->reason, sizeof w->reason, "In the header: %s: %s and %s. The first token that differs has position %d.", diff->field,
+                 diff->a, diff->b, w->one.divergence);
     else if (diff->record == 0) snprintf(w->reason, sizeof w->reason, "In the header: %s: %s and %s.", diff->field, diff->a, diff->b);
     else
         snprintf(w->reason, sizeof w->reason, "First in record %lld (position %lld): %s: %s and %s.", (long long)diff->record,

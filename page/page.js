@@ -208,5 +208,7 @@
   }
   cases.forEach(watch);
   const parted = cases.find(c => c.data.parted >= 0);
+  const said = cases.length ? cases[0].data.streams[0].tokens.findIndex(token => token && !token[1]) : -1;
   if (parted) show(parted, parted.data.parted);
+  else if (said >= 0 && cases.length === 1) show(cases[0], said);
 })();

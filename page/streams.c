@@ -85,15 +85,16 @@ static void put_legend(FILE *to, const vb_page_case *c)
     for (int i = 0; i < 7; i++) fprintf(to, "<span class=\"t q%d\">%s</span>", i + 1, steps[i]);
     fputs("<span class=\"t given\">given</span>", to);
     if (c->n_streams > 1) fputs("<span class=\"t x\">differs</span>", to);
-    fputs("<span class=\"keys\"><kbd>\u2190</kbd> <kbd>\u2192</kbd> <kbd>\u2191</kbd> <kbd>\u2193</kbd> move, "
-          "<kbd>d</kbd> first difference, <kbd>n</kbd> <kbd>p</kbd> next and previous mark</span></p>\n", to);
+    fprintf(to, "<span class=\"keys\"><kbd>\u2190</kbd> <kbd>\u2192</kbd> <kbd>\u2191</kbd> <kbd>\u2193</kbd> move%s</span></p>\n",
+            c->n_streams > 1 ? ", <kbd>d</kbd> first difference, <kbd>n</kbd> <kbd>p</kbd> next and previous mark" : "");
 }
 
 static void put_names(FILE *to, const vb_page_case *c)
 {
     fputs("<ul class=\"names\">", to);
     for (int s = 0; s < c->n_streams; s++) {
-        fprintf(to, "<li><b class=\"s%d\">%c</b> ", s, 'a' + s);
+        fputs("<li>", to);
+        if (c->n_streams > 1) fprintf(to, "<b class=\"s%d\">%c</b> ", s, 'a' + s);
         vb_page_words(to, c->streams[s].name);
         if (c->streams[s].what != NULL) fputs(" <small>", to);
         vb_page_words(to, c->streams[s].what);
