@@ -2,6 +2,7 @@
 
 UNIT       = $(patsubst tests/%.c,$B/tests/%,$(sort $(wildcard tests/unit/*.c)))
 PROGRAMS   = $(patsubst tests/%.c,$B/tests/%,$(sort $(wildcard tests/*.c)))
+SHIMS      = $(patsubst tests/%.c,$B/tests/%.so,$(sort $(wildcard tests/shims/*.c)))
 FUZZERS    = $(patsubst fuzz/%.c,$B/fuzz/%,$(sort $(wildcard fuzz/*.c)))
 
 # Criterion's macros are written for other warnings than ours.
@@ -14,10 +15,12 @@ $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
+$(SHIMS): $B/%.so: $B/%.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-tests: $(UNIT) $(PROGRAMS) $B/bench/speed examples model-tools $(BENCH)
+tests: $(UNIT) $(PROGRAMS) $(SHIMS) $B/bench/speed examples model-tools $(BENCH)
 fuzzers: $(FUZZERS)
 
 # The same sources under sanitizers, in folders of their own.
@@ -57,5 +60,5 @@ soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
 	@$(REAL_MODELS) tools/suite.sh soak=$B
 
 .PHONY: tests fuzzers asan-build tsan-build fuzz-build check kernels asan tsan fuzz bits mutants test soak
-.SECONDARY: $(UNIT:%=%.o) $(PROGRAMS:%=%.o) $(FUZZERS:%=%.o)
--include $(UNIT:%=%.d) $(PROGRAMS:%=%.d) $(FUZZERS:%=%.d)
+.SECONDARY: $(UNIT:%=%.o) $(PROGRAMS:%=%.o) $(SHIMS:%.so=%.o) $(FUZZERS:%=%.o)
+-include $(UNIT:%=%.d) $(PROGRAMS:%=%.d) $(SHIMS:%.so=%.d) $(FUZZERS:%=%.d)

@@ -1,55 +1,33 @@
 #!/usr/bin/env python3
 """kill.py VERBATIM MODEL [ROUNDS] - a killed run (kill -9 at random times) loses at most the last record of its trace.
 
-This file reads traces by itself, from the layout in verbatim-trace(5): whole records must chain, tell the same tokens as
-an undisturbed run, and cover every byte that had been printed when the kill came. `trace show` must print what is there
-and say that the trace was cut.
+tools/trace.py, a reader of its own, proves what is left: whole records must chain, tell the same as an undisturbed run,
+and cover every byte that had been printed when the kill came. `trace show` must print what is there and say that the
+trace was cut, and `trace replay` must find it equal. Every second run records computed values too, so that some writes are long.
 """
-import hashlib
+import json
 import os
 import pathlib
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools"))
+import trace as reader  # noqa: E402  (tools/trace.py)
+
 VERBATIM, MODEL = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 100
+ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-kill-"))
-HEADER, GIVEN, CHOSEN, END, INFORMATION = 1, 2, 3, 4, 5
+KINDS = (["--taps", "none"], ["--taps", "all"])
 
 
-def read_trace(data):
-    """Whole records as (type, payload), and the bytes left over."""
-    assert data[:12] == b"vbtrace\n" + struct.pack("<I", 1), data[:12]
-    records, at = [], 32
-    while at + 12 <= len(data):
-        n, kind = struct.unpack_from("<II", data, at)
-        assert data[at + 8:at + 12] == hashlib.sha256(data[at:at + 8]).digest()[:4], f"damaged record at {at}"
-        if at + 12 + n + 32 > len(data):
-            break
-        link, before = data[at + 12 + n:at + 44 + n], data[at - 32:at]
-        if kind == INFORMATION:  # sealed by itself, no part of the chain
-            seal = data[at + 12 + n - 32:at + 12 + n]
-            assert link == before and seal == hashlib.sha256(data[at - 32:at + 12 + n - 32]).digest(), "bad seal"
-        else:
-            assert link == hashlib.sha256(data[at - 32:at + 12 + n]).digest(), f"bad link at {at}"
-        records.append((kind, data[at + 12:at + 12 + n]))
-        at += 44 + n
-    return records, data[at:]
-
-
-def tokens(records, kinds):
-    return [payload for kind, payload in records if kind in kinds]
-
-
-def text_of(payload):
-    length, kept = struct.unpack_from("<II", payload, 8)
-    return payload[32 + 8 * kept:32 + 8 * kept + length]
+def text_of(record):
+    text = record["text"]
+    return bytes.fromhex(text["bytes"]) if isinstance(text, dict) else text.encode()
 
 
 def shown(data):
@@ -70,51 +48,62 @@ def shown(data):
     return out
 
 
-def command(trace):
-    return [VERBATIM, "run", MODEL, "--raw", "-n", "200", "--trace", str(trace), "Once upon a time there was"]
+def command(trace, kind):
+    return [VERBATIM, "run", MODEL, "--raw", "-n", "200", "-t1", *kind, "--trace", str(trace), "Once upon a time there was"]
+
+
+def killed_at(seconds, trace, kind):
+    child = subprocess.Popen(command(trace, kind), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+    return child.communicate()[0]
 
 
 def kill_once(seconds, reference, number):
-    trace = WORK / f"{number}.trace"
-    child = subprocess.Popen(command(trace), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    time.sleep(seconds)
-    child.send_signal(signal.SIGKILL)
-    printed = child.communicate()[0]
+    trace, kind = WORK / f"{number}.trace", KINDS[number % 2]
+    printed = killed_at(seconds, trace, kind)
     if not trace.exists() or trace.stat().st_size < 32:
         assert printed == b"", "text was printed before there was a trace"
         return "before"
-    records, rest = read_trace(trace.read_bytes())
-    both = tokens(records, (GIVEN, CHOSEN))
-    assert both == tokens(reference, (GIVEN, CHOSEN))[:len(both)], "the tokens are not those of an undisturbed run"
-    recorded = shown(b"".join(map(text_of, tokens(records, (CHOSEN,)))))
-    assert recorded.startswith(printed), f"printed but not recorded: {printed[len(recorded):]!r}"
-    whole = bool(records) and records[-1][0] == END and not rest
-    done = subprocess.run([VERBATIM, "trace", "show", str(trace)], capture_output=True)
-    if not records:
+    try:
+        records = list(reader.records(trace.read_bytes()))
+    except ValueError as error:
+        raise AssertionError(f"damaged, not cut: {error}") from error
+    done = subprocess.run([VERBATIM, "trace", "show", "--json", str(trace)], capture_output=True)
+    if len(records) < 2:
         assert done.returncode in (0, 3), done
         return "before"
-    assert done.returncode == 0, done.stderr
-    assert whole or done.stderr.startswith(b"verbatim: ") or b"cut" in done.stdout, f"nothing said: {done}"
-    if number % 10 == 0:
-        replay = subprocess.run([VERBATIM, "trace", "replay", str(trace)], capture_output=True)
-        assert replay.returncode == 0, replay
+    last, body = records[-1], records[1:-1]
+    assert body == reference[1:][:len(body)], "the records are not those of an undisturbed run"
+    recorded = shown(b"".join(text_of(r) for r in body if r["record"] == "chosen"))
+    assert recorded.startswith(printed), f"printed but not recorded: {printed[len(recorded):]!r}"
+    assert done.returncode == 0 and list(map(json.loads, done.stdout.splitlines())) == records, done.stderr
+    assert last["record"] == "end" or (b"without an end record" in done.stderr), f"nothing said: {done.stderr}"
+    if number % 8 < 2:
+        proof = subprocess.run([VERBATIM, "trace", "replay", str(trace)], capture_output=True)
+        assert proof.returncode == 0, proof
     trace.unlink()
-    return "whole" if whole else "cut"
+    return "whole" if last["record"] == "end" else "cut inside a record" if last["dropped_bytes"] else "cut"
+
+
+def undisturbed(kind):
+    trace, begin = WORK / "reference.trace", time.monotonic()
+    subprocess.run(command(trace, kind), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.monotonic() - begin
+    records = list(reader.records(trace.read_bytes()))
+    assert records[0]["record"] == "header" and records[-1]["record"] == "end", "the undisturbed trace is not whole"
+    trace.unlink()
+    return seconds, records
 
 
 def main():
-    reference = WORK / "reference.trace"
-    begin = time.monotonic()
-    subprocess.run(command(reference), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seconds = time.monotonic() - begin
-    records, rest = read_trace(reference.read_bytes())
-    assert records[0][0] == HEADER and records[-1][0] == END and not rest, "the undisturbed trace is not whole"
     seed = random.SystemRandom().randrange(2**32)
-    times, outcomes, failed = random.Random(seed), {}, 0
-    print(f"seed {seed}, an undisturbed run takes {seconds:.2f} s")
+    times, outcomes, failed, references = random.Random(seed), {}, 0, list(map(undisturbed, KINDS))
+    print(f"seed {seed}, undisturbed runs take " + " and ".join(f"{seconds:.3f} s" for seconds, _ in references))
     for number in range(ROUNDS):
+        seconds, records = references[number % 2]
         try:
-            outcome = kill_once(times.uniform(0, seconds), records, number)
+            outcome = kill_once(times.uniform(0.3 * seconds, 1.1 * seconds), records, number)
         except AssertionError as error:
             failed += 1
             outcome = "failed"
