@@ -69,6 +69,11 @@ static int generate(vb_answer *answer, vb_session *session, const vb_args *args,
 static int recorded(vb_answer *answer, vb_session *session, const vb_args *args, const char *prompt, vb_err *err)
 {
     vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt, .taps = args->taps, .sign = args->sign};
+    if (answer->from != NULL) {
+        opts.top = answer->from->top;
+        opts.parent_at = answer->from->parent_at;
+        memcpy(opts.parent, answer->from->parent, sizeof opts.parent);
+    }
     vb_trace *trace = NULL;
     vb_status status = vb_trace_open(&trace, answer->trace, session, &opts, err);
     if (status < 0) return vb_report(status, err);
@@ -128,4 +133,17 @@ void vb_answer_say(const vb_answer *answer)
            speed(s->decode_tokens, s->decode_ns), guessed, answer->trace ? ", trace " : "",
            answer->trace ? answer->trace : "",
            answer->trace ? ", digest " : "", answer->trace ? digest : "");
+}
+
+const char *vb_end_name(vb_end end)
+{
+    switch (end) {
+    case VB_END_TOKEN: return "token";
+    case VB_END_STOP: return "stop";
+    case VB_END_LENGTH: return "length";
+    case VB_END_CONTEXT: return "context";
+    case VB_END_NONE:
+    case VB_END_CALLBACK: break;
+    }
+    return "interrupted";
 }

@@ -12,6 +12,7 @@ typedef struct {
     const char *trace;  /* path, NULL: none */
     uint8_t digest[32]; /* the trace's last link */
     vb_session *draft;  /* NULL: none */
+    const vb_resumed *from; /* the trace it branches from; NULL: none */
     int print, failed;
 } vb_answer;
 
@@ -23,5 +24,6 @@ int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, 
 /* "prefill 27 tokens 312.4/s, decode 48 tokens 91.2/s (12 of 15 drafted accepted), trace FILE, digest HEX" on
  * stderr. */
 void vb_answer_say(const vb_answer *answer);
+const char *vb_end_name(vb_end end); /* "token", "length", ... */
 
 #endif

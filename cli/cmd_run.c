@@ -17,19 +17,6 @@ static int encode_prompt(const vb_model *model, const vb_args *args, const vb_bu
     return vb_encode_chat(model, messages + skip, (size_t)(2 - skip), ids);
 }
 
-static const char *end_name(vb_end end)
-{
-    switch (end) {
-    case VB_END_TOKEN: return "token";
-    case VB_END_STOP: return "stop";
-    case VB_END_LENGTH: return "length";
-    case VB_END_CONTEXT: return "context";
-    case VB_END_NONE:
-    case VB_END_CALLBACK: break;
-    }
-    return "interrupted";
-}
-
 static json_t *speed(uint64_t tokens, uint64_t ns)
 {
     double seconds = (double)ns / 1e9;
@@ -48,7 +35,7 @@ static int print_json(const vb_answer *answer, const vb_session *session, const 
     return vb_print_json(json_pack(
         "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o}", "model", vb_json_string(info.path), "text",
         vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n,
-        "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", end_name(answer->generated.end),
+        "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", vb_end_name(answer->generated.end),
         "prefill", speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
         speed(answer->stats.decode_tokens, answer->stats.decode_ns), "drafted", (json_int_t)answer->stats.drafted,
         "accepted", (json_int_t)answer->stats.accepted, "trace", vb_json_string(answer->trace), "digest",

@@ -26,6 +26,8 @@ typedef struct {
     int taps, jsonl;
     const char *sign; /* a private key */
     int max_tokens, batch;
+    int to, at, sample, token; /* of traces: positions, a number of tokens, an id */
+    const char *text, *signer;
     int speculate; /* a vb_speculate */
     int pooling;   /* a vb_pooling */
     const char *system, *trace, *other_model, *draft;

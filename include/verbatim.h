@@ -424,6 +424,68 @@ VB_API vb_status vb_trace_diff(const char *path_a, const char *path_b, vb_diff *
  * stores. Player, ISA and threads come from `opts` (may be NULL); arithmetic, KV type and sampling from the trace. */
 VB_API vb_status vb_trace_replay(const char *path, const char *model, const vb_model_opts *opts, vb_diff *out,
                                  vb_err *err);
+/* The same up to the token before position `to`; 0: all. */
+VB_API vb_status vb_trace_replay_to(const char *path, int to, const char *model, const vb_model_opts *opts, vb_diff *out,
+                                    vb_err *err);
+
+typedef struct {
+    const char *model; /* NULL: found as vb_trace_replay finds it */
+    vb_model *opened;  /* this one instead; it stays yours */
+    int sample;        /* how many chosen tokens get their logits computed, the last one among them; 0: all */
+    uint64_t seed;     /* decides which */
+    const uint8_t *signer; /* 32 bytes, the public key that must have signed the trace; NULL: nobody must */
+} vb_trace_verify_opts;
+typedef struct {
+    vb_diff diff;
+    int64_t given, chosen, checked; /* tokens; checked: chosen ones whose logits were computed */
+    int64_t taps;
+    int version;                    /* of the file's format; the first one has no proofs */
+    int ended;                      /* 0: the file was cut, and all that is left of it was verified */
+    int is_signed;                  /* by `signer`, and the signature fits */
+    uint8_t signer[32], digest[32];
+} vb_verified;
+/* Proves a trace without trust in who recorded it: everything in it but the information is computed again, with the
+ * recorded tokens given, in one pass. Whoever changes a single field has to run the model again from there, even
+ * though every digest of the chain can be made to fit. With `sample` every change before the last chosen token is
+ * still found; whether the sampler would have chosen the tokens in between is not asked.
+ * VB_OK: verified. VB_E_DIFFERS with out->diff. VB_E_UNSUPPORTED: recorded by other arithmetic, or nothing was chosen. */
+VB_API vb_status vb_trace_verify(const char *path, const vb_trace_verify_opts *how, const vb_model_opts *opts,
+                                 vb_verified *out, vb_err *err);
+
+typedef struct {
+    const char *model; /* NULL: found as vb_trace_replay finds it */
+    const vb_model_opts *model_opts;     /* may be NULL; arithmetic from the trace */
+    const vb_session_opts *session_opts; /* may be NULL; KV type from the trace, and the context if this has 0 */
+} vb_trace_resume_opts;
+/* What stood before a token of a recording; `parent` and `parent_at` are for the vb_trace_opts of a new one. */
+typedef struct {
+    vb_model *model; /* yours to close, behind the session */
+    vb_session *session;
+    vb_sampling sampling; /* as recorded */
+    int top;
+    uint8_t parent[32];
+    int parent_at;
+} vb_resumed;
+/* A session that holds the recorded tokens before position `at` (1 up to the number of tokens; 0: all of them) and the
+ * logits of the last of them. If a choice was recorded there, these logits are the recorded ones, or the result is
+ * VB_E_DIFFERS. With a cache in the session's options coming back needs no evaluation. */
+VB_API vb_status vb_trace_resume(vb_resumed *out, const char *path, int at, const vb_trace_resume_opts *how, vb_err *err);
+
+/* A trace in its family. */
+typedef struct {
+    const char *path;
+    const char *parent;   /* the file it branches from; NULL: it begins by itself, or `parent_link` is in none of the files */
+    const char *error;    /* why it cannot be read; then there is nothing else. NULL: it can */
+    int depth, at;        /* at: tokens it shares with its parent */
+    int tokens, given, ended;
+    uint8_t digest[32], parent_link[32];
+    const char *text;     /* what its tokens from `at` on say, the beginning */
+    size_t text_len;
+} vb_trace_node;
+/* Who branches from whom, by the links that traces name as their parents: each trace behind its parent, branches in the
+ * order of their positions. `fn` returns 0 to go on. */
+VB_API vb_status vb_trace_tree(const char *const *paths, int n, int (*fn)(void *ud, const vb_trace_node *node), void *ud,
+                               vb_err *err);
 
 #ifdef __cplusplus
 }

@@ -132,7 +132,7 @@ def bash_complete(*words):
 
 def test_bash_completion_completes():
     same(bash_complete("verbatim", "tr"), ["trace"])
-    assert {"show", "export", "keygen", "sign", "diff", "replay"} <= set(bash_complete("verbatim", "trace", ""))
+    assert {"show", "export", "keygen", "sign", "diff", "replay", "verify", "branch", "tree"} <= set(bash_complete("verbatim", "trace", ""))
     same(bash_complete("verbatim", "run", "--pl"), ["--player"])
     same(bash_complete("verbatim", "run", "--player", ""), ["cpu", "oracle", "blas"])
     same(bash_complete("verbatim", "run", "--arith", "=", "f"), ["f32"])
@@ -266,7 +266,8 @@ def test_json_everywhere():
                "detokenize": [TINY, "80"], "template": ["--template", WORK / "t.jinja", WORK / "in.json"],
                "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace], "trace export": [trace],
                "trace keygen": [WORK / "json.key"], "trace sign": [trace, "--key", WORK / "json.key"],
-               "trace diff": [trace, trace], "trace replay": [trace]}
+               "trace diff": [trace, trace], "trace replay": [trace], "trace verify": [trace],
+               "trace branch": [trace, "--at", "2", "-n1"], "trace tree": [trace]}
     for command in commands():
         name = command["name"]
         assert "json" in [o["name"] for o in command["options"]], name
