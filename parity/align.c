@@ -28,6 +28,9 @@ typedef struct {
     int entry[PIECE];     /* which of their tokens each waiting one is */
     int whole[PIECE];     /* 0: a part of it */
     int n_waiting;
+    int told;             /* of the answer's list of ids, those that are fed */
+    char pending[SPELLING_MAX]; /* their bytes that no entry has shown yet */
+    size_t n_pending;
     vb_err *err;
 } feeder;
 
@@ -129,6 +132,9 @@ static int feed_joined(feeder *f, int entry, vb_status *status)
 {
     const vb_answer_choice *c = &f->answer->tokens[entry].chosen;
     vb_token part[64];
+    json_t *whole = json_stringn(c->bytes, c->len); /* NULL: not UTF-8, so nobody waited until it was */
+    json_decref(whole);
+    if (whole == NULL) return 0;
     int64_t n = vb_tokenize(f->model, c->bytes, c->len, 0, part, 64, NULL);
     if (n < 2 || n > 64) return 0;
     f->out->joined++;
@@ -141,14 +147,46 @@ static int is_replaced(const vb_answer_choice *c)
     return c->id < 0 && c->len >= 3 && memmem(c->bytes, c->len, "\xEF\xBF\xBD", 3) != NULL;
 }
 
+/* Where in the list of all their ids the one stands that this entry shows, behind those that it shows joined with it: a
+ * server that waits for whole characters, or for what may become a stop text, sends the bytes of several tokens with the
+ * last one's id and log-probability. -1: the list does not spell it. */
+static int told_at(feeder *f, int entry)
+{
+    const vb_answer *a = f->answer;
+    const vb_answer_choice *c = &a->tokens[entry].chosen;
+    for (int i = f->told; i < a->n_ids && i - f->told < SPELLING_MAX / 64; i++) {
+        size_t room = sizeof f->pending - f->n_pending;
+        int64_t n = vb_token_ends(f->model, a->ids[i]) ? 0 : vb_token_bytes(f->model, a->ids[i], f->pending + f->n_pending, room);
+        if (n < 0 || (size_t)n > room) return -1;
+        f->n_pending += (size_t)n;
+        int cut = entry == a->n_tokens - 1 && c->len < f->n_pending; /* in front of a stop text */
+        if (a->ids[i] != c->id || (c->len != 0 && c->len != f->n_pending && !cut)) continue;
+        if (c->len != 0 && memcmp(c->bytes, f->pending, c->len) != 0) continue;
+        if (c->len != 0) f->n_pending = 0;
+        return i;
+    }
+    return -1;
+}
+
+static vb_status feed_told(feeder *f, int entry, int at)
+{
+    vb_status status = VB_OK;
+    for (; f->told < at && status == VB_OK; f->told++) status = feed(f, f->answer->ids[f->told], entry, 0);
+    if (status == VB_OK) status = feed(f, f->answer->ids[f->told++], entry, 1);
+    return status;
+}
+
 /* One of their tokens. 0: it cannot be read, and nothing behind it can be. */
 static int follow(feeder *f, int entry, vb_status *status)
 {
     const vb_answer_choice *c = &f->answer->tokens[entry].chosen;
     const vb_token *ids;
     if (is_replaced(c)) return 0;
-    int n = vb_speller_find(f->speller, c->bytes, c->len, &ids);
     f->out->token[entry] = (vb_aligned_token){.id = -1};
+    int at = told_at(f, entry);
+    if (at >= 0) return *status = feed_told(f, entry, at), 1;
+    f->told = f->answer->n_ids;
+    int n = vb_speller_find(f->speller, c->bytes, c->len, &ids);
     for (int i = 0; i < n && c->id >= 0; i++)
         if (ids[i] == c->id) return *status = feed(f, c->id, entry, 1), 1;
     if (n == 0 && feed_joined(f, entry, status)) return 1;

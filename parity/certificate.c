@@ -93,7 +93,7 @@ static vb_status judge_all(const certifier *c)
     out->limit = vb_envelope_limit(&out->envelope);
     vb_status status = gather(c);
     for (int i = 0; i < out->n && status == VB_OK; i++) {
-        vb_judge(&out->judged[i], c->model, c->sha256, &out->answers->item[i], &out->aligned[i], &out->envelope);
+        vb_judge_answer(&out->judged[i], c->model, c->sha256, &out->answers->item[i], &out->aligned[i], &out->envelope);
         out->verdicts[out->judged[i].verdict]++;
         out->apart += out->judged[i].inside + out->judged[i].outside;
         out->outside += out->judged[i].outside;
@@ -112,6 +112,7 @@ vb_status vb_certify(vb_certificate *out, vb_model *model, const uint8_t *sha256
     out->judged = calloc((size_t)out->n + 1, sizeof *out->judged);
     vb_status status = out->aligned && out->judged ? align_all(&c) : vb_parity_no_memory(err);
     if (status == VB_OK) status = measure(&c);
+    if (status == VB_OK) status = stopped(&c, out->n + 1, out->n + 1);
     if (status == VB_OK) status = judge_all(&c);
     if (status < 0) vb_certificate_free(out);
     return status;

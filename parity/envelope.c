@@ -7,6 +7,8 @@
  * Another order of summation is such a disturbance, and no more: it moves last bits. The eight-bit rounding of
  * activations makes steps of it here and there, and a step is what spreads. Both sessions are evaluated side by side,
  * so the cost is two prefills of the sample for each seed.
+ *
+ * The same walk compares two models: ours and the oracle with a documented difference to ggml switched on.
  */
 #include "parity/parity.h"
 
@@ -57,12 +59,13 @@ static void disturb(void *ud, const vb_tap *tap)
 /* --- two sessions side by side ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    vb_envelope *out;
+    vb_model *model;
+    int vocab;
     double *drift, *margin; /* of every position */
-    int n, cap, flips;
+    int n, flips;
 } sample;
 
-static vb_status one_position(sample *s, const float *plain, const float *moved_row, int vocab, vb_token next)
+static void one_position(sample *s, const float *plain, const float *moved_row, int vocab, vb_token next)
 {
     vb_token best[2], other;
     vb_top_ids(plain, vocab, best, 2);
@@ -73,7 +76,6 @@ static vb_status one_position(sample *s, const float *plain, const float *moved_
     s->margin[s->n] = fabs(before - after);
     s->flips += other != best[0];
     s->n++;
-    return VB_OK;
 }
 
 static int grow(sample *s, int more)
@@ -87,9 +89,10 @@ static int grow(sample *s, int more)
 }
 
 /* Evaluates ids in both sessions and compares what is predicted from position `from` on. */
-static vb_status walk(sample *s, vb_session *pair[2], const vb_envelope_text *text, float *rows, int vocab, vb_err *err)
+static vb_status walk(sample *s, vb_session *pair[2], const vb_envelope_text *text, float *rows, vb_err *err)
 {
     vb_status status = VB_OK;
+    int together = vb_session_model(pair[0]) == vb_session_model(pair[1]), vocab = s->vocab;
     for (int at = 0; at + 1 < text->n && status == VB_OK;) {
         int n = text->n - 1 - at < PIECE ? text->n - 1 - at : PIECE;
         int want = at + n < text->from ? 0 : at + n - text->from + 1;
@@ -97,28 +100,28 @@ static vb_status walk(sample *s, vb_session *pair[2], const vb_envelope_text *te
         vb_work work[2];
         for (int i = 0; i < 2; i++)
             work[i] = (vb_work){pair[i], text->ids + at, n, rows + (size_t)i * PIECE * (size_t)vocab, want};
-        status = vb_eval(work, 2, err);
+        status = vb_eval(work, together ? 2 : 1, err);
+        if (status == VB_OK && !together) status = vb_eval(work + 1, 1, err);
         for (int i = 0; i < want && status == VB_OK; i++)
-            status = one_position(s, work[0].logits + (size_t)i * (size_t)vocab, work[1].logits + (size_t)i * (size_t)vocab,
-                                  vocab, text->ids[at + n - want + i + 1]);
+            one_position(s, work[0].logits + (size_t)i * (size_t)vocab, work[1].logits + (size_t)i * (size_t)vocab,
+                         vocab, text->ids[at + n - want + i + 1]);
         at += n;
     }
     return status;
 }
 
-static vb_status one_text(sample *s, vb_model *model, const vb_envelope_text *text, uint64_t seed, vb_err *err)
+/* `other` computes the second side; NULL: the same model, disturbed. */
+static vb_status one_text(sample *s, const vb_envelope_text *text, vb_model *other, uint64_t seed, vb_err *err)
 {
-    vb_model_info info;
     vb_session *pair[2] = {NULL, NULL};
     vb_session_opts opts = {.context = text->n};
     disturber d = {seed};
-    vb_model_describe(model, &info);
-    size_t count = (size_t)2 * PIECE * (size_t)info.vocab;
-    float *rows = calloc(count, sizeof *rows);
+    float *rows = calloc((size_t)2 * PIECE * (size_t)s->vocab, sizeof *rows);
     vb_status status = rows != NULL && grow(s, text->n) ? VB_OK : vb_parity_no_memory(err);
-    for (int i = 0; i < 2 && status == VB_OK; i++) status = vb_session_open(&pair[i], model, &opts, err);
-    if (status == VB_OK) status = vb_session_tap(pair[1], disturb, &d, err);
-    if (status == VB_OK) status = walk(s, pair, text, rows, info.vocab, err);
+    if (status == VB_OK) status = vb_session_open(&pair[0], s->model, &opts, err);
+    if (status == VB_OK) status = vb_session_open(&pair[1], other ? other : s->model, &opts, err);
+    if (status == VB_OK && other == NULL) status = vb_session_tap(pair[1], disturb, &d, err);
+    if (status == VB_OK) status = walk(s, pair, text, rows, err);
     for (int i = 0; i < 2; i++) vb_session_close(pair[i]);
     free(rows);
     return status;
@@ -139,20 +142,42 @@ vb_spread vb_spread_of(double *values, int n)
     return (vb_spread){n, values[n / 2], values[(int64_t)n * 95 / 100], values[(int64_t)n * 99 / 100], values[n - 1]};
 }
 
+static sample sample_of(vb_model *model)
+{
+    vb_model_info info;
+    vb_model_describe(model, &info);
+    return (sample){.model = model, .vocab = info.vocab};
+}
+
+static void conclude(sample *s, vb_envelope *out, vb_status status)
+{
+    if (status == VB_OK) {
+        out->flips = s->flips;
+        out->drift = vb_spread_of(s->drift, s->n);
+        out->margin = vb_spread_of(s->margin, s->n);
+    }
+    free(s->drift);
+    free(s->margin);
+}
+
 vb_status vb_envelope_measure(vb_envelope *out, vb_model *model, const vb_envelope_text *texts, int n, int seeds, vb_err *err)
 {
-    sample s = {.out = out};
+    sample s = sample_of(model);
     vb_status status = VB_OK;
     *out = (vb_envelope){.texts = n, .seeds = seeds};
     for (int i = 0; i < n && status == VB_OK; i++)
         for (int k = 0; k < seeds && status == VB_OK; k++)
-            status = one_text(&s, model, &texts[i], mix((uint64_t)i * 64 + (uint64_t)k), err);
-    if (status == VB_OK) {
-        out->flips = s.flips;
-        out->drift = vb_spread_of(s.drift, s.n);
-        out->margin = vb_spread_of(s.margin, s.n);
-    }
-    free(s.drift);
-    free(s.margin);
+            status = one_text(&s, &texts[i], NULL, mix((uint64_t)i * 64 + (uint64_t)k), err);
+    conclude(&s, out, status);
+    return status;
+}
+
+vb_status vb_envelope_between(vb_envelope *out, vb_model *model, vb_model *other, const vb_envelope_text *texts, int n, vb_err *err)
+{
+    sample s = sample_of(model);
+    vb_status status = VB_OK;
+    *out = (vb_envelope){.texts = n};
+    for (int i = 0; i < n && status == VB_OK; i++) status = one_text(&s, &texts[i], other, 0, err);
+    conclude(&s, out, status);
     return status;
 }

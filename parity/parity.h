@@ -95,6 +95,9 @@ typedef struct {
 /* Each text with `seeds` different disturbances. */
 vb_status vb_envelope_measure(vb_envelope *out, vb_model *model, const vb_envelope_text *texts, int n, int seeds,
                               vb_err *err);
+/* The same numbers for two models of the same weights, one of which computes otherwise (vb_model_opts.like_ggml). */
+vb_status vb_envelope_between(vb_envelope *out, vb_model *model, vb_model *other, const vb_envelope_text *texts, int n,
+                              vb_err *err);
 
 /* --- verdict.c: why ---------------------------------------------------------------------------------------------- */
 
@@ -123,7 +126,7 @@ typedef struct {
 double vb_envelope_limit(const vb_envelope *envelope); /* the largest gap that is called rounding, in nat */
 int vb_envelope_holds(const vb_envelope *envelope, const vb_spread *drift); /* 1: such drift is rounding's */
 /* `sha256` is of our model's file, or NULL. */
-void vb_judge(vb_judgement *out, const vb_model *model, const uint8_t sha256[32], const vb_answer *answer,
+void vb_judge_answer(vb_judgement *out, const vb_model *model, const uint8_t sha256[32], const vb_answer *answer,
               const vb_aligned *aligned, const vb_envelope *envelope);
 
 /* --- certificate.c: all of it for many answers ------------------------------------------------------------------- */

@@ -134,18 +134,21 @@ static void judge_tokens(vb_judgement *j, const vb_model *model, const vb_answer
     if (j->outside > 0 && a->n_unknown > 0)
         say(j, VB_VERDICT_SAMPLER, i, "at token %d the gap is %.3f nat, more than rounding's %.3f, and %s is not known here", i,
             j->largest_gap, limit, a->unknown[0]);
-    else if (j->outside > 0 && vb_token_ends(model, t->top[0].id))
+    else if (j->outside > 0 && t->n_top > 0 && vb_token_ends(model, t->top[0].id))
         say(j, VB_VERDICT_STOP, i, "we would have ended in front of token %d, by %.3f nat more than rounding explains", i,
             j->largest_gap - limit);
     else if (j->outside > 0)
         say(j, VB_VERDICT_UNEXPLAINED, i, "at token %d the gap is %.3f nat, and rounding explains %.3f", i, j->largest_gap, limit);
+    else if (!x->token[x->first].judged)
+        say(j, VB_VERDICT_ROUNDING, x->first, "first inside token %d, shown as one and several here; gaps are at most %.3f, rounding "
+            "explains %.3f", x->first, j->largest_gap, limit);
     else
         say(j, VB_VERDICT_ROUNDING, x->first, "first at token %d: our margin is %.3f, theirs %.3f nat; gaps are at most %.3f, "
             "rounding explains %.3f", x->first, x->token[x->first].our_margin, x->token[x->first].their_margin, j->largest_gap,
             limit);
 }
 
-void vb_judge(vb_judgement *j, const vb_model *model, const uint8_t sha256[32], const vb_answer *a, const vb_aligned *x,
+void vb_judge_answer(vb_judgement *j, const vb_model *model, const uint8_t sha256[32], const vb_answer *a, const vb_aligned *x,
               const vb_envelope *e)
 {
     double limit = vb_envelope_limit(e);
