@@ -106,7 +106,7 @@ vb_status vb_page_distribution(FILE *to, const vb_page *page)
 {
     values v = {0};
     vb_status s = collect(page, &v);
-    if (s == VB_OK && v.n >= FEWEST) {
+    if (s == VB_OK && v.n >= FEWEST && v.values[v.n - 1] > 0) {
         fputs("<figure class=\"distribution\">", to);
         fit(&v, &page->envelope);
         sentence(to, page, &v);

@@ -152,12 +152,23 @@ static void margins(FILE *to, const vb_page *page, const vb_page_case *c, const 
     fputs("</figure>\n", to);
 }
 
+static int any_above(const series *s, double least)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->values[i] > least) return 1;
+    return 0;
+}
+
 static void drift(FILE *to, const vb_page *page, const vb_page_case *c, const series *s)
 {
     plot p = {.n = s->n, .height = 100, .to = to};
     double limit = vb_page_limit(&page->envelope);
     fit(&p, s, 1, limit);
     caption(to, "Drift", page->drift_what);
+    if (!any_above(s, 0)) {
+        fputs("<p>None: wherever the two were compared, every bit is the same.</p></figure>\n", to);
+        return;
+    }
     open_plot(&p, "drift");
     level(&p, limit, "limit");
     stems(&p, s, "inside", limit, 0);
@@ -166,12 +177,6 @@ static void drift(FILE *to, const vb_page *page, const vb_page_case *c, const se
     fputs("</figure>\n", to);
 }
 
-static int any(const series *s)
-{
-    for (int i = 0; i < s->n; i++)
-        if (!isnan(s->values[i])) return 1;
-    return 0;
-}
 
 static int fill_margins(const vb_page_case *c, int stream, series *out)
 {
@@ -194,10 +199,10 @@ vb_status vb_page_plots(FILE *to, const vb_page *page, const vb_page_case *c)
 {
     series s[2] = {{0}}, d = {(double *)c->drift, c->drift != NULL ? vb_page_length(c) : 0};
     int whole = fill_margins(c, 0, &s[0]) && fill_margins(c, 1, &s[1]);
-    int has_margins = whole && (any(&s[0]) || any(&s[1]));
+    int has_margins = whole && (any_above(&s[0], -(double)INFINITY) || any_above(&s[1], -(double)INFINITY));
     if (has_margins) margins(to, page, c, s);
-    if (whole && any(&d)) drift(to, page, c, &d);
-    if (has_margins || any(&d)) ends(to, c);
+    if (whole && any_above(&d, -(double)INFINITY)) drift(to, page, c, &d);
+    if (has_margins || any_above(&d, -(double)INFINITY)) ends(to, c);
     free(s[0].values);
     free(s[1].values);
     return whole ? VB_OK : VB_E_MEMORY;

@@ -428,6 +428,8 @@ def test_equal():
     page = tab(out)
     same("equal", page.value("document.querySelector('.chip').textContent"))
     same(0, page.value("document.querySelectorAll('.streams :is(.first, .x, .note)').length"))
+    assert "every bit is the same" in page.value("document.querySelector('.case').innerText")
+    same(0, page.value("document.querySelectorAll('svg.drift').length"))
     same({0}, {d for d in data_of(out)["cases"][0]["drift"] if d is not None})
     clean(page)
 
