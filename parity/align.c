@@ -127,6 +127,15 @@ static vb_status feed(feeder *f, vb_token id, int entry, int whole)
     return f->n_waiting == PIECE ? flush(f) : VB_OK;
 }
 
+/* The bytes in front of the last of several tokens shown as one, whose id they told; -1: it is no such entry. */
+static int64_t in_front_of(const vb_model *model, const vb_answer_choice *c)
+{
+    char last[SPELLING_MAX];
+    int64_t n = vb_token_bytes(model, c->id, last, sizeof last);
+    if (n <= 0 || n >= (int64_t)c->len || n > (int64_t)sizeof last) return -1;
+    return memcmp(c->bytes + c->len - n, last, (size_t)n) == 0 ? (int64_t)c->len - n : -1;
+}
+
 /* 1: several tokens were fed, 0: nothing of ours spells this. */
 static int feed_joined(feeder *f, int entry, vb_status *status)
 {
@@ -134,8 +143,10 @@ static int feed_joined(feeder *f, int entry, vb_status *status)
     vb_token part[64];
     json_t *whole = json_stringn(c->bytes, c->len); /* NULL: not UTF-8, so nobody waited until it was */
     json_decref(whole);
-    if (whole == NULL) return 0;
-    int64_t n = vb_tokenize(f->model, c->bytes, c->len, 0, part, 64, NULL);
+    int64_t len = c->id >= 0 ? in_front_of(f->model, c) : (int64_t)c->len;
+    if (whole == NULL || len < 0) return 0;
+    int64_t n = vb_tokenize(f->model, c->bytes, (size_t)len, 0, part, 63, NULL);
+    if (n >= 1 && n < 64 && c->id >= 0) part[n++] = c->id;
     if (n < 2 || n > 64) return 0;
     f->out->joined++;
     for (int i = 0; i < n && *status == VB_OK; i++) *status = feed(f, part[i], entry, 0);
@@ -189,7 +200,7 @@ static int follow(feeder *f, int entry, vb_status *status)
     int n = vb_speller_find(f->speller, c->bytes, c->len, &ids);
     for (int i = 0; i < n && c->id >= 0; i++)
         if (ids[i] == c->id) return *status = feed(f, c->id, entry, 1), 1;
-    if (n == 0 && feed_joined(f, entry, status)) return 1;
+    if ((n == 0 || c->id >= 0) && feed_joined(f, entry, status)) return 1;
     if (n == 0 || c->id >= 0) {
         f->out->foreign = entry;
         return 0;

@@ -158,6 +158,19 @@ vb_status vb_certify(vb_certificate *out, vb_model *model, const uint8_t *sha256
                      const vb_certify_opts *opts, vb_err *err);
 void vb_certificate_free(vb_certificate *certificate);
 
+/* --- contributions.c: what the documented differences to ggml move ----------------------------------------------- */
+
+enum { VB_CONTRIBUTIONS = 6 }; /* five, and all together */
+typedef struct {
+    int difference; /* VB_GGML_... */
+    const char *name;
+    vb_envelope found;
+} vb_contribution;
+/* On a small sample of the certificate's texts. `opts` as the model was opened. Returns how many there are (0: no text is
+ * short enough), or a vb_status. */
+int vb_contributions(vb_contribution out[VB_CONTRIBUTIONS], const vb_certificate *certificate, vb_model *model,
+                     const vb_model_opts *opts, vb_err *err);
+
 /* --- report.c ---------------------------------------------------------------------------------------------------- */
 
 /* Lines for people; the colours are escape sequences or empty. */
@@ -165,6 +178,8 @@ typedef struct {
     const char *good, *bad, *plain;
 } vb_report_colours;
 void vb_certificate_print(FILE *to, const vb_certificate *certificate, const vb_report_colours *colours);
+void vb_contributions_print(FILE *to, const vb_contribution *list, int n);
+json_t *vb_contributions_json(const vb_contribution *list, int n);
 /* The same and every token as JSON. NULL: no memory. */
 json_t *vb_certificate_json(const vb_certificate *certificate, const vb_model *model);
 

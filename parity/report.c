@@ -95,6 +95,12 @@ void vb_certificate_print(FILE *to, const vb_certificate *c, const vb_report_col
             c->explained ? "explained" : c->holds ? "unexplained" : "unexplained: the drift is not rounding's", colours->plain);
 }
 
+void vb_contributions_print(FILE *to, const vb_contribution *list, int n)
+{
+    fputs("\nwhat differences to ggml move, each alone, computed by the oracle\n", to);
+    for (int i = 0; i < n; i++) print_spread(to, list[i].name, &list[i].found.drift);
+}
+
 /* --- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *text_json(const char *text, size_t len)
@@ -193,4 +199,14 @@ json_t *vb_certificate_json(const vb_certificate *c, const vb_model *model)
                                                      c->envelope.texts, "seeds", c->envelope.seeds));
     json_object_set_new(value, "cases", answers);
     return value;
+}
+
+json_t *vb_contributions_json(const vb_contribution *list, int n)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(array, json_pack("{s:s, s:o, s:o, s:i}", "difference", list[i].name, "drift",
+                                               spread_json(&list[i].found.drift), "margin", spread_json(&list[i].found.margin),
+                                               "flips", list[i].found.flips));
+    return array;
 }
