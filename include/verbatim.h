@@ -420,6 +420,35 @@ typedef struct {
 VB_API vb_status vb_trace_show(const char *path, FILE *to, int json, vb_err *err);
 /* VB_OK if equal, VB_E_DIFFERS with *out filled if not. Information-only fields are not compared. */
 VB_API vb_status vb_trace_diff(const char *path_a, const char *path_b, vb_diff *out, vb_err *err);
+
+/* One element of a named value: the bits that either side has. */
+typedef struct {
+    char name[64];
+    int layer, position, element; /* layer -1: outside of the layers */
+    uint32_t a, b;
+} vb_tap_diff;
+/* How far apart a named value is over all positions that were compared. */
+typedef struct {
+    char name[64];
+    int layer;
+    int64_t elements, differing;
+    double max, rms; /* of the elements' differences */
+} vb_drift;
+typedef struct {
+    vb_diff header; /* first compared field that differs, if any does */
+    int fields;     /* how many do */
+    vb_diff tokens; /* first record behind the header that differs, whether or not the headers do */
+    /* Taps of tokens in front of which both have the same tokens, that one included; the rest is another computation. */
+    int positions;           /* that have some in both */
+    int64_t compared, differing, unmatched; /* values; those with a difference; those that the other lacks or has in another width */
+    vb_tap_diff first;       /* in the order of computation; if differing > 0 */
+    vb_drift *drift;         /* [n_drift], in the order of the first position that has each */
+    int n_drift;
+} vb_contrast;
+/* All of that about two traces of any players, machines, formats or models; `taps` 1: the taps too, which both must have
+ * (VB_E_NOT_FOUND). VB_OK if nothing differs, VB_E_DIFFERS if something does. To be freed in either case. */
+VB_API vb_status vb_trace_contrast(const char *path_a, const char *path_b, int taps, vb_contrast *out, vb_err *err);
+VB_API void vb_contrast_free(vb_contrast *contrast);
 /* Re-runs the trace's prompt and choices. `model` NULL: found by the trace's path hint, then by its SHA-256 in the
  * stores. Player, ISA and threads come from `opts` (may be NULL); arithmetic, KV type and sampling from the trace. */
 VB_API vb_status vb_trace_replay(const char *path, const char *model, const vb_model_opts *opts, vb_diff *out,

@@ -4,6 +4,8 @@
  *   token     type, id, text, top, logits
  *   lengths   "length": one of the two has fewer records; "end": both have ended, but not alike
  *
+ * Where the headers differ the tokens are compared all the same: two machines, formats or models may still say the same.
+ *
  * Invariant: floats are compared as bits, and both traces are read to their ends, so that a damaged file is an error
  * even where the files already differ.
  */
@@ -11,6 +13,7 @@
 
 #include "base/hash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static vb_diff at(int64_t record, int64_t position, const char *field)
@@ -162,20 +165,68 @@ static vb_status walk(vb_trace_reader *a, vb_trace_reader *b, vb_diff *out, int 
     return VB_OK;
 }
 
-vb_status vb_trace_diff_readers(vb_trace_reader *a, vb_trace_reader *b, vb_diff *out, vb_err *err)
+static vb_status compare(vb_trace_reader *a, vb_trace_reader *b, vb_contrast *out, vb_err *err)
 {
     int length = 0;
-    *out = (vb_diff){.record = -1, .position = -1, .records = 1};
-    vb_trace_diff_header(out, &a->header, &b->header);
-    VB_TRY(walk(a, b, out, &length, err));
+    out->header = out->tokens = (vb_diff){.record = -1, .position = -1, .records = 1};
+    vb_trace_diff_header(&out->header, &a->header, &b->header);
+    VB_TRY(walk(a, b, &out->tokens, &length, err));
     VB_TRY(read_rest(a, err));
     VB_TRY(read_rest(b, err));
     vb_trace_say_cut(a);
     vb_trace_say_cut(b);
-    if (length) differ_in_length(out, a, b);
-    if (!out->differs) return VB_OK;
-    VB_FAIL(err, VB_E_DIFFERS, "%s, %s: record %lld: %s: %s, %s", a->name, b->name, (long long)out->record, out->field,
-            out->a, out->b);
+    if (length) differ_in_length(&out->tokens, a, b);
+    return VB_OK;
+}
+
+static vb_status said(const vb_diff *d, const vb_trace_reader *a, const vb_trace_reader *b, vb_err *err)
+{
+    if (!d->differs) return VB_OK;
+    VB_FAIL(err, VB_E_DIFFERS, "%s, %s: record %lld: %s: %s, %s", a->name, b->name, (long long)d->record, d->field, d->a,
+            d->b);
+}
+
+vb_status vb_trace_diff_readers(vb_trace_reader *a, vb_trace_reader *b, vb_diff *out, vb_err *err)
+{
+    vb_contrast both = {0};
+    VB_TRY(compare(a, b, &both, err));
+    *out = both.header.differs ? both.header : both.tokens;
+    return said(out, a, b, err);
+}
+
+static vb_status contrast(const vb_trace_file *a, const vb_trace_file *b, int taps, vb_contrast *out, vb_err *err)
+{
+    vb_trace_reader ra = a->reader, rb = b->reader;
+    VB_TRY(compare(&ra, &rb, out, err));
+    for (int i = 0; i < VB_TRACE_COMPARED; i++) {
+        vb_diff d = {0};
+        out->fields += vb_trace_diff_field(&d, &ra.header, &rb.header, &vb_trace_fields[i]);
+    }
+    if (taps) VB_TRY(vb_taps_diff(a->reader, b->reader, out, err));
+    if (out->header.differs || out->tokens.differs) return said(out->header.differs ? &out->header : &out->tokens, &ra, &rb, err);
+    if (out->differing == 0) return VB_OK;
+    VB_FAIL(err, VB_E_DIFFERS, "%s, %s: position %d: %s (layer %d): element %d: %08x, %08x", ra.name, rb.name,
+            out->first.position, out->first.name, out->first.layer, out->first.element, out->first.a, out->first.b);
+}
+
+VB_API vb_status vb_trace_contrast(const char *path_a, const char *path_b, int taps, vb_contrast *out, vb_err *err)
+{
+    vb_trace_file a, b;
+    *out = (vb_contrast){0};
+    VB_TRY(vb_trace_file_open(&a, path_a, err));
+    vb_status s = vb_trace_file_open(&b, path_b, err);
+    if (s == VB_OK) {
+        s = contrast(&a, &b, taps, out, err);
+        vb_trace_file_close(&b);
+    }
+    vb_trace_file_close(&a);
+    return s;
+}
+
+VB_API void vb_contrast_free(vb_contrast *c)
+{
+    free(c->drift);
+    *c = (vb_contrast){0};
 }
 
 VB_API vb_status vb_trace_diff(const char *path_a, const char *path_b, vb_diff *out, vb_err *err)

@@ -10,5 +10,7 @@ int vb_trace_diff_header(vb_diff *out, const vb_trace_header *a, const vb_trace_
 int vb_trace_diff_token(vb_diff *out, int64_t record, const vb_trace_token *a, const vb_trace_token *b);
 /* Two traces that have been opened, to their ends. */
 vb_status vb_trace_diff_readers(vb_trace_reader *a, vb_trace_reader *b, vb_diff *out, vb_err *err);
+/* Their taps, from the beginning (readers that have read nothing behind the header): counts, first difference, drift. */
+vb_status vb_taps_diff(vb_trace_reader a, vb_trace_reader b, vb_contrast *out, vb_err *err);
 
 #endif
