@@ -54,29 +54,31 @@ static void value_text(char *out, const char *key, json_t *value)
     }
 }
 
-static void add_fact(builder *w, const char *key, json_t *a, json_t *b)
+/* `both`: two traces; `lone`: 1 if a value that only one of them has is a difference (an older format lacks some). */
+static void add_fact(builder *w, const char *key, json_t *a, json_t *b, int both, int lone)
 {
     int i = w->n_facts;
-    if (i == FACTS_MOST) return;
+    if (i == FACTS_MOST || (a == NULL && b == NULL)) return;
     snprintf(w->keys[i], sizeof w->keys[i], "%s", key);
     for (char *p = w->keys[i]; *p != '\0'; p++)
         if (*p == '_') *p = ' ';
     value_text(w->values[i][0], key, a);
     value_text(w->values[i][1], key, b);
-    int differs = b != NULL && !is_information(key) && strcmp(w->values[i][0], w->values[i][1]) != 0;
-    w->facts[i] = (vb_page_fact){w->keys[i], w->values[i][0], b != NULL ? w->values[i][1] : NULL, differs};
+    int differs = a == NULL || b == NULL ? lone : strcmp(w->values[i][0], w->values[i][1]) != 0;
+    w->facts[i] = (vb_page_fact){w->keys[i], w->values[i][0], both ? w->values[i][1] : NULL,
+                                 both && differs && !is_information(key)};
     w->n_facts++;
 }
 
-static void add_facts(builder *w, int two)
+static void add_facts(builder *w, int both)
 {
     const char *key;
     json_t *value;
-    static const char *const of_end[] = {"reason", "tokens", "digest"};
+    static const char *const of_end[] = {"reason", "dropped_bytes", "tokens", "digest"};
     json_object_foreach(w->a.header, key, value)
-        if (strcmp(key, "record") != 0) add_fact(w, key, value, two ? json_object_get(w->b.header, key) : NULL);
-    for (int i = 0; i < 3; i++)
-        add_fact(w, of_end[i], json_object_get(w->a.end, of_end[i]), two ? json_object_get(w->b.end, of_end[i]) : NULL);
+        if (strcmp(key, "record") != 0) add_fact(w, key, value, json_object_get(w->b.header, key), both, 0);
+    for (int i = 0; i < 4; i++)
+        add_fact(w, of_end[i], json_object_get(w->a.end, of_end[i]), json_object_get(w->b.end, of_end[i]), both, 1);
 }
 
 /* --- where they part ------------------------------------------------------------------------------------- */

@@ -434,6 +434,38 @@ def test_equal():
     clean(page)
 
 
+def test_cut_and_bad():
+    """What is whole of a cut trace is shown, and that it was cut; what is no trace makes no page, and no trace is overwritten."""
+    trace, out = traced("a.trace"), WORK / "cut.html"
+    cut = WORK / "cut.trace"
+    cut.write_bytes(trace.read_bytes()[:-100])
+    verbatim("trace", "show", cut, "--html", out)
+    assert "dropped bytes" in out.read_text()
+    verbatim("trace", "diff", trace, cut, "--html", out, code=1)
+    assert re.search(r'<tr class="differs"><th>dropped bytes', out.read_text())
+    bad, nothing = WORK / "bad.trace", WORK / "nothing.html"
+    bad.write_bytes(b"no trace")
+    verbatim("trace", "show", bad, "--html", nothing, code=3)
+    verbatim("trace", "diff", trace, bad, "--html", nothing, code=3)
+    assert not nothing.exists()
+    before = trace.read_bytes()
+    verbatim("trace", "show", trace, "--html", trace, code=2)
+    same(before, trace.read_bytes())
+    verbatim("trace", "show", trace, "--html", WORK / "no" / "page.html", code=4)
+    assert verbatim("trace", "show", trace, "--html", "-").startswith(b"<!doctype html>")
+
+
+def test_versions():
+    """Traces of both formats, alone and beside each other."""
+    old, new = (sorted((ROOT / "tests/traces" / name).glob("*.trace"))[0] for name in ("v1", "v2"))
+    out = WORK / "versions.html"
+    for files in ((old,), (new,), (old, new)):
+        done = subprocess.run([VERBATIM, "trace", "show" if len(files) == 1 else "diff", *files, "--html", out], check=False,
+                              capture_output=True)
+        assert done.returncode in (0, 1), done.stderr
+        clean(tab(out))
+
+
 def test_taps():
     a, b, out = traced("ta.trace", "--taps", "layers"), traced("tb.trace", "--taps", "layers", "--arith", "f32"), WORK / "taps.html"
     verbatim("trace", "diff", a, b, "--html", out, code=1)
