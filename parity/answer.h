@@ -71,7 +71,9 @@ typedef struct {
     vb_done done;
     char *done_reason;      /* its own word; NULL: not told */
     int64_t generated;      /* tokens by its own count, the ending token included; -1: not told */
-    vb_answer_token *tokens; /* those it showed: mostly one a token, without the ending one */
+    /* Those it showed: mostly one a token. Where several are shown as one, because a character or what may become a stop
+     * text was not whole before, it has the bytes of all and the id and log-probability of the last. */
+    vb_answer_token *tokens;
     int n_tokens;
     vb_token *ids; /* every generated token, the ending one included; NULL: not told (Ollama never does) */
     int n_ids;
