@@ -43,18 +43,26 @@ static double apart(uint32_t a, uint32_t b)
     return a == b ? 0 : fabs((double)x - (double)y);
 }
 
-static int compare(const vb_trace_lines *a, const vb_tap_line *x, const vb_trace_lines *b, const vb_tap_line *y, double out[2])
+typedef struct {
+    const vb_trace_lines *a, *b;
+    vb_page_layers *out;
+    vb_trace_element *first;
+} comparison;
+
+/* Fills the cell of one value at one position. */
+static int compare(comparison *c, const vb_tap_line *x, const vb_tap_line *y, size_t cell)
 {
     uint32_t *u = NULL, *v = NULL;
-    int n = read_values(a, x, &u), m = read_values(b, y, &v), code = n < 0 || m < 0 ? vb_no_memory() : 0;
+    int n = read_values(c->a, x, &u), m = read_values(c->b, y, &v), code = n < 0 || m < 0 ? vb_no_memory() : 0;
     double largest = 0, squares = 0;
     for (int i = 0; code == 0 && n == m && i < n; i++) {
         double d = apart(u[i], v[i]);
         if (!(d <= largest)) largest = d;
         squares += d * d;
+        if (u[i] != v[i] && c->first->tap == NULL) *c->first = (vb_trace_element){x, i, u[i], v[i]};
     }
-    out[0] = n == m && n > 0 ? largest : (double)NAN;
-    out[1] = n == m && n > 0 ? sqrt(squares / n) : (double)NAN;
+    ((double *)c->out->largest)[cell] = n == m && n > 0 ? largest : (double)NAN;
+    ((double *)c->out->rms)[cell] = n == m && n > 0 ? sqrt(squares / n) : (double)NAN;
     free(u);
     free(v);
     return code;
@@ -113,29 +121,28 @@ static int allocate(vb_page_layers *out, int rows, int n)
     return 0;
 }
 
-static int fill(const vb_trace_lines *a, const vb_trace_lines *b, int until, const vb_tap_line *const *rows, vb_page_layers *out)
+static int fill(comparison *c, const vb_tap_line *const *rows, int until)
 {
     int from = 0, code = 0;
-    for (int i = 0, row = -1; i < a->n_taps && a->taps[i].position < until && code == 0; i++) {
-        const vb_tap_line *tap = &a->taps[i], *twin = find_tap(b, tap, &from);
-        row = row_of(rows, out->layers, tap, row + 1);
-        double d[2];
-        if (twin == NULL || row < 0 || tap->position >= out->positions) continue;
-        code = compare(a, tap, b, twin, d);
-        ((double *)out->largest)[(size_t)row * (size_t)out->positions + (size_t)tap->position] = d[0];
-        ((double *)out->rms)[(size_t)row * (size_t)out->positions + (size_t)tap->position] = d[1];
+    for (int i = 0, row = -1; i < c->a->n_taps && c->a->taps[i].position < until && code == 0; i++) {
+        const vb_tap_line *tap = &c->a->taps[i], *twin = find_tap(c->b, tap, &from);
+        row = row_of(rows, c->out->layers, tap, row + 1);
+        if (twin == NULL || row < 0 || tap->position >= c->out->positions) continue;
+        code = compare(c, tap, twin, (size_t)row * (size_t)c->out->positions + (size_t)tap->position);
     }
     return code;
 }
 
-int vb_trace_layers(const vb_trace_lines *a, const vb_trace_lines *b, int until, int n, vb_page_layers *out)
+int vb_trace_layers(const vb_trace_lines *a, const vb_trace_lines *b, int until, int n, vb_page_layers *out,
+                    vb_trace_element *first)
 {
     const vb_tap_line **rows = NULL;
     *out = (vb_page_layers){0};
+    *first = (vb_trace_element){0};
     if (a->n_taps == 0 || b->n_taps == 0) return 0;
     int n_rows = find_rows(a, &rows), code = n_rows < 0 ? vb_no_memory() : allocate(out, n_rows, n);
     if (code == 0) code = name_rows(rows, n_rows, (const char **)out->names);
-    if (code == 0) code = fill(a, b, until, rows, out);
+    if (code == 0) code = fill(&(comparison){a, b, out, first}, rows, until);
     free(rows);
     return code;
 }

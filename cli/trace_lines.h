@@ -32,9 +32,17 @@ void vb_trace_lines_close(vb_trace_lines *t);
 /* A header's string, "" if it is none. */
 const char *vb_trace_lines_word(const vb_trace_lines *t, const char *key);
 
-/* Drift of every named value that both hold, for positions before `until`: rows of `n` positions. Frees by the one call
- * that follows. 0, or an exit code after saying why. */
-int vb_trace_layers(const vb_trace_lines *a, const vb_trace_lines *b, int until, int n, vb_page_layers *out);
+/* The first element that is not the same, as both sides have it; tap NULL: none. */
+typedef struct {
+    const vb_tap_line *tap;
+    int element;
+    uint32_t a, b;
+} vb_trace_element;
+
+/* Drift of every named value that both hold, for positions before `until`: rows of `n` positions, to be freed by the
+ * call that follows. 0, or an exit code after saying why. */
+int vb_trace_layers(const vb_trace_lines *a, const vb_trace_lines *b, int until, int n, vb_page_layers *out,
+                    vb_trace_element *first);
 void vb_trace_layers_free(vb_page_layers *layers);
 
 /* The page of one trace (b NULL) or two. 0, or an exit code after saying why. */

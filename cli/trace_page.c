@@ -81,6 +81,24 @@ static void add_facts(builder *w, int both)
         add_fact(w, of_end[i], json_object_get(w->a.end, of_end[i]), json_object_get(w->b.end, of_end[i]), both, 1);
 }
 
+/* The first value inside the model that is not the same, as bits on both sides. */
+static void add_first(builder *w, const vb_trace_element *e)
+{
+    char layer[32] = "";
+    float values[2];
+    memcpy(&values[0], &e->a, sizeof values[0]);
+    memcpy(&values[1], &e->b, sizeof values[1]);
+    if (w->n_facts == FACTS_MOST) return;
+    if (e->tap->layer >= 0) snprintf(layer, sizeof layer, " of layer %d", e->tap->layer);
+    int i = w->n_facts++;
+    snprintf(w->keys[i], sizeof w->keys[i], "first value that differs");
+    snprintf(w->values[i][0], VALUE, "%08x (%.9g), %.60s%s, position %d, element %d", e->a, (double)values[0], e->tap->name, layer,
+             e->tap->position, e->element);
+    snprintf(w->values[i][1], VALUE, "%08x (%.9g)", e->b, (double)values[1]);
+    w->facts[i] = (vb_page_fact){w->keys[i], w->values[i][0], w->values[i][1], 1};
+    w->page.n_facts = w->n_facts;
+}
+
 /* --- where they part ------------------------------------------------------------------------------------- */
 
 /* The names of the fields that are not the same, separated by commas; "" if all are. */
@@ -180,8 +198,11 @@ static int fill(builder *w, const char *a, const char *b, const vb_diff *diff)
     w->one.drift = w->drift = malloc(((size_t)n + 1) * sizeof(double));
     if (w->drift == NULL) return vb_no_memory();
     int until = find_difference(w);
+    vb_trace_element first;
     tell(w, diff);
-    return vb_trace_layers(&w->a, &w->b, until, n, &w->one.layers);
+    code = vb_trace_layers(&w->a, &w->b, until, n, &w->one.layers, &first);
+    if (first.tap != NULL) add_first(w, &first);
+    return code;
 }
 
 static int is_same_file(const char *a, const char *b)

@@ -486,6 +486,12 @@ def test_taps():
             expected = max(abs(x - y) for x, y in zip(values, taps[1][position, layer, name]))
             assert abs(told - expected) <= 1e-5 * expected, (position, layer, name, told, expected)
     assert seen > 20, "values were compared"
+    where = next((key, i) for key, values in taps[0].items() for i, x in enumerate(values) if x != taps[1][key][i])
+    position, layer, name = where[0]
+    told = re.search(r"first value that differs</th><td>(\w{8}) \(.*?\), (.*?) of layer (\d+), position (\d+), element (\d+)</td><td>(\w{8}) ",
+                     out.read_text())
+    same((name, str(layer), str(position), str(where[1])), told.groups()[1:5])
+    same([taps[k][where[0]][where[1]] for k in (0, 1)], [float_of(told[1]), float_of(told[6])])
     assert max(x for x in heat["largest"] if x) > 0
     page = tab(out)
     text = page.value("document.querySelector('svg.heat').closest('figure').querySelector('figcaption').textContent")
