@@ -25,7 +25,7 @@ typedef struct {
     vb_sampling sampling;
     int taps, jsonl;
     const char *sign; /* a private key */
-    int max_tokens, batch;
+    int max_tokens, batch, timeout;
     int to, at, sample, token; /* of traces: positions, a number of tokens, an id */
     const char *text, *signer;
     int speculate; /* a vb_speculate */

@@ -26,7 +26,7 @@ typedef struct {
     float *rows;          /* [1 + PIECE, vocab]; row 0: logits that predict the first waiting token */
     vb_token waiting[PIECE];
     int entry[PIECE];     /* which of their tokens each waiting one is */
-    int whole[PIECE];     /* 0: a part of it */
+    int whole[PIECE];     /* 0: a part of it, -1: never shown by them */
     int n_waiting;
     int told;             /* of the answer's list of ids, those that are fed */
     char pending[SPELLING_MAX]; /* their bytes that no entry has shown yet */
@@ -107,8 +107,8 @@ static vb_status flush(feeder *f)
     if (status < 0) return status;
     for (int i = 0; i < f->n_waiting; i++) {
         const float *logits = f->rows + (size_t)i * vocab;
-        if (f->whole[i]) judge(f, f->entry[i], f->waiting[i], logits);
-        else judge_part(f, f->entry[i], f->waiting[i], logits);
+        if (f->whole[i] > 0) judge(f, f->entry[i], f->waiting[i], logits);
+        else if (f->whole[i] == 0) judge_part(f, f->entry[i], f->waiting[i], logits);
         f->out->fed[f->out->n_fed++] = f->waiting[i];
     }
     memcpy(f->rows, f->rows + (size_t)f->n_waiting * vocab, vocab * sizeof *f->rows);
@@ -252,6 +252,8 @@ vb_status vb_align(vb_aligned *out, vb_model *model, const vb_speller *speller, 
         status = open_feeder(&f);
         for (int readable = 1; status == VB_OK && readable && out->n < answer->n_tokens; out->n += readable)
             readable = follow(&f, out->n, &status);
+        while (status == VB_OK && f.told < answer->n_ids && !vb_token_ends(model, answer->ids[f.told]))
+            status = feed(&f, answer->ids[f.told++], out->n, -1); /* a last character that never became whole */
         if (status == VB_OK) status = flush(&f);
         if (status == VB_OK) look_behind(&f);
     }
