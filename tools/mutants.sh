@@ -4,7 +4,7 @@
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit, vocab, canon_all, page.
+# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -26,6 +26,7 @@ run_killer() {
         "$B/tests/matrix" tests/golden/bert-mean/model.gguf tests/golden/bert-mean/tokens.json --quick ;;
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
+    forge) "$B/tests/forge" tests/golden/llama-gqa/model.gguf 1000 ;;
     vocab) tests/vocab.sh "$B" ;;
     canon_all) "$B/tests/canon_all" --stride 61 ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
