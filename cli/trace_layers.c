@@ -21,7 +21,9 @@ static int read_values(const vb_trace_lines *t, const vb_tap_line *tap, uint32_t
 {
     char *line = NULL;
     size_t cap = 0;
-    json_t *record = fseek(t->lines, tap->at, SEEK_SET) == 0 && getline(&line, &cap, t->lines) > 0 ? json_loads(line, 0, NULL) : NULL;
+    json_t *record = fseek(t->lines, tap->at, SEEK_SET) == 0 && getline(&line, &cap, t->lines) > 0
+                         ? json_loads(line, 0, NULL)
+                         : NULL;
     const char *hex = json_string_value(json_object_get(record, "bits"));
     size_t n = hex != NULL ? strlen(hex) / 8 : 0;
     *values = malloc(n * sizeof **values + 1);

@@ -1,7 +1,8 @@
 /* trace_lines.c - see trace_lines.h.
  *
- * The lines go through a temporary file: values of taps may be many times larger than all the rest, so only their places
- * are kept. A trace holds the largest logits and no more, so a probability here is the share among those that it kept.
+ * The lines go through a temporary file: values of taps may be many times larger than all the rest, so only their
+ * places are kept. A trace holds the largest logits and no more, so a probability here is the share among those that it
+ * kept.
  */
 #include "trace_lines.h"
 
@@ -43,7 +44,8 @@ static int read_text(vb_trace_lines *t, json_t *value, const char **text, size_t
 /* A trace has many taps and few names. */
 static const char *intern(vb_trace_lines *t, const char *name)
 {
-    if (json_object_get(t->names, name) == NULL && json_object_set_new(t->names, name, json_string(name)) < 0) return NULL;
+    if (json_object_get(t->names, name) == NULL && json_object_set_new(t->names, name, json_string(name)) < 0)
+        return NULL;
     return json_string_value(json_object_get(t->names, name));
 }
 
@@ -100,7 +102,8 @@ static int fill_choice(vb_trace_lines *t, vb_page_choice *out, json_t *logit, co
 {
     char text[512];
     const char *bits = json_string_value(json_object_get(logit, "bits"));
-    *out = (vb_page_choice){.id = (vb_token)json_integer_value(json_object_get(logit, "id")), .has_bits = 1,
+    *out = (vb_page_choice){.id = (vb_token)json_integer_value(json_object_get(logit, "id")),
+                            .has_bits = 1,
                             .bits = bits != NULL ? (uint32_t)strtoul(bits, NULL, 16) : 0};
     int64_t n = vocab != NULL ? vb_token_bytes(vocab, out->id, text, sizeof text) : -1;
     if (n < 0 || n > (int64_t)sizeof text) return 0;
@@ -134,8 +137,7 @@ static int fill_token(vb_trace_lines *t, int index, const vb_model *vocab, vb_pa
     token->logprob = token->margin = (double)NAN;
     token->top = room;
     token->n_top = (int)json_array_size(top);
-    json_array_foreach(top, i, logit)
-        if (code == 0) code = fill_choice(t, &room[i], logit, vocab);
+    json_array_foreach(top, i, logit) if (code == 0) code = fill_choice(t, &room[i], logit, vocab);
     fill_logprobs(token, room, token->n_top);
     return code;
 }
@@ -146,7 +148,8 @@ static vb_model *open_vocab(const vb_trace_lines *t)
     vb_model *model = NULL;
     vb_model_info info;
     char hex[65];
-    if (vb_model_open(&model, vb_trace_lines_word(t, "model_path"), &(vb_model_opts){.vocab_only = 1}, NULL) < 0) return NULL;
+    if (vb_model_open(&model, vb_trace_lines_word(t, "model_path"), &(vb_model_opts){.vocab_only = 1}, NULL) < 0)
+        return NULL;
     vb_model_describe(model, &info);
     vb_hex_text(hex, info.tokenizer_digest, sizeof info.tokenizer_digest);
     if (strcmp(hex, vb_trace_lines_word(t, "tokenizer")) == 0) return model;
@@ -176,8 +179,8 @@ static int fill_tokens(vb_trace_lines *t)
 int vb_trace_lines_open(vb_trace_lines *t, const char *path)
 {
     vb_err err = {0};
-    *t = (vb_trace_lines){.path = path, .lines = tmpfile(), .records = json_array(), .kept = json_array(),
-                           .names = json_object()};
+    *t = (vb_trace_lines){
+        .path = path, .lines = tmpfile(), .records = json_array(), .kept = json_array(), .names = json_object()};
     if (t->lines == NULL) {
         vb_say("%s: cannot make a temporary file: %s", path, strerror(errno));
         return VB_EXIT_IO;

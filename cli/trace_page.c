@@ -31,8 +31,8 @@ typedef struct {
 /* Those that are no part of the performance. */
 static int is_information(const char *key)
 {
-    static const char *const keys[] = {"format", "created", "threads", "verbatim", "player", "isa", "cpu",
-                                       "model_path", "model_name", "model_arch", "prompt"};
+    static const char *const keys[] = {"format", "created",    "threads",    "verbatim",   "player", "isa",
+                                       "cpu",    "model_path", "model_name", "model_arch", "prompt"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0) return 1;
     return 0;
@@ -42,8 +42,7 @@ static void value_text(char *out, const char *key, json_t *value)
 {
     const char *bits = json_string_value(json_object_get(value, "bits"));
     *out = '\0';
-    if (bits != NULL)
-        snprintf(out, VALUE, "%.9g (%s)", json_number_value(json_object_get(value, "value")), bits);
+    if (bits != NULL) snprintf(out, VALUE, "%.9g (%s)", json_number_value(json_object_get(value, "value")), bits);
     else if (json_is_integer(value)) snprintf(out, VALUE, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else if (json_is_string(value)) snprintf(out, VALUE, "%s", json_string_value(value));
     if (strspn(out, "0") == 64) snprintf(out, VALUE, "none");
@@ -75,8 +74,8 @@ static void add_facts(builder *w, int both)
     const char *key;
     json_t *value;
     static const char *const of_end[] = {"reason", "dropped_bytes", "tokens", "digest"};
-    json_object_foreach(w->a.header, key, value)
-        if (strcmp(key, "record") != 0) add_fact(w, key, value, json_object_get(w->b.header, key), both, 0);
+    json_object_foreach(w->a.header, key, value) if (strcmp(key, "record") != 0)
+        add_fact(w, key, value, json_object_get(w->b.header, key), both, 0);
     for (int i = 0; i < 4; i++)
         add_fact(w, of_end[i], json_object_get(w->a.end, of_end[i]), json_object_get(w->b.end, of_end[i]), both, 1);
 }
@@ -92,8 +91,8 @@ static void add_first(builder *w, const vb_trace_element *e)
     if (e->tap->layer >= 0) snprintf(layer, sizeof layer, " of layer %d", e->tap->layer);
     int i = w->n_facts++;
     snprintf(w->keys[i], sizeof w->keys[i], "first value that differs");
-    snprintf(w->values[i][0], VALUE, "%08x (%.9g), %.60s%s, position %d, element %d", e->a, (double)values[0], e->tap->name, layer,
-             e->tap->position, e->element);
+    snprintf(w->values[i][0], VALUE, "%08x (%.9g), %.60s%s, position %d, element %d", e->a, (double)values[0],
+             e->tap->name, layer, e->tap->position, e->element);
     snprintf(w->values[i][1], VALUE, "%08x (%.9g)", e->b, (double)values[1]);
     w->facts[i] = (vb_page_fact){w->keys[i], w->values[i][0], w->values[i][1], 1};
     w->page.n_facts = w->n_facts;
@@ -111,7 +110,8 @@ static void differing_fields(const builder *w, int index, char *out, size_t cap)
     for (int i = 0; i < 5 && len < cap; i++) {
         json_t *x = json_object_get(a, fields[i]), *y = json_object_get(b, fields[i]);
         if (x == y || json_equal(x, y)) continue;
-        len += (size_t)snprintf(out + len, cap - len, "%s%s", len > 0 ? ", " : "", i == 0 ? "given or chosen" : fields[i]);
+        len +=
+            (size_t)snprintf(out + len, cap - len, "%s%s", len > 0 ? ", " : "", i == 0 ? "given or chosen" : fields[i]);
     }
 }
 
@@ -156,12 +156,14 @@ static void tell(builder *w, const vb_diff *diff)
     w->page.reason = w->reason;
     if (!diff->differs) snprintf(w->reason, sizeof w->reason, "%lld records, bit for bit.", (long long)diff->records);
     else if (diff->record == 0 && w->one.divergence >= 0)
-        snprintf(w->reason, sizeof w->reason, "In the header: %s: %s and %s. The first token that differs has position %d.", diff->field,
-                 diff->a, diff->b, w->one.divergence);
-    else if (diff->record == 0) snprintf(w->reason, sizeof w->reason, "In the header: %s: %s and %s.", diff->field, diff->a, diff->b);
+        snprintf(w->reason, sizeof w->reason,
+                 "In the header: %s: %s and %s. The first token that differs has position %d.", diff->field, diff->a,
+                 diff->b, w->one.divergence);
+    else if (diff->record == 0)
+        snprintf(w->reason, sizeof w->reason, "In the header: %s: %s and %s.", diff->field, diff->a, diff->b);
     else
-        snprintf(w->reason, sizeof w->reason, "First in record %lld (position %lld): %s: %s and %s.", (long long)diff->record,
-                 (long long)diff->position, diff->field, diff->a, diff->b);
+        snprintf(w->reason, sizeof w->reason, "First in record %lld (position %lld): %s: %s and %s.",
+                 (long long)diff->record, (long long)diff->position, diff->field, diff->a, diff->b);
 }
 
 /* --- the page -------------------------------------------------------------------------------------------- */
@@ -191,8 +193,13 @@ static int fill(builder *w, const char *a, const char *b, const vb_diff *diff)
     w->one.streams[0] = stream_of(&w->a, w->what[0]);
     w->one.n_streams = b != NULL ? 2 : 1;
     w->one.divergence = -1;
-    w->page = (vb_page){.kind = b != NULL ? "trace diff" : "trace", .title = w->title, .facts = w->facts, .n_facts = w->n_facts,
-                        .cases = &w->one, .n_cases = 1, .drift_what = "largest difference of the logits that both kept"};
+    w->page = (vb_page){.kind = b != NULL ? "trace diff" : "trace",
+                        .title = w->title,
+                        .facts = w->facts,
+                        .n_facts = w->n_facts,
+                        .cases = &w->one,
+                        .n_cases = 1,
+                        .drift_what = "largest difference of the logits that both kept"};
     if (b == NULL) return 0;
     w->one.streams[1] = stream_of(&w->b, w->what[1]);
     w->one.drift = w->drift = malloc(((size_t)n + 1) * sizeof(double));
@@ -214,7 +221,8 @@ static int is_same_file(const char *a, const char *b)
 int vb_trace_page(const char *html, const char *a, const char *b, const vb_diff *diff)
 {
     vb_err err = {0};
-    if (is_same_file(html, a) || is_same_file(html, b)) return vb_wrong("--html", "expected a file for the page, found a trace: %s", html);
+    if (is_same_file(html, a) || is_same_file(html, b))
+        return vb_wrong("--html", "expected a file for the page, found a trace: %s", html);
     builder *w = calloc(1, sizeof *w);
     if (w == NULL) return vb_no_memory();
     int code = fill(w, a, b, diff);

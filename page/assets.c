@@ -8,8 +8,8 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-#define EMBED(name, file)                                                                                          \
-    __asm__(".section .rodata\n" #name ":\n.incbin \"" file "\"\n" #name "_end:\n.byte 0\n.previous\n");             \
+#define EMBED(name, file)                                                                                              \
+    __asm__(".section .rodata\n" #name ":\n.incbin \"" file "\"\n" #name "_end:\n.byte 0\n.previous\n");               \
     extern const char name[], name##_end[]
 
 EMBED(vb_page_css, "page/page.css");

@@ -1,4 +1,5 @@
-/* distribution.c - how the drift of all cases is distributed: a histogram over quarters of decades, beside the envelope.
+/* distribution.c - how the drift of all cases is distributed: a histogram over quarters of decades, beside the
+ * envelope.
  *
  * Invariant: every drift that is not NAN is counted in exactly one bar; zero, and what is nearly zero, in the first.
  */
@@ -7,7 +8,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LOWEST = -9, HIGHEST = 4, A_DECADE = 4, BARS_MOST = (HIGHEST - LOWEST) * A_DECADE + 1, HEIGHT = 110, FEWEST = 8 };
+enum {
+    LOWEST = -9,
+    HIGHEST = 4,
+    A_DECADE = 4,
+    BARS_MOST = (HIGHEST - LOWEST) * A_DECADE + 1,
+    HEIGHT = 110,
+    FEWEST = 8
+};
 
 typedef struct {
     double *values; /* ascending */
@@ -70,7 +78,8 @@ static void bars(FILE *to, const values *v, double limit)
         double height = (double)(HEIGHT - 8) * counts[i] / most;
         const char *style = !isnan(limit) && i > place(v, limit) ? "outside" : "inside";
         if (counts[i] > 0)
-            fprintf(to, "<rect class=\"%s\" x=\"%d.1\" width=\".8\" y=\"%.1f\" height=\"%.1f\"><title>%d</title></rect>",
+            fprintf(to,
+                    "<rect class=\"%s\" x=\"%d.1\" width=\".8\" y=\"%.1f\" height=\"%.1f\"><title>%d</title></rect>",
                     style, i, HEIGHT - 2 - height, height, counts[i]);
     }
 }
@@ -84,7 +93,8 @@ static void axis(FILE *to, const values *v)
 {
     fputs("<svg class=\"ticks\" aria-hidden=\"true\"><text x=\"0\" y=\"12\">0</text>", to);
     for (int d = v->low; d <= v->high - 1; d++)
-        fprintf(to, "<text x=\"%.2f%%\" y=\"12\">%g</text>", 100.0 * ((d - v->low) * A_DECADE + 1) / v->bars, pow(10, d));
+        fprintf(to, "<text x=\"%.2f%%\" y=\"12\">%g</text>", 100.0 * ((d - v->low) * A_DECADE + 1) / v->bars,
+                pow(10, d));
     fputs("</svg>\n", to);
 }
 
@@ -110,8 +120,10 @@ vb_status vb_page_distribution(FILE *to, const vb_page *page)
         fputs("<figure class=\"distribution\">", to);
         fit(&v, &page->envelope);
         sentence(to, page, &v);
-        fprintf(to, "<svg class=\"field\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
-                    "aria-label=\"distribution of drift\">", v.bars, HEIGHT, HEIGHT);
+        fprintf(to,
+                "<svg class=\"field\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
+                "aria-label=\"distribution of drift\">",
+                v.bars, HEIGHT, HEIGHT);
         bars(to, &v, vb_page_limit(&page->envelope));
         fprintf(to, "<path class=\"base\" d=\"M0 %dH%d\"/>", HEIGHT - 2, v.bars);
         mark(to, &v, page->envelope.known ? page->envelope.median : 0, "limit faint");

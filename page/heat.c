@@ -21,7 +21,8 @@ int vb_page_heat_columns(const vb_page_layers *l)
 double vb_page_heat_value(const vb_page_layers *l, const double *of, int layer, int column)
 {
     int columns = vb_page_heat_columns(l);
-    int from = (int)((int64_t)column * l->positions / columns), to = (int)((int64_t)(column + 1) * l->positions / columns);
+    int from = (int)((int64_t)column * l->positions / columns),
+        to = (int)((int64_t)(column + 1) * l->positions / columns);
     double found = (double)NAN;
     for (int i = from; of != NULL && i < to; i++) {
         double v = of[(size_t)layer * (size_t)l->positions + (size_t)i];
@@ -93,8 +94,10 @@ static void put_map(FILE *to, const vb_page_layers *l, const double *of, const r
     int each = l->layers <= 12 ? 14 : l->layers <= 32 ? 9 : 6;
     fputs("<div class=\"plot\">", to);
     put_axis(to, l, each);
-    fprintf(to, "<svg class=\"field heat\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
-                "aria-label=\"drift by layer and position\">", vb_page_heat_columns(l), l->layers, l->layers * each);
+    fprintf(to,
+            "<svg class=\"field heat\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
+            "aria-label=\"drift by layer and position\">",
+            vb_page_heat_columns(l), l->layers, l->layers * each);
     for (int i = 0; i < l->layers; i++) put_layer(to, l, of, r, i);
     fputs("</svg></div>\n", to);
 }
@@ -124,7 +127,8 @@ static void put_legend(FILE *to, const range *r)
 {
     fputs("<p class=\"legend\"><output class=\"reading\">point at a cell</output><span class=\"scale\">", to);
     fprintf(to, "<span>%.2g</span><svg width=\"%d\" height=\"10\" aria-hidden=\"true\">", r->low, STEPS * 14);
-    for (int i = 0; i < STEPS; i++) fprintf(to, "<rect class=\"h%d\" x=\"%d\" width=\"14\" height=\"10\"/>", i + 1, i * 14);
+    for (int i = 0; i < STEPS; i++)
+        fprintf(to, "<rect class=\"h%d\" x=\"%d\" width=\"14\" height=\"10\"/>", i + 1, i * 14);
     fprintf(to, "</svg><span>%.2g</span></span></p>\n", r->high);
 }
 
@@ -154,8 +158,10 @@ static void put_row(FILE *to, const vb_page_layers *l, int layer)
 
 static void put_table(FILE *to, const vb_page_layers *l)
 {
-    fputs("<details><summary>Drift of every layer as numbers</summary><table class=\"numbers\"><thead><tr><th>layer</th>"
-          "<th>largest</th><th>at index</th><th>rms</th></tr></thead><tbody>\n", to);
+    fputs(
+        "<details><summary>Drift of every layer as numbers</summary><table class=\"numbers\"><thead><tr><th>layer</th>"
+        "<th>largest</th><th>at index</th><th>rms</th></tr></thead><tbody>\n",
+        to);
     for (int i = 0; i < l->layers; i++) put_row(to, l, i);
     fputs("</tbody></table></details>\n", to);
 }

@@ -7,18 +7,18 @@
 #include <math.h>
 
 typedef struct {
-    int tokens, same, given;
-    double drift; /* largest; NAN: none */
+    int tokens, same; /* compared, of them the same */
+    double drift;     /* largest; NAN: none */
 } counts;
 
 static counts count(const vb_page_case *c)
 {
     counts k = {.drift = (double)NAN};
     for (int i = 0; i < vb_page_length(c); i++) {
-        const vb_page_token *t = vb_page_token_at(c, 0, i);
-        k.given += t != NULL && t->given;
-        k.tokens += t == NULL || !t->given;
-        k.same += (t == NULL || !t->given) && !vb_page_differs(c, i);
+        const vb_page_token *a = vb_page_token_at(c, 0, i), *b = vb_page_token_at(c, 1, i);
+        int differs = vb_page_differs(c, i), compared = a != NULL && !a->given && (b != NULL || c->n_streams < 2);
+        k.tokens += compared || differs;
+        k.same += compared && !differs;
         if (c->drift != NULL && !isnan(c->drift[i]) && !(c->drift[i] <= k.drift)) k.drift = c->drift[i];
     }
     return k;
@@ -41,8 +41,11 @@ static void put_row(FILE *to, const vb_page_case *c, int number)
 
 void vb_page_overview(FILE *to, const vb_page *page)
 {
-    fputs("<section><h2>Cases</h2><div class=\"wide\"><table class=\"numbers overview\"><thead><tr><th></th><th>prompt</th>"
-          "<th>tokens</th><th>same</th><th>first difference</th><th>largest drift</th><th>verdict</th></tr></thead><tbody>\n", to);
+    fputs("<section><h2>Cases</h2><div class=\"wide\"><table class=\"numbers "
+          "overview\"><thead><tr><th></th><th>prompt</th>"
+          "<th>tokens</th><th>same</th><th>first difference</th><th>largest "
+          "drift</th><th>verdict</th></tr></thead><tbody>\n",
+          to);
     for (int i = 0; i < page->n_cases; i++) put_row(to, &page->cases[i], i);
     fputs("</tbody></table></div></section>\n", to);
 }

@@ -12,20 +12,22 @@
 #include <math.h>
 #include <string.h>
 
-enum { OPEN_MOST = 4 }; /* more cases than these are folded unless they differ */
+enum { OPEN_MOST = 4, FACTS_OPEN = 12 }; /* more cases than these are folded unless they differ; more facts */
 
 static void put_head(FILE *to, const vb_page *page)
 {
     vb_page_asset style, script;
     vb_page_style(&style);
     vb_page_script(&script);
-    fprintf(to, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-%s'; "
-                "script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'\">\n",
+    fprintf(to,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-%s'; "
+            "script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'\">\n",
             style.sha256, script.sha256);
     fputs("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n"
-          "<meta name=\"generator\" content=\"verbatim " VB_VERSION "\">\n<link rel=\"icon\" href=\"data:,\">\n<title>", to);
+          "<meta name=\"generator\" content=\"verbatim " VB_VERSION "\">\n<link rel=\"icon\" href=\"data:,\">\n<title>",
+          to);
     vb_page_words(to, page->title);
     fputs("</title>\n<style>", to);
     fwrite(style.text, 1, style.len, to);
@@ -76,8 +78,9 @@ static void put_facts(FILE *to, const vb_page *page)
     fputs("<section>\n", to);
     if (differing > 0) put_facts_table(to, page, 1);
     if (differing < page->n_facts) {
-        fprintf(to, "<details><summary>%d %s%s</summary>", page->n_facts - differing, differing > 0 ? "other fact" : "fact",
-                page->n_facts - differing == 1 ? "" : "s");
+        fprintf(to, "<details%s><summary>%d %s%s</summary>",
+                differing == 0 && page->n_facts <= FACTS_OPEN ? " open" : "", page->n_facts - differing,
+                differing > 0 ? "other fact" : "fact", page->n_facts - differing == 1 ? "" : "s");
         put_facts_table(to, page, 0);
         fputs("</details>\n", to);
     }
@@ -88,7 +91,8 @@ static vb_status put_case(FILE *to, const vb_page *page, int number)
 {
     const vb_page_case *c = &page->cases[number];
     int single = page->n_cases == 1, open = page->n_cases <= OPEN_MOST || c->divergence >= 0 || c->tone == VB_PAGE_BAD;
-    fprintf(to, single ? "<article class=\"case\" id=\"case%d\">\n" : "<details class=\"case\" id=\"case%d\"%s><summary>",
+    fprintf(to,
+            single ? "<article class=\"case\" id=\"case%d\">\n" : "<details class=\"case\" id=\"case%d\"%s><summary>",
             number, open ? " open" : "");
     if (!single) {
         fprintf(to, "<h2><small>%d</small> ", number + 1);
@@ -128,8 +132,10 @@ static void put_tail(FILE *to, const vb_page *page)
 {
     vb_page_asset script;
     vb_page_script(&script);
-    fputs("<aside id=\"detail\" aria-live=\"polite\"><p>Point at a token, or walk with the arrow keys, to see what else "
-          "could have been said.</p></aside>\n", to);
+    fputs(
+        "<aside id=\"detail\" aria-live=\"polite\"><p>Point at a token, or walk with the arrow keys, to see what else "
+        "could have been said.</p></aside>\n",
+        to);
     vb_page_data(to, page);
     fputs("<script>", to);
     fwrite(script.text, 1, script.len, to);

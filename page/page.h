@@ -35,7 +35,7 @@ typedef struct {
 } vb_page_choice;
 
 typedef struct {
-    const char *text; /* NULL: a hole, no token of this stream stands here */
+    const char *text; /* NULL: a hole, no token of this stream stands here, and none is compared */
     size_t len;
     vb_token id;    /* -1: not known */
     int given;      /* 1: of the prompt; shown without colour */

@@ -23,7 +23,8 @@ void vb_page_chip(FILE *to, const char *verdict, vb_page_tone tone); /* a verdic
 int vb_page_length(const vb_page_case *c); /* indices: tokens of the longer stream */
 /* The token at an index, or NULL where the stream has none. */
 const vb_page_token *vb_page_token_at(const vb_page_case *c, int stream, int index);
-int vb_page_differs(const vb_page_case *c, int index); /* 1: two streams, and their tokens there are not the same */
+/* 1: two streams, and their tokens there are not the same, or one has ended. A hole is nothing to compare. */
+int vb_page_differs(const vb_page_case *c, int index);
 double vb_page_limit(const vb_page_envelope *envelope); /* above it is outside; NAN: not known */
 
 void vb_page_streams(FILE *to, const vb_page_case *c);

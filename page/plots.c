@@ -116,7 +116,9 @@ static void open_plot(const plot *p, const char *name)
     for (int d = p->high; d >= p->low; d -= every)
         fprintf(to, "<text x=\"46\" y=\"%.1f\">%g</text>", y_of(p, pow(10, d)) + 4, pow(10, d));
     fprintf(to, "<text x=\"46\" y=\"%d\">0</text></svg>", p->height);
-    fprintf(to, "<svg class=\"field %s\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">",
+    fprintf(to,
+            "<svg class=\"field %s\" viewBox=\"0 0 %d %d\" height=\"%d\" preserveAspectRatio=\"none\" role=\"img\" "
+            "aria-label=\"%s\">",
             name, WIDTH, p->height, p->height, name);
     for (int d = p->high; d >= p->low; d -= every) level(p, pow(10, d), "grid");
     fprintf(to, "<path class=\"base\" d=\"M0 %dH%d\"/>", p->height - 2, WIDTH);
@@ -176,7 +178,6 @@ static void drift(FILE *to, const vb_page *page, const vb_page_case *c, const se
     close_plot(&p, c);
     fputs("</figure>\n", to);
 }
-
 
 static int fill_margins(const vb_page_case *c, int stream, series *out)
 {

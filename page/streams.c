@@ -31,8 +31,8 @@ const vb_page_token *vb_page_token_at(const vb_page_case *c, int stream, int ind
 int vb_page_differs(const vb_page_case *c, int index)
 {
     const vb_page_token *a = vb_page_token_at(c, 0, index), *b = vb_page_token_at(c, 1, index);
-    if (c->n_streams < 2 || (a == NULL && b == NULL)) return 0;
-    if (a == NULL || b == NULL) return 1;
+    if (c->n_streams < 2) return 0;
+    if (a == NULL || b == NULL) return index >= c->streams[0].n || index >= c->streams[1].n;
     if (a->id >= 0 && b->id >= 0) return a->id != b->id;
     return a->len != b->len || memcmp(a->text, b->text, a->len) != 0;
 }
@@ -81,12 +81,16 @@ static void put_legend(FILE *to, const vb_page_case *c)
 {
     static const char *const steps[] = {"90 %", "70 %", "50 %", "30 %", "10 %", "3 %", "1 %"};
     int bounds = c->streams[0].bounds || (c->n_streams > 1 && c->streams[1].bounds);
-    fprintf(to, "<p class=\"legend\"><span>%s</span>", bounds ? "probability among the kept choices below" : "probability below");
+    fprintf(to, "<p class=\"legend\"><span>%s</span>",
+            bounds ? "probability among the kept choices below" : "probability below");
     for (int i = 0; i < 7; i++) fprintf(to, "<span class=\"t q%d\">%s</span>", i + 1, steps[i]);
     fputs("<span class=\"t given\">given</span>", to);
     if (c->n_streams > 1) fputs("<span class=\"t x\">differs</span>", to);
-    fprintf(to, "<span class=\"keys\"><kbd>\u2190</kbd> <kbd>\u2192</kbd> <kbd>\u2191</kbd> <kbd>\u2193</kbd> move%s</span></p>\n",
-            c->n_streams > 1 ? ", <kbd>d</kbd> first difference, <kbd>n</kbd> <kbd>p</kbd> next and previous mark" : "");
+    fprintf(to,
+            "<span class=\"keys\"><kbd>\u2190</kbd> <kbd>\u2192</kbd> <kbd>\u2191</kbd> <kbd>\u2193</kbd> "
+            "move%s</span></p>\n",
+            c->n_streams > 1 ? ", <kbd>d</kbd> first difference, <kbd>n</kbd> <kbd>p</kbd> next and previous mark"
+                             : "");
 }
 
 static void put_names(FILE *to, const vb_page_case *c)

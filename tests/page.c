@@ -16,13 +16,32 @@
 
 enum { MOST = 10000, TOP = 5, LAYERS = 32, CASES = 12 };
 
-static const char *const words[] = {"The", " sky", " is", " blue", " because", " of", " the", " way", " light", " is",
-    " scattered", " by", " the", " air", ".", "\n", "Sunlight", " reaches", " Earth", "'s", " atmosphere", " and", " is",
-    " spread", " in", " all", " directions", ",", " but", " short", " waves", " more", " than", " long", " ones", ".", "\n\n"};
+static const char *const words[] = {
+    "The",         " sky",  " is",   " blue",   " because", " of",  " the",        " way",     " light", " is",
+    " scattered",  " by",   " the",  " air",    ".",        "\n",   "Sunlight",    " reaches", " Earth", "'s",
+    " atmosphere", " and",  " is",   " spread", " in",      " all", " directions", ",",        " but",   " short",
+    " waves",      " more", " than", " long",   " ones",    ".",    "\n\n"};
 enum { WORDS = sizeof words / sizeof words[0] };
-static const char *const hostile[] = {"<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "\" onmouseover=\"alert(3)",
-    "<!--", "]]>", "&amp;&lt;", "\x1b[31m", "\xff\xfe", "\xe2\x96", "\xe2\x80\xae" "desrever", "\\u003c", "'", "\t\r\n", "{{7*7}}", "\xf0\x9f\x98\x80",
-    "</style><style>*{display:none}</style>", "http://127.0.0.1:1/x", "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"};
+static const char *const hostile[] = {"<script>alert(1)</script>",
+                                      "</script><img src=x onerror=alert(2)>",
+                                      "\" onmouseover=\"alert(3)",
+                                      "<!--",
+                                      "]]>",
+                                      "&amp;&lt;",
+                                      "\x1b[31m",
+                                      "\xff\xfe",
+                                      "\xe2\x96",
+                                      "\xe2\x80\xae"
+                                      "desrever",
+                                      "\\u003c",
+                                      "'",
+                                      "\t\r\n",
+                                      "{{7*7}}",
+                                      "\xf0\x9f\x98\x80",
+                                      "</style><style>*{display:none}</style>",
+                                      "http://127.0.0.1:1/x",
+                                      "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7",
+                                      "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"};
 enum { HOSTILE = sizeof hostile / sizeof hostile[0] };
 
 typedef struct {
@@ -57,8 +76,14 @@ static void fill_token(sample *s, int stream, int i, const char *text, double ap
         sum += exp((double)logit);
     }
     for (int k = 0; k < TOP; k++) top[k].logprob -= log(sum);
-    *t = (vb_page_token){.text = text, .len = strlen(text), .id = top[0].id, .given = i < 3, .logprob = top[0].logprob,
-                         .margin = gap * 1.3, .top = top, .n_top = i < 3 ? 0 : TOP};
+    *t = (vb_page_token){.text = text,
+                         .len = strlen(text),
+                         .id = top[0].id,
+                         .given = i < 3,
+                         .logprob = top[0].logprob,
+                         .margin = gap * 1.3,
+                         .top = top,
+                         .n_top = i < 3 ? 0 : TOP};
     if (i < 3) t->logprob = t->margin = (double)NAN;
 }
 
@@ -81,21 +106,38 @@ static void fill(sample *s, int n, int parted, const char *const *texts, int n_t
 
 static vb_page_case case_of(sample *s, int n, int parted)
 {
-    return (vb_page_case){.title = "Why is the sky blue?", .verdict = "rounding", .tone = VB_PAGE_EXPLAINED,
+    return (vb_page_case){
+        .title = "Why is the sky blue?",
+        .verdict = "rounding",
+        .tone = VB_PAGE_EXPLAINED,
         .reason = "Both sides were within 0.0031 nat of choosing the other token; the measured drift is 0.013.",
         .streams = {{.name = "verbatim", .what = "smollm2, cpu avx2", .tokens = s->tokens[0], .n = n},
                     {.name = "another engine", .what = "by HTTP", .tokens = s->tokens[1], .n = n, .bounds = 1}},
-        .n_streams = 2, .divergence = parted, .drift = s->drift, .layers = {LAYERS, n, NULL, s->largest, s->rms}};
+        .n_streams = 2,
+        .divergence = parted,
+        .drift = s->drift,
+        .layers = {LAYERS, n, NULL, s->largest, s->rms}};
 }
 
-static const vb_page_fact facts[] = {{"engine", "verbatim 0.1.0", "another 1.2", 1}, {"model", "smollm2 Q4_1", "smollm2 Q4_1", 0},
-    {"sampling", "greedy", "greedy", 0}, {"prompt tokens", "3", "3", 0}, {"note", "<b>of both</b>", NULL, 0}};
+static const vb_page_fact facts[] = {{"engine", "verbatim 0.1.0", "another 1.2", 1},
+                                     {"model", "smollm2 Q4_1", "smollm2 Q4_1", 0},
+                                     {"sampling", "greedy", "greedy", 0},
+                                     {"prompt tokens", "3", "3", 0},
+                                     {"note", "<b>of both</b>", NULL, 0}};
 
 static vb_page page_of(const vb_page_case *cases, int n)
 {
-    return (vb_page){.kind = "trace diff", .title = "Why is the sky <i>blue</i>?", .verdict = cases->verdict, .reason = cases->reason,
-        .tone = cases->tone, .facts = facts, .n_facts = 5, .cases = cases, .n_cases = n,
-        .envelope = {1, 0.002, 0.009, 0.013, 0, "one ulp in every layer, 512 tokens"}, .drift_what = "largest difference of kept logits"};
+    return (vb_page){.kind = "trace diff",
+                     .title = "Why is the sky <i>blue</i>?",
+                     .verdict = cases->verdict,
+                     .reason = cases->reason,
+                     .tone = cases->tone,
+                     .facts = facts,
+                     .n_facts = 5,
+                     .cases = cases,
+                     .n_cases = n,
+                     .envelope = {1, 0.002, 0.009, 0.013, 0, "one ulp in every layer, 512 tokens"},
+                     .drift_what = "largest difference of kept logits"};
 }
 
 static vb_status write_cases(const char *path, vb_err *err)
@@ -129,7 +171,8 @@ static vb_status write_noise(const char *path, sample *s, vb_err *err)
         size_t n = rng_word(&r) % (LENGTH + 1);
         for (size_t k = 0; k < n; k++)
             bytes[i][k] = rng_word(&r) % 2 ? often[rng_word(&r) % (sizeof often - 1)] : (char)rng_word(&r);
-        s->tokens[0][i] = s->tokens[1][i] = (vb_page_token){.text = bytes[i], .len = n, .id = i, .logprob = -1, .margin = (double)NAN};
+        s->tokens[0][i] = s->tokens[1][i] =
+            (vb_page_token){.text = bytes[i], .len = n, .id = i, .logprob = -1, .margin = (double)NAN};
     }
     vb_page_case one = case_of(s, TOKENS, -1);
     one.drift = NULL;
