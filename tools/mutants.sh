@@ -4,7 +4,8 @@
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page.
+# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page,
+# partners.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -29,6 +30,7 @@ run_killer() {
     forge) "$B/tests/forge" tests/golden/llama-gqa/model.gguf 1000 ;;
     vocab) tests/vocab.sh "$B" ;;
     canon_all) "$B/tests/canon_all" --stride 61 ;;
+    partners) SMOLLM2= python3 tests/cli/partners.py "$B/verbatim" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
 }
@@ -40,6 +42,7 @@ kill_one() {
     case $1 in unit | vocab) program=tests ;; esac
     target="$B/$program"
     [ "$program" = tests ] && target=tests
+    [ "$1" = partners ] && target="$B/verbatim"
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1
