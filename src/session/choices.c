@@ -7,15 +7,9 @@
 #include "base/canon.h"
 #include "base/canon64.h"
 #include "base/fp.h"
+#include "session/lanes.h"
 
 #include <string.h>
-
-static float maximum(const float *logits, int n)
-{
-    float m = logits[0];
-    for (int i = 1; i < n; i++) m = logits[i] > m ? logits[i] : m;
-    return m;
-}
 
 static double log_sum(const float *logits, int n, float m)
 {
@@ -27,17 +21,26 @@ static double log_sum(const float *logits, int n, float m)
 VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id)
 {
     uint64_t fp = vb_fp_enter();
-    float m = maximum(logits, n_vocab);
+    float m = vb_highest(logits, n_vocab);
     float result = (float)((double)(logits[id] - m) - log_sum(logits, n_vocab, m));
     vb_fp_leave(fp);
     return result;
 }
 
+/* The first block of lanes from `i` on that has a logit above `least`; n: none. */
+static int next_better(const float *logits, int i, int n, float least)
+{
+    while (i + VB_LANES <= n && !(vb_highest(logits + i, VB_LANES) > least)) i += VB_LANES;
+    return i;
+}
+
 VB_API int vb_top_ids(const float *logits, int n_vocab, vb_token *ids, int k)
 {
     int n = 0;
+    if (k == 0) return 0;
     for (int i = 0; i < n_vocab; i++) {
-        if (n == k && (k == 0 || !(logits[i] > logits[ids[k - 1]]))) continue;
+        if (n == k && i % VB_LANES == 0) i = next_better(logits, i, n_vocab, logits[ids[k - 1]]);
+        if (i == n_vocab || (n == k && !(logits[i] > logits[ids[k - 1]]))) continue;
         int at = n < k ? n++ : k - 1;
         for (; at > 0 && logits[i] > logits[ids[at - 1]]; at--) ids[at] = ids[at - 1];
         ids[at] = i;
@@ -54,7 +57,7 @@ VB_API int vb_top(const vb_session *session, vb_choice *out, int k)
     if (logits == NULL || k <= 0) return 0;
     int n = vb_top_ids(logits, n_vocab, ids, k < AT_ONCE ? k : AT_ONCE);
     uint64_t fp = vb_fp_enter();
-    float m = maximum(logits, n_vocab);
+    float m = vb_highest(logits, n_vocab);
     double sum = log_sum(logits, n_vocab, m);
     for (int i = 0; i < n; i++)
         out[i] = (vb_choice){ids[i], logits[ids[i]], (float)((double)(logits[ids[i]] - m) - sum)};

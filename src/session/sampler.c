@@ -10,6 +10,7 @@
 #include "base/canon.h"
 #include "base/canon64.h"
 #include "base/fp.h"
+#include "session/lanes.h"
 #include "session/philox.h"
 
 #include <math.h>
@@ -74,13 +75,16 @@ static void penalise(float *logits, int n_vocab, const vb_token *past, int n_pas
     }
 }
 
+/* The best few are found without sorting all. */
+enum { FEW = 256 };
+
 /* --- candidates (J6 b, c) ----------------------------------------------------------------------------------- */
 
 static vb_token largest(const float *logits, int n)
 {
+    float highest = vb_highest(logits, n);
     int best = 0;
-    for (int i = 1; i < n; i++)
-        if (logits[i] > logits[best]) best = i;
+    while (!(logits[best] >= highest)) best++;
     return best;
 }
 
@@ -109,11 +113,20 @@ static void sorted(candidate *c, uint64_t *keys, const float *logits, int n, int
 {
     for (int i = 0; i < n; i++) keys[i] = (uint64_t)falling(logits[i]) << 32 | (uint32_t)i;
     sort_keys(keys, keys + n, n);
-    for (int i = 0; i < keep; i++) {
-        c[i].id = (int)(uint32_t)keys[i];
-        c[i].l = logits[c[i].id];
-        c[i].p = c_exp(c[i].l - logits[(uint32_t)keys[0]]);
-    }
+    for (int i = 0; i < keep; i++) c[i].id = (int)(uint32_t)keys[i];
+}
+
+static void best_few(candidate *c, const float *logits, int n, int keep)
+{
+    vb_token ids[FEW];
+    vb_top_ids(logits, n, ids, keep);
+    for (int i = 0; i < keep; i++) c[i].id = ids[i];
+}
+
+/* What the filters look at; the draw has its own. */
+static void weigh(candidate *c, int n)
+{
+    for (int i = 0; i < n; i++) c[i].p = c_exp(c[i].l - c[0].l);
 }
 
 /* --- filters (J6 e, f, g) ------------------------------------------------------------------------------------ */
@@ -202,27 +215,36 @@ static vb_token draw(candidate *c, int n, const vb_sampling *s, int position)
     return c[last].id;
 }
 
+static int is_typical(const vb_sampling *s)
+{
+    return s->typical > 0.0f && s->typical < 1.0f;
+}
+
 static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, typicality *t)
 {
-    if (s->typical > 0.0f && s->typical < 1.0f) n = keep_typical(c, n, s->typical, t);
-    if (s->top_p > 0.0f && s->top_p < 1.0f) n = keep_top_p(c, n, s->top_p);
+    int top_p = s->top_p > 0.0f && s->top_p < 1.0f;
+    if (is_typical(s) || top_p || s->min_p > 0.0f) weigh(c, n);
+    if (is_typical(s)) n = keep_typical(c, n, s->typical, t);
+    if (top_p) n = keep_top_p(c, n, s->top_p);
     if (s->min_p > 0.0f) n = keep_min_p(c, n, s->min_p);
     return draw(c, n, s, position);
 }
 
-/* Room for the sorted candidates: keys twice, candidates and typicalities. */
+/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. */
 static vb_status draw_from(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
                            vb_err *err)
 {
-    int keep = s->top_k > 0 && s->top_k < n_vocab ? s->top_k : n_vocab;
-    uint64_t *keys = malloc((size_t)n_vocab * 2 * sizeof *keys);
+    int keep = s->top_k > 0 && s->top_k < n_vocab ? s->top_k : n_vocab, few = keep <= FEW;
+    uint64_t *keys = few ? NULL : malloc((size_t)n_vocab * 2 * sizeof *keys);
     candidate *c = malloc((size_t)keep * sizeof *c);
-    typicality *t = malloc((size_t)keep * sizeof *t);
+    typicality *t = is_typical(s) ? malloc((size_t)keep * sizeof *t) : NULL;
     vb_status status = VB_OK;
-    if (keys == NULL || c == NULL || t == NULL) {
+    if ((keys == NULL && !few) || c == NULL || (t == NULL && is_typical(s))) {
         status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d candidates", n_vocab);
     } else {
-        sorted(c, keys, logits, n_vocab, keep);
+        if (few) best_few(c, logits, n_vocab, keep);
+        else sorted(c, keys, logits, n_vocab, keep);
+        for (int i = 0; i < keep; i++) c[i].l = logits[c[i].id];
         *out = choose(c, keep, s, position, t);
     }
     free(keys);
@@ -246,7 +268,8 @@ VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_tok
 {
     if (n_vocab < 1 || n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n_vocab);
     VB_TRY(vb_sampling_check(s, err));
-    for (int i = 0; i < n_vocab; i++)
+    int finite = vb_all_finite(logits, n_vocab);
+    for (int i = 0; i < n_vocab && !finite; i++)
         if (!isfinite(logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
     uint64_t fp = vb_fp_enter();
     float *copy = NULL;

@@ -106,3 +106,40 @@ Test(sampler, refuses_what_is_out_of_range)
     vb_sampling ok = {0};
     cr_assert_eq(vb_sample_logits(logits, 2, NULL, 0, &ok, &id, &err), VB_E_ARGUMENT);
 }
+
+Test(sampler, what_is_no_number_is_found_wherever_it_stands)
+{
+    enum { N = 53 };
+    float logits[N], bad[] = {INFINITY, -INFINITY, NAN};
+    vb_sampling greedy = {0};
+    vb_token id;
+    vb_err err;
+    char expected[32];
+    for (int i = 0; i < N * 3; i++) {
+        for (int k = 0; k < N; k++) logits[k] = (float)(k % 7);
+        cr_assert_eq(vb_sample_logits(logits, N, NULL, 0, &greedy, &id, &err), VB_OK);
+        cr_assert_eq(id, 6);
+        logits[i / 3] = bad[i % 3];
+        cr_assert_eq(vb_sample_logits(logits, N, NULL, 0, &greedy, &id, &err), VB_E_ARGUMENT);
+        snprintf(expected, sizeof expected, "logit %d is not", i / 3);
+        cr_assert_not_null(strstr(err.text, expected), "%s", err.text);
+    }
+}
+
+Test(sampler, the_largest_come_in_order_ties_to_the_lower_id)
+{
+    enum { N = 211 };
+    float logits[N];
+    vb_token ids[N];
+    for (int round = 0; round < 300; round++) {
+        int n = 1 + round % N, k = 1 + round % 40;
+        for (int i = 0; i < n; i++) logits[i] = (float)(word() % 256) - 100.0f;
+        int got = vb_top_ids(logits, n, ids, k);
+        cr_assert_eq(got, k < n ? k : n);
+        for (int i = 0; i < got; i++) {
+            int before = 0; /* how many others come first */
+            for (int j = 0; j < n; j++) before += logits[j] > logits[ids[i]] || (logits[j] == logits[ids[i]] && j < ids[i]);
+            cr_assert_eq(before, i, "round %d: place %d", round, i);
+        }
+    }
+}
