@@ -55,7 +55,7 @@ $B/%.o: %.c
 include $(sort $(wildcard tools/*.mk))
 
 clean:                                         ## remove what was built
-	rm -rf build verbatim
+	rm -rf build verbatim verbatim-mpi
 help:                                          ## this list
 	@awk -F ':.*## ' '/^[a-z].*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

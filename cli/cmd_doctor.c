@@ -1,4 +1,7 @@
-/* cmd_doctor.c - `verbatim doctor`: the machine, and whether each instruction set computes what the oracle computes. */
+/* cmd_doctor.c - `verbatim doctor`: the machine, and whether each instruction set computes what the oracle computes; with
+ * --prove also whether all conditions give the published answers, with --quorum whether other machines say the same.
+ */
+#include "cli/prove.h"
 #include "commands.h"
 #include "out.h"
 
@@ -20,6 +23,7 @@ typedef struct {
     char smollm2[512]; /* path; empty: not there */
     int64_t ollama, own;
     int failed; /* instruction sets whose kernels differ or cannot be judged */
+    const vb_proving *proving; /* NULL: not asked for */
 } findings;
 
 static int count_model(void *ud, const vb_store_entry *entry)
@@ -90,6 +94,7 @@ static void print_text(const findings *f)
     print_kernels(f);
     printf("smollm2   %s\n", f->smollm2[0] ? f->smollm2 : "absent (make model fetches it)");
     printf("stores    %" PRId64 " models of Ollama, %" PRId64 " of verbatim\n", f->ollama, f->own);
+    if (f->proving != NULL) vb_proving_print(f->proving);
 }
 
 static int print_json(const findings *f)
@@ -107,18 +112,39 @@ static int print_json(const findings *f)
         m->features, "cores", m->cores, "threads", m->threads, "packages", m->packages, "numa_nodes", m->numa_nodes,
         "l2_bytes", (json_int_t)m->l2_bytes, "l3_bytes", (json_int_t)m->l3_bytes, "memory_bytes",
         (json_int_t)m->memory_bytes, "available_bytes", (json_int_t)m->available_bytes);
-    return vb_print_json(json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
-                                   VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "smollm2",
-                                   vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama",
-                                   (json_int_t)f->ollama, "verbatim", (json_int_t)f->own));
+    json_t *all = json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
+                            VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "smollm2",
+                            vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama",
+                            (json_int_t)f->ollama, "verbatim", (json_int_t)f->own);
+    if (all != NULL && f->proving != NULL) json_object_set_new(all, "proof", vb_proving_json(f->proving));
+    return vb_print_json(all);
+}
+
+static int wrong_arguments(const vb_args *args)
+{
+    if (args->quorum && !args->prove && args->n_rest == 0)
+        return vb_wrong("doctor", "--quorum: expected trace files, or --prove under mpirun, found neither");
+    if (args->n_rest > 0 && (args->prove || !args->quorum))
+        return vb_wrong("doctor", "expected no file%s, found '%s'", args->prove ? " beside --prove" : " without --quorum",
+                        args->rest[0]);
+    return 0;
 }
 
 int vb_cmd_doctor(const vb_args *args)
 {
     findings f = {0};
+    vb_proving proving;
+    int code = wrong_arguments(args);
+    if (code != 0) return code;
+    if (args->n_rest > 0) return vb_print_quorum(args->rest, args->n_rest, args->json);
+    if (args->prove) {
+        vb_proving_run(&proving, args->every);
+        f.proving = &proving;
+    }
+    if (args->quorum) return vb_proving_gather(&proving, args->json);
     examine(&f, args->sampling.seed);
-    int code = 0;
     if (args->json) code = print_json(&f);
     else print_text(&f);
+    if (code == 0 && args->prove) code = vb_proving_code(&proving);
     return code ? code : f.failed ? VB_EXIT_DIFFERS : VB_EXIT_OK;
 }

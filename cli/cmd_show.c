@@ -107,6 +107,12 @@ static void print_memory(const view *v)
     }
 }
 
+static void print_fingerprint(const view *v)
+{
+    char fingerprint[80];
+    if (vb_model_fingerprint(v->model, fingerprint, sizeof fingerprint, NULL) > 0) printf("bits      %s\n", fingerprint);
+}
+
 static void print_text(const view *v)
 {
     const vb_model_info *info = &v->info;
@@ -128,6 +134,7 @@ static void print_text(const view *v)
            strcmp(info->template_source, "none") ? digest : "");
     vb_hex_text(digest, info->plan_digest, 32);
     if (v->runs) printf("plan      SHA-256 %s\n", digest);
+    if (v->runs) print_fingerprint(v);
     if (v->runs) print_memory(v);
     print_metadata(v);
     if (v->args->tensors) print_tensors(v);
@@ -170,6 +177,7 @@ static json_t *metadata_json(const view *v)
 
 static int print_json(const view *v)
 {
+    char fingerprint[80];
     const vb_model_info *info = &v->info;
     json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:b, s:I, s:I}", "path", vb_json_string(info->path), "name",
                             vb_json_string(info->name), "arch", vb_json_string(info->arch), "format",
@@ -184,6 +192,8 @@ static int print_json(const view *v)
                                                    vb_json_hex(info->template_digest, 32)));
     json_object_set_new(all, "tokenizer_sha256", vb_json_hex(info->tokenizer_digest, 32));
     if (v->runs) json_object_set_new(all, "plan_sha256", vb_json_hex(info->plan_digest, 32));
+    if (v->runs && vb_model_fingerprint(v->model, fingerprint, sizeof fingerprint, NULL) > 0)
+        json_object_set_new(all, "fingerprint", json_string(fingerprint));
     if (v->runs) json_object_set_new(all, "memory", memory_json(v));
     json_object_set_new(all, "metadata", metadata_json(v));
     if (v->args->tensors) json_object_set_new(all, "tensors", tensors_json(v));

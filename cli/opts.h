@@ -40,6 +40,7 @@ typedef struct {
     uint8_t given[VB_OPTS_MAX]; /* row i of the table was on the command line */
     char **rest;    /* what is not an option */
     int n_rest;
+    int prove, quorum, every;
 } vb_args;
 
 typedef enum {

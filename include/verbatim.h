@@ -158,6 +158,9 @@ VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);
 /* SHA-256 of the model's bytes (all parts in order). Computed once per file and remembered in the user's cache
  * directory by device, inode, size and modification time. */
 VB_API vb_status vb_model_sha256(const vb_model *model, uint8_t out[32], vb_err *err);
+/* What decides the bits of an answer, short enough for a `system_fingerprint`: "vb1-<plan>-<model>", arithmetic version
+ * (with "f32" behind it in that mode) and the first 16 digits of both digests. Returns the length, as snprintf does. */
+VB_API int64_t vb_model_fingerprint(const vb_model *model, char *buf, size_t cap, vb_err *err);
 /* Metadata, by key or by index (0-based, key written to `key`); value as text, arrays shortened.
  * Returns the value's length or VB_E_NOT_FOUND. */
 VB_API int64_t vb_model_meta(const vb_model *model, const char *key, char *buf, size_t cap);

@@ -13,7 +13,7 @@ COMPLETION = $B/completion/verbatim.bash $B/completion/_verbatim $B/completion/v
 
 INSTALLED  = $(BINDIR)/verbatim $(LIBDIR)/$(SO) $(LIBDIR)/$(SONAME) $(LIBDIR)/libverbatim.so $(LIBDIR)/libverbatim.a \
              $(LIBDIR)/pkgconfig/verbatim.pc $(INCLUDEDIR)/verbatim.h $(foreach p,$(PAGES),$(MANDIR)/man$(subst .,,$(suffix $p))/$p) \
-             $(BASHDIR)/verbatim $(ZSHDIR)/_verbatim $(FISHDIR)/verbatim.fish
+             $(if $(HAVE_MPI),$(BINDIR)/verbatim-mpi) $(BASHDIR)/verbatim $(ZSHDIR)/_verbatim $(FISHDIR)/verbatim.fish
 
 $B/completion/verbatim.bash: SHELL_NAME = bash
 $B/completion/_verbatim:     SHELL_NAME = zsh
@@ -27,6 +27,7 @@ $B/verbatim.pc: tools/verbatim.pc.in Makefile tools/install.mk FORCE
 
 install: all $(COMPLETION) $B/verbatim.pc      ## install under PREFIX (/usr/local), staged in DESTDIR
 	install -D -m 755 verbatim $(DESTDIR)$(BINDIR)/verbatim
+	$(if $(HAVE_MPI),install -m 755 verbatim-mpi $(DESTDIR)$(BINDIR)/verbatim-mpi)
 	install -D -m 755 $B/libverbatim.so $(DESTDIR)$(LIBDIR)/$(SO)
 	ln -sf $(SO) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libverbatim.so

@@ -29,6 +29,7 @@ run_killer() {
     unit) tests/unit.sh "$B" ;;
     forge) "$B/tests/forge" tests/golden/llama-gqa/model.gguf 1000 ;;
     vocab) tests/vocab.sh "$B" ;;
+    prove) python3 tests/cli/prove.py "$B" --killer ;;
     canon_all) "$B/tests/canon_all" --stride 61 ;;
     partners) SMOLLM2= python3 tests/cli/partners.py "$B/verbatim" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
@@ -39,7 +40,7 @@ kill_one() {
     B=build/mutant
     export B
     program=tests/$1
-    case $1 in unit | vocab) program=tests ;; esac
+    case $1 in unit | vocab) program=tests ;; prove) program=verbatim ;; esac
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = partners ] && target="$B/verbatim"
