@@ -1,7 +1,8 @@
 /* data.c - what the script tells about tokens, as JSON in a block that no browser runs.
  *
- *   {"limit": .., "cases": [{"from", "parted", "drift": [..], "heat": {..}, "streams": [{"name", "bounds",
- *     "tokens": [[id, given, text, logprob, margin, note, [[id, bits, logprob, text], ..]] or null, ..]}]}]}
+ *   {"limit": .., "margin": .., "cases": [{"from", "parted", "drift": [..], "heat": {..},
+ *     "streams": [{"name", "bounds",
+ *       "tokens": [[id, given, text, logprob, margin, note, [[id, bits, logprob, text], ..]] or null, ..]}]}]}
  *
  * Invariant: no "<" stands in it, so the block ends where it should (text.c).
  */
@@ -119,6 +120,8 @@ void vb_page_data(FILE *to, const vb_page *page)
 {
     fputs("<script type=\"application/json\" id=\"data\">{\"limit\":", to);
     vb_page_number(to, vb_page_limit(&page->envelope));
+    fputs(",\"margin\":", to);
+    vb_page_number(to, vb_page_margin(&page->envelope));
     fputs(",\"cases\":[", to);
     for (int i = 0; i < page->n_cases; i++) {
         if (i > 0) fputs(",\n", to);

@@ -84,7 +84,8 @@ typedef struct {
 typedef struct {
     int known;
     double median, p95, most;
-    double limit;    /* what lies above is outside; 0: most */
+    double limit;    /* drift above it is outside; 0: most */
+    double margin;   /* with a margin up to this any engine may choose otherwise; 0: the same as limit */
     const char *how; /* "one ulp in each layer, 512 tokens"; may be NULL */
 } vb_page_envelope;
 

@@ -69,8 +69,8 @@
     pair(list, 'token', token[0] < 0 ? null : String(token[0]));
     pair(list, 'probability', token[3] === null ? null : (info.bounds ? 'at most ' : '') + percent(token[3]));
     pair(list, 'log-probability', token[3] === null ? null : short(token[3]));
-    const low = data.limit !== null && token[4] !== null && token[4] <= data.limit;
-    pair(list, 'margin', token[4] === null ? null : short(token[4]) + (low ? ' – within the envelope' : ''), low ? 'low' : '');
+    const low = data.margin !== null && token[4] !== null && token[4] <= data.margin;
+    pair(list, 'margin', token[4] === null ? null : short(token[4]) + (low ? ' – open, within the envelope' : ''), low ? 'low' : '');
     pair(list, 'given', token[1] ? 'a token of the prompt' : null);
     pair(list, 'note', token[5]);
     return [title, make('p', 'said', quoted(token[2])), list, table(token, other ? other.tokens[i] : null)];
@@ -159,7 +159,7 @@
   }
 
   function isMarked(c, i) {
-    const limit = data.limit;
+    const limit = data.margin;
     return c.cells[i].querySelector('.x, .note') !== null ||
       limit !== null && c.data.streams.some(s => s.tokens[i] && !s.tokens[i][1] && s.tokens[i][4] !== null && s.tokens[i][4] <= limit);
   }

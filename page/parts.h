@@ -25,7 +25,8 @@ int vb_page_length(const vb_page_case *c); /* indices: tokens of the longer stre
 const vb_page_token *vb_page_token_at(const vb_page_case *c, int stream, int index);
 /* 1: two streams, and their tokens there are not the same, or one has ended. A hole is nothing to compare. */
 int vb_page_differs(const vb_page_case *c, int index);
-double vb_page_limit(const vb_page_envelope *envelope); /* above it is outside; NAN: not known */
+double vb_page_limit(const vb_page_envelope *envelope); /* drift above it is outside; NAN: not known */
+double vb_page_margin(const vb_page_envelope *envelope); /* margins up to it are open; NAN: not known */
 
 void vb_page_streams(FILE *to, const vb_page_case *c);
 vb_status vb_page_plots(FILE *to, const vb_page *page, const vb_page_case *c);

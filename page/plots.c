@@ -34,6 +34,11 @@ double vb_page_limit(const vb_page_envelope *e)
     return isfinite(e->limit) && e->limit > 0 ? e->limit : e->most;
 }
 
+double vb_page_margin(const vb_page_envelope *e)
+{
+    return e->known && isfinite(e->margin) && e->margin > 0 ? e->margin : vb_page_limit(e);
+}
+
 static double y_of(const plot *p, double value)
 {
     double part = (log10(value) - p->low + 0.7) / (p->high - p->low + 0.7);
@@ -141,7 +146,7 @@ static void caption(FILE *to, const char *what, const char *text)
 static void margins(FILE *to, const vb_page *page, const vb_page_case *c, const series *s)
 {
     plot p = {.n = vb_page_length(c), .height = 124, .to = to};
-    double limit = vb_page_limit(&page->envelope);
+    double limit = vb_page_margin(&page->envelope);
     fit(&p, s, c->n_streams, limit);
     caption(to, "Margin", "how far the best choice is ahead of the second");
     open_plot(&p, "margin");

@@ -254,6 +254,8 @@ def test_plots():
     page = tab(sample("ten"))
     same(2, page.value("document.querySelectorAll('svg.margin, svg.drift').length"))
     same(7, page.value("(document.querySelector('svg.margin .dot.s0').getAttribute('d').match(/h0/g) || []).length"))
+    data = data_of(sample("ten"))
+    same((0.013, 0.05), (data["limit"], data["margin"]))
     same(5, page.value("[...document.querySelectorAll('svg.drift .stem')].map(p => (p.getAttribute('d').match(/V/g) || []).length)"
                        ".reduce((a, b) => a + b)"))
     for name in ("margin", "drift"):
@@ -307,6 +309,21 @@ def test_noise():
         texts = page.value(f"[...document.querySelectorAll('.streams .c')].map(c => c.children[{s}].textContent)")
         same(4000, len(texts))
         same([token[2] for token in data[s]["tokens"]], texts)
+    clean(page)
+
+
+def test_open_margins():
+    """Tokens whose margin lies within the envelope are marked, in the plot, in the panel, and for the keyboard."""
+    data = data_of(sample("many"))
+    low = [min(s["tokens"][i][4] for s in data["cases"][0]["streams"] if s["tokens"][i][4] is not None) <= data["margin"]
+           if data["cases"][0]["streams"][0]["tokens"][i][4] is not None else False for i in range(7000)]
+    first = low.index(True)
+    page = tab(sample("many"))
+    page.value(cell(0) + ".focus()")
+    page.key("n")
+    same(first, at(page))
+    assert "open, within the envelope" in panel(page)
+    assert page.value("document.querySelector('svg.margin .dot.low').getAttribute('d').length") > 0
     clean(page)
 
 
