@@ -12,7 +12,7 @@ static const char MODELS[] = "verbatim list 2>/dev/null | awk 'NR > 1 { print $1
 
 static int takes_words(const vb_opt *opt)
 {
-    return opt->type == VB_OPT_CHOICE || opt->type == VB_OPT_WORD;
+    return opt->type == VB_OPT_CHOICE || opt->type == VB_OPT_WORD || opt->type == VB_OPT_SET;
 }
 
 static int takes_files(const vb_opt *opt)

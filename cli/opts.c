@@ -84,6 +84,10 @@ const vb_opt vb_opts[] = {
     {"pooling", 0, VB_OPT_CHOICE, "none|mean|cls|last", VB_POOLING_NONE, 0, AT(pooling), ON(EMBED),
      "how tokens become one row (default: as the file says; else mean for encoders, last for others)"},
     {"normalize", 0, VB_OPT_FLAG, NULL, 0, 0, AT(normalize), ON(EMBED), "rows of length 1"},
+    {"taps", 0, VB_OPT_FLAG, NULL, 0, 0, AT(diff_taps), ON(TRACE_DIFF) | ON(DIFF),
+     "compare what was kept inside: the first element that differs, and the drift of each layer"},
+    {"like-ggml", 0, VB_OPT_SET, "attention|scales|gelu|activations|rope", 0, 0, AT(model.like_ggml), ON(LOGITS),
+     "with --player oracle: compute what is named, separated by commas, as ggml does"},
     {"batch", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(batch), ON(LOGITS),
      "tokens per evaluation; never changes a bit (default 32)"},
     {"add-special", 0, VB_OPT_FLAG, NULL, 0, 0, AT(add_special), ON(TOKENIZE), "add BOS and EOS as the model says"},
@@ -205,6 +209,23 @@ static int set_choice(vb_args *args, const vb_opt *opt, const char *text)
     return 0;
 }
 
+static int set_words(vb_args *args, const vb_opt *opt, const char *text)
+{
+    char word[32];
+    int bits = 0;
+    for (const char *at = text;; at++) {
+        size_t len = strcspn(at, ",");
+        snprintf(word, sizeof word, "%.*s", (int)len, at);
+        int index = len < sizeof word ? word_index(opt->value, word) : -1;
+        if (index < 0) return unexpected(args, opt, opt->value, text);
+        bits |= 1 << index;
+        at += len;
+        if (*at == '\0') break;
+    }
+    memcpy((char *)args + opt->at, &bits, sizeof bits);
+    return 0;
+}
+
 static int set_text(vb_args *args, const vb_opt *opt, const char *text)
 {
     if (opt->type == VB_OPT_WORD && word_index(opt->value, text) < 0) return unexpected(args, opt, opt->value, text);
@@ -239,6 +260,7 @@ static int set(vb_args *args, const vb_opt *opt, const char *text)
     case VB_OPT_TEXTS:
     case VB_OPT_FILES: return add_text(args, opt, text);
     case VB_OPT_CHOICE: return set_choice(args, opt, text);
+    case VB_OPT_SET: return set_words(args, opt, text);
     case VB_OPT_TEXT:
     case VB_OPT_FILE:
     case VB_OPT_MODEL:

@@ -23,7 +23,7 @@ typedef struct {
     vb_model_opts model;
     vb_session_opts session;
     vb_sampling sampling;
-    int taps, jsonl;
+    int taps, jsonl, diff_taps;
     const char *sign; /* a private key */
     int max_tokens, batch, timeout;
     int to, at, sample, token; /* of traces: positions, a number of tokens, an id */
@@ -54,7 +54,8 @@ typedef enum {
     VB_OPT_FILE,   /* const char *, completed as a file name */
     VB_OPT_MODEL,  /* const char *, completed as a model */
     VB_OPT_CHOICE, /* int: min + index of the word in `choices` */
-    VB_OPT_WORD    /* const char *: one of the words in `choices` */
+    VB_OPT_WORD,   /* const char *: one of the words in `choices` */
+    VB_OPT_SET     /* int: a bit for each of the words, which are separated by commas; the first one's is 1 */
 } vb_opt_type;
 
 typedef struct {

@@ -105,6 +105,10 @@ commands() {
     equal "this machine's trace replayed there" 0 $?
     "$B/verbatim" trace replay "$work/there.trace" --model "$model" >"$work/replay" 2>&1
     equal "that machine's trace replayed here" 0 $?
+    for old in tests/traces/v*/"$(basename "$1")"*.trace; do
+        emulated verbatim trace replay "$old" --isa neon --model "$model" >"$work/replay" 2>&1
+        equal "$old replayed there" 0 $?
+    done
     "$B/verbatim" trace diff "$work/here.trace" "$work/there.trace" >"$work/replay" 2>&1
     equal "traces compared" 0 $?
 }

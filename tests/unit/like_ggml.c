@@ -117,9 +117,10 @@ Test(like_ggml, a_scale_is_a_half)
     cr_expect(own == 0x1.020408p-7f * 127.0f && y == half(0x1.020408p-7f) * 127.0f, "%a %a", (double)own, (double)y);
     uint8_t with[20] = {0x00, 0x3c, 0x00, 0x3c}; /* Q4_1: scale 1, minimum 1, all nibbles 0 */
     t = (vb_tensor){.format = VB_FMT_Q4_1, .cols = 32, .rows = 1, .row_bytes = sizeof with, .data = with};
-    for (int i = 0; i < 3; i++) x[i] = 1.0f;
+    x[1] = 0.5f; /* 64 of 127 */
+    x[2] = 0.3f; /* 38 */
     cr_assert_eq(vb_like_ggml_multiply(VB_GGML_SCALES, &t, VB_ARITH_INT8)(&y, &t, NULL, x, VB_ARITH_INT8), VB_OK);
-    cr_expect(y == half(0x1.020408p-7f * 381.0f), "%a", (double)y);
+    cr_expect(y == half(0x1.020408p-7f * 229.0f) && y != 0x1.020408p-7f * 229.0f, "%a", (double)y);
 }
 
 enum { POSITIONS = 90, HEADS = 4, KV_HEADS = 2, DIM = 32 };
@@ -152,6 +153,9 @@ Test(like_ggml, attention_adds_values_as_halves)
             }
         }
     cr_expect_gt(moved, 3000);
+    memset(q, 0, sizeof q); /* equal weights: half of the sum of two values is a half if the sum is one */
+    cr_assert_eq(vb_like_ggml_attend(y, q, &cache, &shapes[0], NULL, 1), VB_OK);
+    for (int d = 0; d < HEADS * DIM; d++) cr_expect(y[d] == half(y[d]), "%a", (double)y[d]);
     cr_assert_eq(vb_like_ggml_attend(y, q, &cache, &shapes[0], NULL, 0), VB_OK);
     cr_assert_eq(vb_oracle_attend(own, q, &cache, &shapes[0], NULL, 0), VB_OK);
     cr_expect(memcmp(y, own, sizeof y) == 0, "one position is its value");

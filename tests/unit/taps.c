@@ -193,6 +193,9 @@ Test(taps, what_steps_cannot_bear_is_an_error)
                   err.text);
         expert.to = 0.5f;
         cr_expect_eq(vb_session_sync(s, IDS, 6, &err), VB_E_ARGUMENT);
+        expert.to = 0.0f; /* each once: not behind expert 0 or a higher one */
+        expert.element = 1;
+        cr_expect_eq(vb_session_sync(s, IDS, 6, &err), VB_E_ARGUMENT);
         vb_session_untap(s, plant, &expert);
         cr_expect_eq(vb_session_sync(s, IDS, 6, &err), VB_OK, "%s", err.text);
         vb_session_close(s);
