@@ -125,7 +125,7 @@ static void print_text(const vb_contrast *c, const vb_args *args)
 static int show(const vb_contrast *c, const vb_args *args)
 {
     int code = args->html != NULL ? vb_trace_page(args->html, args->rest[0], args->rest[1], first_of(c)) : VB_EXIT_OK;
-    if (code != VB_EXIT_OK) return code;
+    if (code != VB_EXIT_OK || (args->html != NULL && strcmp(args->html, "-") == 0)) return code;
     if (args->json) code = print_json(c, args->diff_taps);
     else print_text(c, args);
     return code;

@@ -470,6 +470,7 @@ def test_cut_and_bad():
     same(before, trace.read_bytes())
     verbatim("trace", "show", trace, "--html", WORK / "no" / "page.html", code=4)
     assert verbatim("trace", "show", trace, "--html", "-").startswith(b"<!doctype html>")
+    assert verbatim("trace", "diff", trace, cut, "--html", "-", code=1).endswith(b"</html>\n")
 
 
 def test_versions():
