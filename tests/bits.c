@@ -5,7 +5,7 @@
 #include "base/canon64.h"
 #include "base/fp.h"
 #include "base/hash.h"
-#include "oracle/oracle.h"
+#include "oracle/like_ggml.h"
 #include "tests/random.h"
 
 #include <stdio.h>
@@ -55,6 +55,8 @@ static void weights(rng *r)
             if (vb_oracle_linear(y, &t, NULL, x, (vb_arith)arith) != VB_OK) exit(1);
             add(y, sizeof y);
         }
+        if (vb_like_ggml_multiply(VB_GGML_ALL, &t, VB_ARITH_INT8)(y, &t, NULL, x, VB_ARITH_INT8) != VB_OK) exit(1);
+        add(y, sizeof y);
         free(data);
     }
 }
@@ -72,6 +74,8 @@ static void rows(rng *r)
     for (int act = 0; act < 2; act++) {
         vb_oracle_glu(y, x, z, COLS, (vb_glu)act);
         add(y, sizeof y);
+        vb_like_ggml_glu(y, x, z, COLS, (vb_glu)act);
+        add(y, sizeof y);
     }
     vb_oracle_softcap(y, x, 30.0f, COLS);
     add(y, sizeof y);
@@ -80,6 +84,8 @@ static void rows(rng *r)
         vb_oracle_rope_table(table[0], table[1], &rope, position);
         vb_oracle_rope(y, x, table[0], table[1], &turn);
         add(y, sizeof y);
+        vb_like_ggml_rope_table(table[0], table[1], &rope, position);
+        add(table, sizeof table);
     }
 }
 
@@ -97,6 +103,9 @@ static void attention(rng *r)
         if (vb_oracle_kv_write(cache.kv, values, x, POSITIONS * KV_HEADS * DIM) != VB_OK) exit(1);
         for (shape.window = 0; shape.window < 100; shape.window += 33) {
             if (vb_oracle_attend(out, q, &cache, &shape, NULL, POSITIONS - 1) != VB_OK) exit(1);
+            add(out, sizeof out);
+            if (kv != VB_KV_F16) continue;
+            if (vb_like_ggml_attend(out, q, &cache, &shape, NULL, POSITIONS - 1) != VB_OK) exit(1);
             add(out, sizeof out);
         }
     }
