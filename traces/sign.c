@@ -93,9 +93,30 @@ vb_status vb_trace_key_seal(const vb_trace_key *key, const uint8_t link[32], con
     return VB_OK;
 }
 
+/* A point of small order as a key has no owner: signatures by it can be made for anything, one of zeros among them. */
+static int is_nobodys(const uint8_t key[PUBLIC])
+{
+    static const char *const points[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    };
+    uint8_t point[PUBLIC], without_sign[PUBLIC];
+    memcpy(without_sign, key, PUBLIC);
+    without_sign[PUBLIC - 1] &= 0x7f;
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
+        if (vb_unhex(point, points[i], PUBLIC) && memcmp(point, without_sign, PUBLIC) == 0) return 1;
+    return 0;
+}
+
 int vb_trace_seal_fits(const vb_trace_seal *seal, const uint8_t link[32], const uint8_t info_seal[32])
 {
     uint8_t text[MESSAGE];
+    if (is_nobodys(seal->key)) return 0;
     EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, seal->key, sizeof seal->key);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     message(text, link, info_seal);

@@ -225,6 +225,16 @@ Test(trace_v2, the_signature_is_the_last_and_of_this_trace)
     vb_trace_key_close(key);
 }
 
+/* With such a key a signature of zeros would fit one message in four. */
+Test(trace_v2, keys_without_an_owner_sign_nothing)
+{
+    for (int i = 0; i < 64; i++) {
+        vb_trace_seal seal = {.key = {(uint8_t)(i % 2)}};
+        uint8_t link[32] = {(uint8_t)i}, info[32] = {0};
+        cr_assert_not(vb_trace_seal_fits(&seal, link, info), "message %d", i);
+    }
+}
+
 Test(trace_v2, fields_that_contradict_are_refused)
 {
     vb_trace_header h = sample_header();
