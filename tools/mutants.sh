@@ -40,9 +40,10 @@ kill_one() {
     B=build/mutant
     export B
     program=tests/$1
-    case $1 in unit | vocab) program=tests ;; prove) program=verbatim ;; esac
+    case $1 in unit | vocab) program=tests ;; esac
     target="$B/$program"
     [ "$program" = tests ] && target=tests
+    [ "$1" = prove ] && target=prove-programs
     [ "$1" = partners ] && target="$B/verbatim"
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"

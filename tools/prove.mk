@@ -21,4 +21,7 @@ $B/tests/verbatim-broken: $(CLI_OBJ) $B/libverbatim.a src/run/state.c
 	! cmp -s src/run/state.c $B/tests/broken/state.c
 	$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) -Isrc/run $(CFLAGS) -c -o $B/tests/broken/state.o $B/tests/broken/state.c
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $B/tests/broken/state.o $B/libverbatim.a $(LDLIBS) -ledit $(CURL_FLAGS)
-tests: $B/tests/verbatim-broken
+tests: prove-programs
+prove-programs: $B/verbatim $B/tests/verbatim-broken
+
+.PHONY: prove-programs
