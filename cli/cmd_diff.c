@@ -54,22 +54,35 @@ static int answer_ourselves(comparison *c, int i, vb_buffer *text)
 
 /* --- lines for people -------------------------------------------------------------------------------------------- */
 
-/* A token in quotes, cut and padded to `width` columns; continuation bytes of UTF-8 take none. */
+/* The length of the character that begins here; 0: these bytes are none. */
+static size_t character(const unsigned char *at, size_t left)
+{
+    size_t n = *at < 0x80 ? 1 : *at >= 0xc2 && *at < 0xe0 ? 2 : (*at & 0xf0) == 0xe0 ? 3 : *at >= 0xf0 && *at < 0xf5 ? 4 : 0;
+    if (n > left) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+/* A token in quotes, cut and padded to `width` columns; what is no visible character is an escape. */
 static void put_token(const char *text, size_t len, int width)
 {
-    char line[4 * 24 + 3];
-    int used = 0, shown = 2;
-    for (size_t i = 0; i < len && used < (int)sizeof line - 8 && shown < width; i++) {
-        unsigned char ch = (unsigned char)text[i];
-        if (ch == '\n' || ch == '\t' || ch < 32 || ch == 127) {
-            used += snprintf(line + used, 5, ch == '\n' ? "\\n" : ch == '\t' ? "\\t" : "\\x%02x", ch);
-            shown += ch == '\n' || ch == '\t' ? 2 : 4;
+    int shown = 2;
+    putchar('"');
+    for (size_t i = 0, n; i < len && shown + 4 <= width; i += n) {
+        const unsigned char *at = (const unsigned char *)text + i;
+        n = character(at, len - i);
+        if (n == 0 || *at < 32 || *at == 127) {
+            shown += *at == '\n' || *at == '\t' ? 2 : 4;
+            if (n == 0) printf("\\x%02x", *at);
+            else vb_put_escaped(stdout, text + i, 1);
+            n = 1;
         } else {
-            line[used++] = (char)ch;
-            shown += (ch & 0xc0) != 0x80;
+            fwrite(at, 1, n, stdout);
+            shown++;
         }
     }
-    printf("\"%.*s\"%*s", used, line, shown < width ? width - shown : 0, "");
+    printf("\"%*s", shown < width ? width - shown : 0, "");
 }
 
 static void put_row(const comparison *c, int i, int at, int first)
