@@ -18,14 +18,14 @@
 #define ON(id) (UINT64_C(1) << VB_CMD_##id)
 
 #define ALL (ON(COUNT) - 1)
-#define PARTNERS (ON(DIFF))
+#define PARTNERS (ON(DIFF) | ON(PARITY))
 #define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED))
-#define PLAYS (EVAL | ON(DIFF) | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
+#define PLAYS (EVAL | PARTNERS | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
 #define PLANS (PLAYS | ON(EXPLAIN))
 #define GENERATES (ON(RUN) | ON(TRACE_BRANCH))
 
 const vb_opt vb_opts[] = {
-    {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), GENERATES | ON(DIFF),
+    {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), GENERATES | PARTNERS,
      "at most N new tokens (default 0: until the model ends or the context is full)"},
     {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), GENERATES | ON(DOCTOR) | ON(TRACE_VERIFY),
      "seed of the random choices (default 0); doctor: of the kernel check; trace verify: of the sample"},
@@ -45,8 +45,8 @@ const vb_opt vb_opts[] = {
      "subtracted once from every recent token (0: off)"},
     {"frequency-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.frequency), GENERATES,
      "subtracted for each time a token was used recently (0: off)"},
-    {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN) | ON(DIFF), "system message before the prompt"},
-    {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN) | ON(DIFF),
+    {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN) | PARTNERS, "system message before the prompt"},
+    {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN) | PARTNERS,
      "no chat template: the prompt as it is, control tokens in it are read, BOS as the model says"},
     {"cache", 0, VB_OPT_FILE, "DIR", 0, 0, AT(session.cache), GENERATES,
      "keep evaluated prompts in DIR, so that they need not be evaluated again"},
@@ -54,8 +54,8 @@ const vb_opt vb_opts[] = {
      "guess tokens and evaluate several at once; never changes a bit (default auto: where it pays)"},
     {"draft", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(draft), ON(RUN),
      "a smaller model with the same vocabulary that guesses tokens; never changes a bit"},
-    {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, AT(stops), GENERATES | ON(DIFF), "end the answer before TEXT; may be given again"},
-    {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | ON(DIFF),
+    {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, AT(stops), GENERATES | PARTNERS, "end the answer before TEXT; may be given again"},
+    {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | PARTNERS,
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
      "threads; never changes a bit (default 0: one per usable core)"},
@@ -106,23 +106,27 @@ const vb_opt vb_opts[] = {
     {"at", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(at), ON(TRACE_BRANCH), "keep the tokens before position N, and go on from there"},
     {"token", 0, VB_OPT_INT, "ID", 0, INT_MAX, AT(token), ON(TRACE_BRANCH), "put this token there"},
     {"text", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(text), ON(TRACE_BRANCH), "put this text there"},
-    {"model", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(other_model), ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH) | ON(DIFF),
+    {"model", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(other_model), ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH) | PARTNERS,
      "the model to run (default: found by the trace's path, then by its SHA-256)"},
-    {"html", 0, VB_OPT_FILE, "FILE", 0, 0, AT(html), ON(TRACE_SHOW) | ON(TRACE_DIFF),
+    {"html", 0, VB_OPT_FILE, "FILE", 0, 0, AT(html), ON(TRACE_SHOW) | ON(TRACE_DIFF) | ON(PARITY),
      "write a page to look at, whole in one file"},
+    {"prove", 0, VB_OPT_FLAG, NULL, 0, 0, AT(prove), ON(DOCTOR),
+     "ask a small model under all conditions, compare with the published digests"},
+    {"quorum", 0, VB_OPT_FLAG, NULL, 0, 0, AT(quorum), ON(DOCTOR),
+     "compare trace files as trace quorum does; with --prove, under mpirun: compare the machines"},
+    {"every", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(every), ON(DOCTOR), "with --prove: ask one in N conditions (default 1: all)"},
     {"ollama", 0, VB_OPT_TEXT, "URL", 0, 0, AT(ollama), PARTNERS, "ask the Ollama there, http://127.0.0.1:11434"},
     {"llama-server", 0, VB_OPT_TEXT, "URL", 0, 0, AT(llama_server), PARTNERS, "ask the llama-server there"},
     {"recording", 0, VB_OPT_FILES, "FILE", 0, 0, AT(recordings), PARTNERS,
      "recorded answers of an Ollama or a llama-server; may be given again"},
     {"timeout", 0, VB_OPT_INT, "SECONDS", 1, 86400, AT(timeout), PARTNERS,
      "how long a live engine may be silent (default 120)"},
+    {"prompts", 0, VB_OPT_FILE, "FILE", 0, 0, AT(prompts), ON(PARITY),
+     "questions to ask a live engine, one a line (default: 16 that stand ready)"},
+    {"contributions", 0, VB_OPT_FLAG, NULL, 0, 0, AT(contributions), ON(PARITY),
+     "show what each documented difference to ggml moves, computed by the oracle (slow)"},
     {"ours", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(ours), ON(DIFF),
      "our model beside theirs (default: the same name in the local stores)"},
-    {"prove", 0, VB_OPT_FLAG, NULL, 0, 0, AT(prove), ON(DOCTOR),
-     "ask a small model under all conditions, compare with the published digests"},
-    {"quorum", 0, VB_OPT_FLAG, NULL, 0, 0, AT(quorum), ON(DOCTOR),
-     "compare trace files as trace quorum does; with --prove, under mpirun: compare the machines"},
-    {"every", 0, VB_OPT_INT, "N", 1, INT_MAX, AT(every), ON(DOCTOR), "with --prove: ask one in N conditions (default 1: all)"},
     {"completion", 0, VB_OPT_WORD, "bash|zsh|fish", 0, 0, AT(completion), ON(HELP), "print a completion script"},
     {"json", 0, VB_OPT_FLAG, NULL, 0, 0, AT(json), ALL, "print JSON"},
     {"help", 'h', VB_OPT_FLAG, NULL, 0, 0, AT(help), ALL, "explain the command"},

@@ -32,7 +32,8 @@ typedef struct {
     int pooling;   /* a vb_pooling */
     const char *system, *trace, *other_model, *draft;
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
-    const char *ollama, *llama_server, *ours;
+    const char *ollama, *llama_server, *ours, *prompts;
+    int contributions;
     const char *html; /* the page to write */
     vb_texts stops, recordings;
     int normalize;

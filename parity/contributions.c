@@ -6,7 +6,7 @@
  */
 #include "parity/parity.h"
 
-enum { POSITIONS = 24, WHOLE_MAX = 64 };
+enum { POSITIONS = 8, WHOLE_MAX = 16 };
 
 /* The first answer whose prompt is short, cut behind a few tokens. 0: there is none. */
 static int sample_of(const vb_certificate *c, vb_envelope_text *text)

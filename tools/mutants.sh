@@ -5,7 +5,7 @@
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page,
-# partners.
+# partners, parity.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -31,6 +31,7 @@ run_killer() {
     vocab) tests/vocab.sh "$B" ;;
     prove) python3 tests/cli/prove.py "$B" --killer ;;
     canon_all) "$B/tests/canon_all" --stride 61 ;;
+    parity) python3 tests/cli/parity.py "$B/verbatim" "$SMOLLM2" tests/recordings/smollm2.json --planted ;;
     partners) SMOLLM2= python3 tests/cli/partners.py "$B/verbatim" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
@@ -44,7 +45,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    [ "$1" = partners ] && target="$B/verbatim"
+    case $1 in partners | parity) target="$B/verbatim" ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1
