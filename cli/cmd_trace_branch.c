@@ -99,8 +99,8 @@ static int print_json(const vb_answer *answer, const vb_args *args, const vb_res
     for (int i = (int)given->n; i < n; i++) json_array_append_new(ids, json_integer(tokens[i]));
     return vb_print_json(json_pack(
         "{s:o, s:o, s:i, s:i, s:I, s:i, s:o, s:o, s:s, s:o, s:o}", "parent", vb_json_string(args->rest[0]), "parent_link",
-        vb_json_hex(from->parent, 32), "at", from->parent_at, "given_tokens", (int)given->n, "known_tokens",
-        (json_int_t)stats.reused, "tokens", answer->generated.tokens, "text", vb_json_text(answer->text.data, answer->text.len),
+        vb_json_hex(from->parent, 32), "at", from->parent_at, "given_tokens", (int)given->n, "evaluated_tokens",
+        (json_int_t)stats.evaluated, "tokens", answer->generated.tokens, "text", vb_json_text(answer->text.data, answer->text.len),
         "ids", ids, "end", vb_end_name(answer->generated.end), "trace", vb_json_string(answer->trace), "digest",
         vb_json_hex(answer->digest, 32)));
 }
