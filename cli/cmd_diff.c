@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "out.h"
 #include "parity/parity.h"
+#include "parity_page.h"
 #include "partners.h"
 
 #include <math.h>
@@ -194,7 +195,8 @@ static int compare(comparison *c)
     if (digest) status = vb_model_sha256(c->model, sha256, &c->err);
     if (status == VB_OK) status = vb_certify(&c->found, c->model, digest ? sha256 : NULL, &c->answers, &opts, &c->err);
     if (status < 0) return vb_report(status, &c->err);
-    int code = tell(c);
+    if (c->args->html != NULL) status = vb_parity_page(c->args->html, &c->found, c->model, &c->err);
+    int code = status < 0 ? vb_report(status, &c->err) : tell(c);
     vb_certificate_free(&c->found);
     return code;
 }

@@ -108,7 +108,7 @@ const vb_opt vb_opts[] = {
     {"text", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(text), ON(TRACE_BRANCH), "put this text there"},
     {"model", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(other_model), ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH) | PARTNERS,
      "the model to run (default: found by the trace's path, then by its SHA-256)"},
-    {"html", 0, VB_OPT_FILE, "FILE", 0, 0, AT(html), ON(TRACE_SHOW) | ON(TRACE_DIFF) | ON(PARITY),
+    {"html", 0, VB_OPT_FILE, "FILE", 0, 0, AT(html), ON(TRACE_SHOW) | ON(TRACE_DIFF) | PARTNERS,
      "write a page to look at, whole in one file"},
     {"prove", 0, VB_OPT_FLAG, NULL, 0, 0, AT(prove), ON(DOCTOR),
      "ask a small model under all conditions, compare with the published digests"},

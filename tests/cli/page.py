@@ -518,6 +518,29 @@ def test_taps():
     clean(page)
 
 
+def test_partners():
+    """The pages of parity and of diff: a case an answer, with the verdicts that stand in the JSON."""
+    model = os.environ.get("SMOLLM2", "")
+    if not os.path.isfile(model):
+        raise Skip("SMOLLM2 names no model")
+    out, few = WORK / "partners.html", WORK / "few.json"
+    recorded = json.loads((ROOT / "tests/recordings/smollm2.json").read_text())
+    few.write_text(json.dumps(recorded | {"cases": recorded["cases"][:3]}))
+    for command in (("parity", model), ("diff", "--ours", model)):
+        done = verbatim(*command, "--recording", few, "--html", out, "--json")
+        cases = json.loads(done)["cases"]
+        page = tab(out)
+        same([c["verdict"] for c in cases], page.value("[...document.querySelectorAll('.overview .chip')].map(c => c.textContent)"))
+        data = data_of(out)["cases"]
+        same(len(cases), len(data))
+        apart = next(i for i, c in enumerate(data) if c["parted"] >= 0)
+        page.point(*page.middle(cell(data[apart]["parted"], apart)))
+        ours = next(s for s in data[apart]["streams"] if s["name"] == "verbatim")
+        expect_choices(page, ours["tokens"][data[apart]["parted"]])
+        page.shot(SHOTS / f"page-{command[0]}.png")
+        clean(page)
+
+
 def main():
     passed = failed = skipped = 0
     wanted = sys.argv[3:]
