@@ -38,6 +38,8 @@ static int check(const vb_args *args)
     int says_token = vb_opt_given(args, "token");
     if (!vb_opt_given(args, "at")) return vb_wrong("trace branch", "expected --at N, the position to go on from");
     if (says_token && args->text != NULL) return vb_wrong("trace branch", "--text: expected no --token beside it");
+    if (args->speculate == VB_SPECULATE_DRAFT)
+        return vb_wrong("trace branch", "--speculate: expected auto, off or ngram, as there is no draft model, found 'draft'");
     vb_status status = vb_sampling_check(&args->sampling, &err);
     return status < 0 ? vb_report(status, &err) : 0;
 }

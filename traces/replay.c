@@ -1,7 +1,7 @@
 /* replay.c - runs a trace again and compares every choice: the prompt is given, everything else must come out of itself.
  *
- * What was compared when nobody looked at it before the end is traces/verify.c's part: the template (a replay renders
- * nothing), the reason of the end, signatures.
+ * A replay renders nothing, so it does not look at the template, nor at the reason of the end or a signature: whether a
+ * trace can be believed is the question of traces/verify.c.
  */
 #include "traces/rerun.h"
 

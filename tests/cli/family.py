@@ -157,7 +157,7 @@ def test_branches_go_another_way():
     same([i for _, i in ids(WORK / "token.trace")][:13], ours[:12] + [77])
     value = parsed(0, "trace", "branch", path, "--at", "12", "--text", " abc", "-n4", "-o", WORK / "text.trace")
     assert value["given_tokens"] > 13
-    run(0, "trace", "branch", path, "--at", "12", "--seed", "8", "-n9", "-o", WORK / "seed.trace")
+    run(0, "trace", "branch", path, "--at", "12", "--seed", "8", "-n9", "--taps", "layers", "-o", WORK / "seed.trace")
     run(0, "trace", "branch", path, "--at", "12", "--temp", "0", "-n9", "-t2", "--isa", "portable", "-o", WORK / "cold.trace")
     run(0, "trace", "branch", WORK / "token.trace", "--at", "15", "--token", "5", "-n3", "-o", WORK / "deep.trace")
     for name in ("token", "text", "seed", "cold", "deep"):
@@ -171,6 +171,8 @@ def test_a_branch_needs_a_place():
     run(2, "trace", "branch", path, "--at", "0")
     run(2, "trace", "branch", path, "--at", "4000")
     run(2, "trace", "branch", path, "--at", "9", "--token", "5", "--text", "x")
+    run(2, "trace", "branch", path, "--at", "9", "--speculate", "draft")
+    run(2, "trace", "branch", path, "--at", "9", "--token", "100000")
     run(1, "trace", "branch", path, "--at", "9", "--model", ROOT / "tests/golden/gemma3/model.gguf")
     run(4, "trace", "branch", path, "--at", "9", "-n1", "-o", path)
 
