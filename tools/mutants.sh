@@ -5,7 +5,7 @@
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page,
-# partners, parity.
+# partners, parity, faults, kill, traces.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -33,6 +33,9 @@ run_killer() {
     canon_all) "$B/tests/canon_all" --stride 61 ;;
     parity) python3 tests/cli/parity.py "$B/verbatim" "$SMOLLM2" tests/recordings/smollm2.json --planted ;;
     partners) SMOLLM2= python3 tests/cli/partners.py "$B/verbatim" ;;
+    faults) python3 tests/cli/faults.py "$B/verbatim" "$B/tests/shims/faults.so" tests/golden/llama-gqa/model.gguf ;;
+    kill) python3 tests/cli/kill.py "$B/verbatim" tests/golden/llama-gqa/model.gguf 100 ;;
+    traces) python3 tests/cli/traces.py "$B/verbatim" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
 }
@@ -45,7 +48,8 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity) target="$B/verbatim" ;; esac
+    case $1 in partners | parity | kill | traces) target="$B/verbatim" ;; esac
+    case $1 in kill | traces) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1

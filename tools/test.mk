@@ -22,6 +22,7 @@ $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 
 tests: $(UNIT) $(PROGRAMS) $(SHIMS) $B/bench/speed examples model-tools $(BENCH)
 fuzzers: $(FUZZERS)
+faults-programs: $B/verbatim $(SHIMS)
 
 # The same sources under sanitizers, in folders of their own.
 asan-build:
@@ -59,6 +60,6 @@ test: test-deps model model-gemma3                  ## prove everything (about 2
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
 	@$(REAL_MODELS) tools/suite.sh soak=$B
 
-.PHONY: tests fuzzers asan-build tsan-build fuzz-build check kernels asan tsan fuzz bits mutants test soak
+.PHONY: tests fuzzers faults-programs asan-build tsan-build fuzz-build check kernels asan tsan fuzz bits mutants test soak
 .SECONDARY: $(UNIT:%=%.o) $(PROGRAMS:%=%.o) $(SHIMS:%.so=%.o) $(FUZZERS:%=%.o)
 -include $(UNIT:%=%.d) $(PROGRAMS:%=%.d) $(SHIMS:%.so=%.d) $(FUZZERS:%=%.d)

@@ -46,6 +46,15 @@ def test_old_traces_replay():
             assert ("cut" in trace.name) == (b"no whole record" in done.stderr), (trace, done)
 
 
+def test_old_traces_verify():
+    for trace in FIXTURES:
+        done = run("trace", "verify", trace, "--model", model_of(trace))
+        assert done.stdout.startswith(b"verified"), (trace, done)
+    run("trace", "verify", SIGNED, "--model", TINY, "--signer", SIGNED.parent / "signer.pub")
+    family = run("trace", "tree", SIGNED.parent).stdout.decode(errors="replace")
+    assert "at 20: branch.trace" in family.replace(str(SIGNED.parent) + "/", ""), family
+
+
 def test_versions_tell_the_same():
     for old in FIXTURES:
         new = old.parent.parent / "v2" / old.name
