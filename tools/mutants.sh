@@ -4,8 +4,8 @@
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page,
-# partners, parity, faults, kill, traces.
+# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
+# parity, faults, kill, traces.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -48,8 +48,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces) target="$B/verbatim" ;; esac
-    case $1 in kill | traces) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
+    case $1 in partners | parity | kill | traces) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1
