@@ -537,7 +537,7 @@ def test_partners():
         page.point(*page.middle(cell(data[apart]["parted"], apart)))
         ours = next(s for s in data[apart]["streams"] if s["name"] == "verbatim")
         expect_choices(page, ours["tokens"][data[apart]["parted"]])
-        page.shot(SHOTS / f"page-{command[0]}.png")
+        page.shot(SHOTS / f"page-of-{command[0]}.png")
         clean(page)
 
 
