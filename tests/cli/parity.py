@@ -5,6 +5,7 @@ Held: our best token is theirs at 96 % of positions, every difference has a verd
 that of moved last bits. With --planted, recordings with one thing changed: each must get its own verdict.
 """
 import copy
+import hashlib
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+from partner_server import Ollama, Server
 
 VERBATIM, MODEL, RECORDING = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2], sys.argv[3]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-parity-"))
@@ -151,6 +154,31 @@ def planted(cases):
     hold("unknown option is blamed", code == 0 or found["cases"][0]["verdict"] == "sampler or option differs", found["cases"][0]["why"])
 
 
+def live(cases):
+    """The same answers from a real HTTP server, once with the model's own digest, once with another one."""
+    asked = [c["request"]["prompt"] for c in cases if c["request"].get("raw") and "\n" not in c["request"]["prompt"]][:3]
+    questions = WORK / "questions.txt"
+    questions.write_text("\n".join(asked) + "\n\n")
+    own = hashlib.sha256(pathlib.Path(MODEL).read_bytes()).hexdigest()
+    for sha256, verdicts in (own, {"same", "rounding"}), ("ab" * 32, {"model blob differs"}):
+        server = Server(Ollama({"cases": cases}, sha256))
+        code, out, said = parity("--ollama", server.url, "--model", "recorded", "--raw", "-n", 48, "-c", 2048, "--prompts", questions, "--json")
+        server.close()
+        if code == 3 and "libcurl" in said:
+            print("live: built without libcurl")
+            return
+        hold("live: exit 0", code == 0, f"{code}: {said}")
+        found = json.loads(out)["cases"] if code == 0 else []
+        hold("live: the questions", [c["question"] for c in found] == asked, [c["question"] for c in found])
+        hold("live: verdicts", {c["verdict"] for c in found} <= verdicts and found, [(c["verdict"], c["why"]) for c in found])
+    server = Server(Ollama({"cases": cases}, own))
+    code, _, said = parity("--ollama", server.url, "--model", "absent")
+    hold("live: no such model", code == 6 and said.count("\n") == 1 and "absent" in said, (code, said))
+    server.close()
+    code, _, said = parity("--ollama", server.url, "--model", "recorded")
+    hold("live: nobody there", code == 6 and said.count("\n") == 1, (code, said))
+
+
 def lines():
     code, out, said = parity("--recording", RECORDING)
     hold("lines", code == 0 and re.search(r"^verdict +explained$", out, re.M) and "\033" not in out and said == "", out[-400:] + said)
@@ -169,6 +197,7 @@ def main():
         if "--planted" in sys.argv:
             usage()
             planted(cases)
+            live(cases)
             lines()
         else:
             whole(cases)
