@@ -176,6 +176,10 @@ static int tell(comparison *c)
     if (code != 0) json_decref(all);
     else if (c->args->json) code = vb_print_json(all);
     else put_whole(c);
+    if (code == 0 && c->args->html != NULL) {
+        vb_status status = vb_parity_page(c->args->html, &c->found, c->model, &c->err);
+        if (status < 0) code = vb_report(status, &c->err);
+    }
     return code ? code : c->found.explained ? VB_EXIT_OK : VB_EXIT_DIFFERS;
 }
 
@@ -195,8 +199,7 @@ static int compare(comparison *c)
     if (digest) status = vb_model_sha256(c->model, sha256, &c->err);
     if (status == VB_OK) status = vb_certify(&c->found, c->model, digest ? sha256 : NULL, &c->answers, &opts, &c->err);
     if (status < 0) return vb_report(status, &c->err);
-    if (c->args->html != NULL) status = vb_parity_page(c->args->html, &c->found, c->model, &c->err);
-    int code = status < 0 ? vb_report(status, &c->err) : tell(c);
+    int code = tell(c);
     vb_certificate_free(&c->found);
     return code;
 }

@@ -134,6 +134,12 @@ static vb_status write_page(store *s, const char *path, vb_err *err)
     page.envelope = (vb_page_envelope){.known = 1, .median = c->envelope.drift.median, .p95 = c->envelope.drift.p95,
                                        .most = c->envelope.drift.most, .margin = c->limit,
                                        .how = text_of(s, "last bits moved in every layer, %d tokens", c->envelope.drift.n)};
+    if (c->n == 1) page.title = s->cases[0].title;
+    if (c->n == 1 && c->explained == (c->judged[0].verdict != VB_VERDICT_UNEXPLAINED)) {
+        page.verdict = s->cases[0].verdict;
+        page.reason = s->cases[0].reason;
+        page.tone = s->cases[0].tone;
+    }
     return s->failed ? vb_parity_no_memory(err) : vb_page_save(path, &page, err);
 }
 

@@ -105,6 +105,16 @@ def test_our_text_stands_beside_theirs():
     server.close()
 
 
+def test_page():
+    server, page = Server(Exchanges(LLAMA)), WORK / "page.html"
+    code, out, err = run(*llama_args(server.url), "--html", page, "--raw", raw_prompts()[0])
+    assert code in (0, 1) and err == "", err
+    text = page.read_text()
+    assert text.lower().startswith("<!doctype html>"), text[:80]
+    assert "llama-server" in text and raw_prompts()[0] in text
+    server.close()
+
+
 def test_proxies_are_not_asked_about_this_machine():
     server = Server(Exchanges(LLAMA))
     dead = f"http://127.0.0.1:{free_port()}"
