@@ -15,6 +15,7 @@ $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
+$(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default
 $(SHIMS): $B/%.so: $B/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
