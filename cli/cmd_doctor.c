@@ -140,6 +140,7 @@ int vb_cmd_doctor(const vb_args *args)
     if (args->prove) {
         vb_proving_run(&proving, args->every);
         f.proving = &proving;
+        if (proving.status == VB_E_STOPPED) return VB_EXIT_INTERRUPTED;
     }
     if (args->quorum) return vb_proving_gather(&proving, args->json);
     examine(&f, args->sampling.seed);

@@ -1,23 +1,26 @@
 /* prove.c - what a proof looks like: a line for each published digest, a fingerprint; or one vote among machines. */
 #include "cli/prove.h"
 
+#include "input.h"
 #include "out.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-static void count(void *ud, int asked)
+static int count(void *ud, int asked)
 {
-    (void)ud;
-    if (asked % 20 == 0) fprintf(stderr, "\r%d conditions ", asked);
+    const int *person = ud;
+    if (*person && asked % 20 == 0) fprintf(stderr, "\r%d conditions ", asked);
+    return vb_interrupted();
 }
 
 void vb_proving_run(vb_proving *p, int every)
 {
     int person = isatty(STDERR_FILENO);
     *p = (vb_proving){0};
-    p->status = vb_prove(&p->proof, every, person ? count : NULL, NULL, &p->err);
+    vb_interrupt_catch();
+    p->status = vb_prove(&p->proof, every, count, &person, &p->err);
     if (person) fputs("\r\033[K", stderr);
 }
 
@@ -55,6 +58,7 @@ json_t *vb_proving_json(const vb_proving *p)
 
 int vb_proving_code(const vb_proving *p)
 {
+    if (p->status == VB_E_STOPPED) return VB_EXIT_INTERRUPTED;
     return p->status == VB_OK ? VB_EXIT_OK : p->status == VB_E_DIFFERS ? VB_EXIT_DIFFERS : vb_exit_code(p->status);
 }
 

@@ -40,7 +40,7 @@ static const char published_model[] =
 typedef struct {
     vb_proof *out;
     vb_proof_answer *answer; /* to the question asked now */
-    void (*progress)(void *ud, int asked);
+    int (*progress)(void *ud, int asked);
     void *ud;
     char dir[512], model[528];
     vb_err *err;
@@ -150,8 +150,7 @@ static int told(void *ud, const vb_question *q, const vb_condition *c, const cha
         vb_condition_text(condition, sizeof condition, q, c);
         note_difference(p, q, condition, difference);
     }
-    if (p->progress != NULL) p->progress(p->ud, p->out->conditions);
-    return 0;
+    return p->progress(p->ud, p->out->conditions);
 }
 
 static void judge_oracle(proof *p)
@@ -208,7 +207,7 @@ static vb_status finish(proof *p)
     return VB_OK;
 }
 
-vb_status vb_prove(vb_proof *out, int every, void (*progress)(void *ud, int asked), void *ud, vb_err *err)
+vb_status vb_prove(vb_proof *out, int every, int (*progress)(void *ud, int asked), void *ud, vb_err *err)
 {
     proof p = {.out = out, .progress = progress, .ud = ud, .err = err};
     vb_walk w = {.every = every, .told = told, .ud = &p};
@@ -217,6 +216,7 @@ vb_status vb_prove(vb_proof *out, int every, void (*progress)(void *ud, int aske
     if (status == VB_OK) status = know_model(&p);
     for (int i = 0; i < VB_PROOF_QUESTIONS && status == VB_OK; i++) status = ask(&p, i, &w);
     if (status == VB_OK) status = finish(&p);
+    if (status == VB_E_STOPPED) fail(err, status, "stopped after %d conditions", out->conditions);
     if (p.dir[0] != 0) nftw(p.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     return status;
 }

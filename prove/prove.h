@@ -23,9 +23,10 @@ typedef struct {
     int conditions, different;
 } vb_proof;
 
-/* Proves; asks one in `every` conditions (0 or 1: all). `progress` (may be NULL) is told how many conditions have been asked. VB_E_DIFFERS naming the first
+/* Proves; asks one in `every` conditions (0 or 1: all). `progress` is told how many conditions have been asked and
+ * returns 0 to go on (VB_E_STOPPED: it did not). VB_E_DIFFERS naming the first
  * difference if an answer is not the published one; *out then holds all that was found. Needs room for the model in
  * $TMPDIR (/tmp). */
-vb_status vb_prove(vb_proof *out, int every, void (*progress)(void *ud, int asked), void *ud, vb_err *err);
+vb_status vb_prove(vb_proof *out, int every, int (*progress)(void *ud, int asked), void *ud, vb_err *err);
 
 #endif

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -112,6 +113,15 @@ def test_no_room_for_the_model():
         assert "nowhere" in run("doctor", "--prove", code=4)
     finally:
         ENV["TMPDIR"] = str(TMP)
+
+
+def test_interrupt_leaves_nothing():
+    working = subprocess.Popen([BUILD / "verbatim", "doctor", "--prove"], env=ENV, stdout=subprocess.DEVNULL)
+    while not list(TMP.iterdir()):
+        time.sleep(0.05)
+    working.send_signal(signal.SIGINT)
+    assert working.wait(120) == 130
+    assert not list(TMP.iterdir()), "left behind"
 
 
 def test_mpi_quorum_names_the_first_machine():
