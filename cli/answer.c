@@ -40,7 +40,7 @@ static void print(const char *text, size_t len)
 
 static int on_text(void *ud, const char *text, size_t len)
 {
-    vb_answer *answer = ud;
+    vb_turn *answer = ud;
     if (answer->print) {
         print(text, len);
         answer->failed = vb_out_flush();
@@ -49,7 +49,7 @@ static int on_text(void *ud, const char *text, size_t len)
     return answer->failed || vb_interrupted();
 }
 
-static int generate(vb_answer *answer, vb_session *session, const vb_args *args, vb_trace *trace, vb_err *err)
+static int generate(vb_turn *answer, vb_session *session, const vb_args *args, vb_trace *trace, vb_err *err)
 {
     vb_generation how = {.sampling = args->sampling,
                          .max_tokens = args->max_tokens,
@@ -66,7 +66,7 @@ static int generate(vb_answer *answer, vb_session *session, const vb_args *args,
     return status < 0 ? vb_report(status, err) : 0;
 }
 
-static int recorded(vb_answer *answer, vb_session *session, const vb_args *args, const char *prompt, vb_err *err)
+static int recorded(vb_turn *answer, vb_session *session, const vb_args *args, const char *prompt, vb_err *err)
 {
     vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt, .taps = args->taps, .sign = args->sign};
     if (answer->from != NULL) {
@@ -95,7 +95,7 @@ static void subtract(vb_stats *now, const vb_stats *before)
     now->accepted -= before->accepted;
 }
 
-int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
+int vb_turn_make(vb_turn *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
                    const char *trace)
 {
     vb_err err = {0};
@@ -119,7 +119,7 @@ static double speed(uint64_t tokens, uint64_t ns)
     return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
 }
 
-void vb_answer_say(const vb_answer *answer)
+void vb_turn_say(const vb_turn *answer)
 {
     const vb_stats *s = &answer->stats;
     char digest[65], known[32] = "", guessed[64] = "";

@@ -14,16 +14,16 @@ typedef struct {
     vb_session *draft;  /* NULL: none */
     const vb_resumed *from; /* the trace it branches from; NULL: none */
     int print, failed;
-} vb_answer;
+} vb_turn;
 
 /* Brings the session to `ids`, generates, records to `trace` (NULL: no trace). `prompt` is for the trace's header.
  * With answer->print the text goes to stdout as it comes. Returns an exit code; VB_EXIT_INTERRUPTED after Ctrl-C,
  * with everything up to there kept. */
-int vb_answer_make(vb_answer *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
+int vb_turn_make(vb_turn *answer, vb_session *session, const vb_args *args, const vb_ids *ids, const char *prompt,
                    const char *trace);
 /* "prefill 27 tokens 312.4/s, decode 48 tokens 91.2/s (12 of 15 drafted accepted), trace FILE, digest HEX" on
  * stderr. */
-void vb_answer_say(const vb_answer *answer);
+void vb_turn_say(const vb_turn *answer);
 const char *vb_end_name(vb_end end); /* "token", "length", ... */
 
 #endif

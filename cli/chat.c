@@ -106,7 +106,7 @@ static int next_trace(conversation *chat, char **path)
 static int turn(conversation *chat, const char *text)
 {
     vb_ids ids = {0};
-    vb_answer answer = {.print = 1, .draft = chat->draft};
+    vb_turn answer = {.print = 1, .draft = chat->draft};
     char *trace = NULL;
     size_t before = chat->n;
     int code = add_message(chat, "user", text);
@@ -114,11 +114,11 @@ static int turn(conversation *chat, const char *text)
     vb_interrupt_clear();
     if (code == 0) code = vb_encode_chat(vb_session_model(chat->session), chat->messages, chat->n, &ids);
     if (code == 0) code = next_trace(chat, &trace);
-    if (code == 0) code = vb_answer_make(&answer, chat->session, chat->args, &ids, text, trace);
+    if (code == 0) code = vb_turn_make(&answer, chat->session, chat->args, &ids, text, trace);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
         fputc('\n', stdout);
         int failed = vb_out_flush();
-        vb_answer_say(&answer);
+        vb_turn_say(&answer);
         code = failed ? failed : add_message(chat, "assistant", answer.text.data);
     } else drop_messages(chat, before);
     if (code == VB_EXIT_INPUT) vb_say("note: /clear starts over with an empty conversation");

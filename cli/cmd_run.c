@@ -24,7 +24,7 @@ static json_t *speed(uint64_t tokens, uint64_t ns)
                      ns > 0 ? json_real((double)tokens / seconds) : json_null());
 }
 
-static int print_json(const vb_answer *answer, const vb_session *session, const vb_ids *ids)
+static int print_json(const vb_turn *answer, const vb_session *session, const vb_ids *ids)
 {
     vb_model_info info;
     int n = 0;
@@ -45,15 +45,15 @@ static int print_json(const vb_answer *answer, const vb_session *session, const 
 static int answer_prompt(vb_session *session, vb_session *draft, const vb_args *args, const vb_buffer *prompt)
 {
     vb_ids ids = {0};
-    vb_answer answer = {.print = !args->json, .draft = draft};
+    vb_turn answer = {.print = !args->json, .draft = draft};
     int code = encode_prompt(vb_session_model(session), args, prompt, &ids);
-    if (code == 0) code = vb_answer_make(&answer, session, args, &ids, prompt->data, args->trace);
+    if (code == 0) code = vb_turn_make(&answer, session, args, &ids, prompt->data, args->trace);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
         int failed = args->json ? print_json(&answer, session, &ids) : 0;
         if (!args->json && isatty(STDOUT_FILENO)) fputc('\n', stdout);
         if (!failed) failed = vb_out_flush();
         if (failed) code = failed;
-        vb_answer_say(&answer);
+        vb_turn_say(&answer);
     }
     free(answer.text.data);
     free(ids.ids);

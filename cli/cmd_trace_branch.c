@@ -91,7 +91,7 @@ static int collect(const vb_args *args, const vb_resumed *from, vb_ids *ids)
 
 /* --- the answer ------------------------------------------------------------------------------------------ */
 
-static int print_json(const vb_answer *answer, const vb_args *args, const vb_resumed *from, const vb_ids *given)
+static int print_json(const vb_turn *answer, const vb_args *args, const vb_resumed *from, const vb_ids *given)
 {
     int n = 0;
     vb_stats stats;
@@ -110,15 +110,15 @@ static int print_json(const vb_answer *answer, const vb_args *args, const vb_res
 static int go_on(const vb_args *args, const vb_resumed *from, const char *path)
 {
     vb_ids ids = {0};
-    vb_answer answer = {.print = !args->json, .from = from};
+    vb_turn answer = {.print = !args->json, .from = from};
     int code = collect(args, from, &ids);
-    if (code == 0) code = vb_answer_make(&answer, from->session, args, &ids, NULL, path);
+    if (code == 0) code = vb_turn_make(&answer, from->session, args, &ids, NULL, path);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
         int failed = args->json ? print_json(&answer, args, from, &ids) : 0;
         if (!args->json && isatty(STDOUT_FILENO)) fputc('\n', stdout);
         if (!failed) failed = vb_out_flush();
         if (failed) code = failed;
-        vb_answer_say(&answer);
+        vb_turn_say(&answer);
     }
     free(answer.text.data);
     free(ids.ids);
