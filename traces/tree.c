@@ -57,9 +57,13 @@ static vb_status read_tokens(member *m, vb_trace_reader *reader, vb_err *err)
     vb_trace_node *node = &m->node;
     vb_trace_record record;
     for (int more = 1; more;) {
-        VB_TRY(add_link(m, reader->data + reader->at - LINK, err));
-        do VB_TRY(vb_trace_next_any(reader, &record, &more, err));
-        while (more && (record.type == VB_TRACE_TAP || record.type == VB_TRACE_SIGNATURE));
+        size_t before;
+        int ended = reader->ended;
+        do {
+            before = reader->at;
+            VB_TRY(vb_trace_next_any(reader, &record, &more, err));
+        } while (more && (record.type == VB_TRACE_TAP || record.type == VB_TRACE_SIGNATURE));
+        if (!ended) VB_TRY(add_link(m, reader->data + before - LINK, err));
         if (!more || record.type == VB_TRACE_END) continue;
         node->given += !record.as.token.chosen;
         if (node->tokens >= node->at) add_text(m, &record.as.token.text);

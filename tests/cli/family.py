@@ -196,20 +196,25 @@ def test_a_cache_makes_coming_back_cheap():
 def test_the_family_is_shown():
     folder = WORK / "family"
     folder.mkdir()
-    run(0, "run", TINY, "--raw", "-n30", "--temp", "0.9", "--trace", folder / "z.trace", "Hello")
+    run(0, "trace", "keygen", WORK / "family.key")
+    run(0, "run", TINY, "--raw", "-n30", "--temp", "0.9", "--taps", "layers", "--sign", WORK / "family.key", "--trace",
+        folder / "z.trace", "Hello")
     run(0, "trace", "branch", folder / "z.trace", "--at", "20", "--token", "7", "-n9", "-o", folder / "b.trace")
     run(0, "trace", "branch", folder / "z.trace", "--at", "10", "--token", "7", "-n9", "-o", folder / "y.trace")
     run(0, "trace", "branch", folder / "b.trace", "--at", "25", "--token", "8", "-n3", "-o", folder / "a.trace")
+    end = str(len(ids(folder / "a.trace")))
+    run(0, "trace", "branch", folder / "a.trace", "--at", end, "--token", "8", "-n3", "-o", folder / "c.trace")
     (folder / "notes.txt").write_text("no trace")
     found = [(pathlib.Path(v["path"]).name, v["depth"], v["at"], v["parent"] and pathlib.Path(v["parent"]).name)
              for v in parsed(0, "trace", "tree", folder)]
-    same(found, [("z.trace", 0, 0, None), ("y.trace", 1, 10, "z.trace"), ("b.trace", 1, 20, "z.trace"), ("a.trace", 2, 25, "b.trace")])
+    same(found, [("z.trace", 0, 0, None), ("y.trace", 1, 10, "z.trace"), ("b.trace", 1, 20, "z.trace"), ("a.trace", 2, 25, "b.trace"),
+                 ("c.trace", 3, int(end), "a.trace")])
     alone = parsed(0, "trace", "tree", folder / "a.trace")[0]
     assert alone["parent"] is None and len(alone["parent_link"]) == 64
     assert b"not among these" in run(0, "trace", "tree", folder / "a.trace").stdout
-    same(len(run(0, "trace", "tree", folder).stdout.splitlines()), 4)
+    same(len(run(0, "trace", "tree", folder).stdout.splitlines()), 5)
     value = parsed(3, "trace", "tree", folder, ROOT / "README.md")
-    assert "error" in value[-1] and len(value) == 5, value
+    assert "error" in value[-1] and len(value) == 6, value
 
 
 def main():
