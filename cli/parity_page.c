@@ -132,7 +132,7 @@ static vb_status write_page(store *s, const char *path, vb_err *err)
                     .tone = c->explained ? VB_PAGE_EXPLAINED : VB_PAGE_BAD, .facts = facts, .n_facts = (int)(sizeof facts / sizeof *facts),
                     .drift_what = "drift of log-probabilities, nat", .cases = s->cases, .n_cases = c->n};
     page.envelope = (vb_page_envelope){.known = 1, .median = c->envelope.drift.median, .p95 = c->envelope.drift.p95,
-                                       .most = c->envelope.drift.most, .margin = c->limit,
+                                       .most = c->envelope.drift.most, .limit = c->limit, .margin = c->limit,
                                        .how = text_of(s, "last bits moved in every layer, %d tokens", c->envelope.drift.n)};
     if (c->n == 1) page.title = s->cases[0].title;
     if (c->n == 1 && c->explained == (c->judged[0].verdict != VB_VERDICT_UNEXPLAINED)) {

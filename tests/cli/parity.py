@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from partner_server import Ollama, Server
+from partner_server import Exchanges, Ollama, Server
 
 VERBATIM, MODEL, RECORDING = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2], sys.argv[3]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-parity-"))
@@ -179,6 +179,26 @@ def live(cases):
     hold("live: nobody there", code == 6 and said.count("\n") == 1, (code, said))
 
 
+def contributions():
+    """A tiny model beside a recorded llama-server, and what the oracle says of each difference to ggml."""
+    exchanges = json.loads(pathlib.Path("tests/recordings/llama-server.json").read_text())
+    templated = {e["body"]["prompt"] for e in exchanges if e["path"] == "/apply-template"}
+    asked = [e["request"]["content"] for e in exchanges if e["path"] == "/tokenize" and e["request"]["content"] not in templated]
+    (WORK / "tiny.txt").write_text("\n".join(asked))
+    server = Server(Exchanges(exchanges))
+    done = subprocess.run([VERBATIM, "parity", "tests/golden/llama-gqa/model.gguf", "--llama-server", server.url, "--raw", "-n", "24",
+                           "-c", "128", "--prompts", WORK / "tiny.txt", "--contributions", "--json"], capture_output=True)
+    server.close()
+    if b"libcurl" in done.stderr:
+        return
+    hold("llama-server: exit 0", done.returncode == 0, (done.returncode, done.stderr))
+    found = json.loads(done.stdout) if done.returncode == 0 else {"contributions": []}
+    parts = {part["difference"]: part["drift"]["most"] for part in found["contributions"]}
+    hold("contributions", list(parts) == ["attention", "scales", "gelu", "activations", "rope", "all of them"], parts)
+    hold("contributions: f16 moves numbers", parts.get("attention", 0) > 0 and parts.get("all of them", 0) > 0, parts)
+    hold("contributions: no gelu in this model", parts.get("gelu") == 0, parts)
+
+
 def lines():
     code, out, said = parity("--recording", RECORDING)
     hold("lines", code == 0 and re.search(r"^verdict +explained$", out, re.M) and "\033" not in out and said == "", out[-400:] + said)
@@ -198,6 +218,7 @@ def main():
             usage()
             planted(cases)
             live(cases)
+            contributions()
             lines()
         else:
             whole(cases)
