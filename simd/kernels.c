@@ -97,10 +97,19 @@ void vb_act_place(vb_act *a, void *memory, int n)
     a->sum32 = (int16_t *)(void *)(at + s.sum16);
 }
 
+int vb_float_band(int n)
+{
+    enum { FLOATS = 262144, ROWS = 4 }; /* a second cache full */
+    int rows = FLOATS / ((n + 15) / 16 * 16) / ROWS * ROWS;
+    return rows > VB_FLOAT_BAND ? VB_FLOAT_BAND : rows > ROWS ? rows : ROWS;
+}
+
 /* A panel holds at most 32 rows. For each 256 columns: bytes of weights, scales and mins of 16 sub-blocks, and for
- * each 32 the two floats of a block. */
+ * each 32 the two floats of a block. Or it holds a band of floats. */
 size_t vb_panel_bytes(int n)
 {
     enum { ROWS = 32, BYTES = 256 + 16 * 4 + 16 * 2 + 8 * 2 * 4 };
-    return ((size_t)n + 255) / 256 * ROWS * BYTES;
+    size_t blocks = ((size_t)n + 255) / 256 * ROWS * BYTES;
+    size_t floats = ((size_t)n + 15) / 16 * 64 * (size_t)vb_float_band(n);
+    return blocks > floats ? blocks : floats;
 }

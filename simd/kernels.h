@@ -88,6 +88,8 @@ typedef struct {
     uint32_t *bad;
     const float *bias; /* of the rows, only to settle; NULL: none */
 } vb_product;
+enum { VB_FLOAT_BAND = 64 };  /* rows of floats that a panel holds at most */
+int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 4 */
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
 enum { VB_FEW = 16 };         /* tokens that vb_kernels.few takes at most */
 

@@ -10,9 +10,9 @@
 #define VB_SIMD_PANEL_AVX2_H
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
-enum { FLOAT_ROWS = 3, FLOAT_TOKENS = 2 };
+enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 3 };
 /* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
-enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 };
+enum { FROM_F32 = 6, FROM_Q32 = 12, FROM_Q256 = 10 };
 #ifdef DPBUSD
 enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
 #else

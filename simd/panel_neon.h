@@ -7,7 +7,7 @@
 #define VB_SIMD_PANEL_NEON_H
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
-enum { FLOAT_ROWS = 2, FLOAT_TOKENS = 2 };
+enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 2 };
 enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
 enum { PANEL_SIGNED_8 = 1, PANEL_WORDS = 0 };
 

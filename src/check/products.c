@@ -80,8 +80,8 @@ static void product_once(vb_check *c, product *p, vb_fill weights, vb_fill fill)
 
 static void check_products(vb_check *c, int format, void (*product_of)(const vb_product *p), const int tokens[12])
 {
-    static const int row_counts[] = {1, 3, 15, 16, 17, 31, 32, 33, 49};
-    static const int block_counts[] = {1, 3, 7, 8, 9, 16, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 500};
+    static const int row_counts[] = {1, 3, 15, 16, 17, 31, 32, 33, 97};
+    static const int block_counts[] = {1, 3, 7, 8, 9, 16, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 1100};
     int block = vb_format_of((vb_format)format)->block;
     if (product_of == NULL) return;
     for (int i = 0; i < 12; i++)

@@ -119,6 +119,7 @@ int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens);
 /* Some of its rows against all activations of q, whose panel need not be set; settled. Non-zero: a result is not finite,
  * and settling once more, without the bias, tells of which token. */
 uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *q, int by_panels, int worker);
+size_t vb_cpu_float_bytes(int cols); /* of a tile whose rows became floats */
 /* Rows of a tile for so many matrices of so many rows, of the weight's format. */
 int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels);
 void vb_cpu_experts(vb_cpu *p, const vb_step *s);

@@ -65,10 +65,16 @@ void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i)
     vb_cpu_quantize(p, s, 1);
 }
 
-/* Room for a panel, or for rows that became floats, which need none. */
+/* Room for a panel, or for rows that became floats and their panel. */
 static uint8_t *worker_memory(const vb_cpu *p, int worker)
 {
     return p->scratch + p->at.workers + (size_t)worker * (size_t)p->worker_floats * sizeof(float);
+}
+
+size_t vb_cpu_float_bytes(int cols)
+{
+    int rows = vb_float_band(cols) > VB_TILE_ROWS ? vb_float_band(cols) : VB_TILE_ROWS;
+    return ((size_t)cols + 15) / 16 * 64 * (size_t)rows;
 }
 
 /* A quantised matrix in f32 mode, or of a format without an integer rule: its rows become floats in the worker's own
@@ -124,7 +130,7 @@ uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product,
         format = VB_FMT_F32;
         q.w = &floats;
     }
-    q.panel = worker_memory(p, worker);
+    q.panel = worker_memory(p, worker) + (becomes_floats(p, s) ? vb_cpu_float_bytes((int)s->weight->cols) : 0);
     q.bad = &bad;
     if (by_panels) {
         p->k->matmul[format](&q);
@@ -155,11 +161,13 @@ static void linear_tile(void *ctx, int tile, int worker)
 /* About TILE_BYTES, so that rows stream; tiles of one size and as many for each thread, so that all end together. */
 int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels)
 {
-    if (becomes_floats(p, s)) return VB_TILE_ROWS;
+    int band = vb_float_band((int)s->weight->cols), floats = vb_cpu_act_kind(p, s) == VB_ACT_F32;
+    if (becomes_floats(p, s)) return panels ? band : VB_TILE_ROWS;
     int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
     int each = (int)((all + tiles - 1) / tiles), unit = panels || vb_cpu_rows(p, s->out) > 1 ? SIDE_ROWS : 4;
+    if (panels && floats) unit = band;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
 }

@@ -310,10 +310,10 @@ static void measure_matrix(vb_cpu *p, const vb_step *s, int parts)
     size_t bytes = vb_act_bytes((int)s->weight->cols) * (size_t)parts;
     if (bytes > p->act_bytes[kind]) p->act_bytes[kind] = bytes;
     at_least(&p->act_rows[kind], parts);
+    size_t room = vb_panel_bytes((int)s->weight->cols);
     if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
-        at_least(&p->worker_floats, VB_TILE_ROWS * s->weight->cols);
-    else
-        at_least(&p->worker_floats, (int64_t)(vb_panel_bytes((int)s->weight->cols) / sizeof(float)));
+        room += vb_cpu_float_bytes((int)s->weight->cols);
+    at_least(&p->worker_floats, (int64_t)(room / sizeof(float)));
 }
 
 static void measure(vb_cpu *p)
