@@ -24,9 +24,10 @@ B         ?= build
 MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
 
 ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2 avxvnni avx512) $(if $(filter aarch64,$(MACHINE)),neon)
-ENGINE     = $(sort $(wildcard src/*/*.c oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
+SERVE      = $(sort $(wildcard src/serve/*.c))
+ENGINE     = $(sort $(filter-out $(SERVE),$(wildcard src/*/*.c)) $(wildcard oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
 LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
-CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)))
+CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)) $(SERVE))
 
 # One file per instruction set; these flags are the only difference between them.
 $B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c
@@ -42,7 +43,7 @@ all: verbatim $B/libverbatim.so                ## build ./verbatim and the libra
 verbatim: $B/verbatim
 	@cp -f $< $@
 $B/verbatim: $(CLI_OBJ) $B/libverbatim.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit $(CURL_FLAGS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lmicrohttpd $(CURL_FLAGS)
 $B/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcsD $@ $^

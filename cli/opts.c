@@ -21,7 +21,7 @@
 #define PARTNERS (ON(DIFF) | ON(PARITY))
 #define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED))
 #define PLAYS (EVAL | PARTNERS | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
-#define PLANS (PLAYS | ON(EXPLAIN))
+#define PLANS (PLAYS | ON(EXPLAIN) | ON(SERVE))
 #define GENERATES (ON(RUN) | ON(TRACE_BRANCH))
 
 const vb_opt vb_opts[] = {
@@ -48,14 +48,18 @@ const vb_opt vb_opts[] = {
     {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN) | PARTNERS, "system message before the prompt"},
     {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN) | PARTNERS,
      "no chat template: the prompt as it is, control tokens in it are read, BOS as the model says"},
-    {"cache", 0, VB_OPT_FILE, "DIR", 0, 0, AT(session.cache), GENERATES,
+    {"cache", 0, VB_OPT_FILE, "DIR", 0, 0, AT(session.cache), GENERATES | ON(SERVE),
      "keep evaluated prompts in DIR, so that they need not be evaluated again"},
     {"speculate", 0, VB_OPT_CHOICE, "auto|off|ngram|draft", VB_SPECULATE_AUTO, 0, AT(speculate), GENERATES,
      "guess tokens and evaluate several at once; never changes a bit (default auto: where it pays)"},
     {"draft", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(draft), ON(RUN),
      "a smaller model with the same vocabulary that guesses tokens; never changes a bit"},
     {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, AT(stops), GENERATES | PARTNERS, "end the answer before TEXT; may be given again"},
-    {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | PARTNERS,
+    {"host", 0, VB_OPT_TEXT, "ADDRESS", 0, 0, AT(host), ON(SERVE), "address to listen at (default 127.0.0.1)"},
+    {"port", 0, VB_OPT_INT, "N", 0, 65535, AT(port), ON(SERVE), "port to listen at (default 11434; 0: any that is free)"},
+    {"unix", 0, VB_OPT_FILE, "PATH", 0, 0, AT(unix_path), ON(SERVE), "listen at a socket in the file system instead"},
+    {"parallel", 0, VB_OPT_INT, "N", 1, 64, AT(parallel), ON(SERVE), "requests of a model that are answered together (default 4)"},
+    {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | ON(SERVE) | PARTNERS,
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
      "threads; never changes a bit (default 0: one per usable core)"},
@@ -63,7 +67,7 @@ const vb_opt vb_opts[] = {
      "who computes: cpu (default), oracle (slow, the definition), blas (f32 in free order)"},
     {"arith", 0, VB_OPT_CHOICE, "int8|f32", VB_ARITH_INT8, 0, AT(model.arith), EVAL | ON(EXPLAIN),
      "arithmetic: int8 activations (default) or f32 throughout"},
-    {"kv", 0, VB_OPT_CHOICE, "f16|f32|q8_0", VB_KV_F16, 0, AT(session.kv), EVAL | ON(SHOW),
+    {"kv", 0, VB_OPT_CHOICE, "f16|f32|q8_0", VB_KV_F16, 0, AT(session.kv), EVAL | ON(SERVE) | ON(SHOW),
      "how keys and values are kept (default f16; with --arith f32: f32)"},
     {"isa", 0, VB_OPT_WORD, "portable|avx2|avxvnni|avx512|neon", 0, 0, AT(model.isa), PLANS,
      "instruction set; never changes a bit (default: the best this machine has)"},

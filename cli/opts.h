@@ -35,6 +35,8 @@ typedef struct {
     const char *ollama, *llama_server, *ours, *prompts;
     int contributions;
     const char *html; /* the page to write */
+    const char *host, *unix_path;
+    int port, parallel;
     vb_texts stops, recordings;
     int normalize;
     int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;

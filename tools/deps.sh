@@ -3,7 +3,7 @@
 # Speaks on stderr alone. On another system it lists what is needed and goes on.
 set -eu
 
-build="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev"
+build="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev libmicrohttpd-dev"
 need=""
 missing=""
 

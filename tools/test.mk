@@ -13,6 +13,8 @@ $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
+$B/tests/serve_twin: $(SERVE:%.c=$B/%.o)
+$B/tests/serve_twin: LDLIBS += -lmicrohttpd
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default
@@ -29,7 +31,7 @@ faults-programs: $B/verbatim $(SHIMS)
 asan-build:
 	@$(MAKE) -s CC=gcc B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
 tsan-build:
-	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool
+	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool build/tsan/tests/serve_twin
 # clang needs minutes for the checks of unrolled kernels: gcc makes the sanitized ones, and fuzzing, which asks nothing
 # of kernels, leaves the checks out of them.
 build/fuzz/simd/%.o: CFLAGS += -fno-sanitize=all

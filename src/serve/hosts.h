@@ -1,0 +1,60 @@
+/* hosts.h - the models that are loaded: on demand, within a budget of memory, until nobody has asked for them for a while.
+ *
+ * A host is one opened model with its slots (sessions). Invariant: what somebody holds (acquire, release) stays loaded;
+ * the budget is checked with figures that are known before anything is loaded.
+ */
+#ifndef VB_SERVE_HOSTS_H
+#define VB_SERVE_HOSTS_H
+#include "verbatim.h"
+
+#include <pthread.h>
+
+enum { VB_SLOTS_MOST = 64, VB_HOST_NAME = 320 };
+#define VB_KEEP_DEFAULT INT64_MIN /* as the server was told */
+#define VB_KEEP_FOREVER INT64_MAX
+
+typedef struct {
+    vb_model_opts model;
+    int context;            /* 0: the model's own, at most 8192 */
+    vb_kv kv;
+    int parallel;           /* slots of a model; 0: 4 */
+    int64_t keep_ns;        /* how long a model stays after its last request */
+    uint64_t memory_most;   /* bytes of weights and sessions; 0: 80 % of what is free at the start */
+    int models_most;        /* 0: no limit but memory */
+    const char *cache;      /* directory of kept prompts; NULL: none */
+} vb_hosts_opts;
+
+typedef struct vb_hosts vb_hosts;
+typedef struct vb_host {
+    struct vb_host *next;
+    char name[VB_HOST_NAME]; /* as it was asked for */
+    int embeds;              /* opened for embeddings */
+    vb_model *model;
+    vb_model_info info;
+    uint8_t sha256[32];
+    int context, slots;
+    vb_session *sessions[VB_SLOTS_MOST]; /* opened when first needed; the scheduler's */
+    void *jobs[VB_SLOTS_MOST];           /* who has them; the scheduler's */
+    uint64_t bytes;          /* weights and all slots */
+    int held;
+    int64_t keep_ns, last_ns; /* when it was last used, CLOCK_MONOTONIC */
+    int64_t loaded_ns;        /* how long loading took */
+} vb_host;
+
+vb_status vb_hosts_open(vb_hosts **out, const vb_hosts_opts *opts, vb_err *err);
+void vb_hosts_close(vb_hosts *hosts); /* nobody holds any */
+const vb_hosts_opts *vb_hosts_settings(const vb_hosts *hosts);
+
+/* Loads if needed; VB_E_NOT_FOUND: no such model; VB_E_MEMORY: it does not fit beside those that are in use. */
+vb_status vb_hosts_acquire(vb_hosts *hosts, const char *name, int embeds, vb_host **out, vb_err *err);
+/* keep_ns: from now on kept so long; 0: unloaded as soon as nobody holds it. */
+void vb_hosts_release(vb_hosts *hosts, vb_host *host, int64_t keep_ns);
+/* Unloads what nobody has asked for long enough. Returns ns until the next one is due; -1: none. */
+int64_t vb_hosts_sweep(vb_hosts *hosts);
+/* Forgets kept time of all hosts of that name: they go when nobody holds them. */
+void vb_hosts_unload(vb_hosts *hosts, const char *name);
+/* Each host while it cannot change. */
+void vb_hosts_each(vb_hosts *hosts, void (*fn)(void *ud, const vb_host *host), void *ud);
+int64_t vb_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

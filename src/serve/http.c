@@ -1,0 +1,492 @@
+/* http.c - the exchange, between libmicrohttpd's threads and whoever answers.
+ *
+ *   state     READING --body whole--> HANDLED --answer or begin--> SENDING --last byte, or client gone--> (freed)
+ *
+ * While nobody has anything to send the connection is suspended. libmicrohttpd does not look at a suspended socket, so
+ * a watcher thread (watch.h) does, to see a client leave.
+ *
+ * Two owners hold an exchange: the connection (until libmicrohttpd reports its completion) and the answerer (until the
+ * answer has ended). Invariant: whoever lets go last frees it; `suspended` changes under the lock alone, so that no
+ * connection is resumed twice or put to sleep with bytes waiting.
+ */
+#include "serve/http.h"
+
+#include "base/err.h"
+#include "serve/watch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PIECE = 1 << 15, FIRST_BODY = 1 << 12, HEADERS_MOST = 1 << 15 };
+
+typedef struct {
+    char *data;
+    size_t len, at, cap;
+} buffer;
+
+struct vb_http {
+    vb_http_opts opts;
+    struct MHD_Daemon *daemon;
+    vb_watch *watch;
+    char *unix_path;
+    atomic_int busy;
+    int port;
+};
+
+struct vb_exchange {
+    vb_http *http;
+    struct MHD_Connection *connection; /* NULL: completed */
+    pthread_mutex_t lock;
+    int owners;
+    char *method, *path;
+    size_t most; /* bytes of body */
+    buffer body, out;
+    unsigned status;
+    struct MHD_Response *headers; /* names and values to add; never sent itself */
+    char *type;
+    int handled, begun, streams, ended, queued, suspended, gone, watched;
+    void (*on_gone)(void *ud);
+    void *gone_ud;
+};
+
+/* --- memory ---------------------------------------------------------------------------------------------- */
+
+static int add(buffer *b, const char *data, size_t len)
+{
+    if (b->at > 0 && b->at == b->len) b->at = b->len = 0;
+    if (b->len + len + 1 > b->cap) {
+        size_t cap = b->cap > 0 ? b->cap : FIRST_BODY;
+        while (cap < b->len + len + 1) cap *= 2;
+        char *grown = realloc(b->data, cap);
+        if (grown == NULL) return 0;
+        b->data = grown;
+        b->cap = cap;
+    }
+    if (len > 0) memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+    return 1;
+}
+
+static void let_go(vb_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    int last = --x->owners == 0;
+    pthread_mutex_unlock(&x->lock);
+    if (!last) return;
+    atomic_fetch_sub(&x->http->busy, 1);
+    pthread_mutex_destroy(&x->lock);
+    if (x->headers != NULL) MHD_destroy_response(x->headers);
+    free(x->method);
+    free(x->path);
+    free(x->type);
+    free(x->body.data);
+    free(x->out.data);
+    free(x);
+}
+
+static vb_exchange *new_exchange(vb_http *http, struct MHD_Connection *c, const char *method, const char *path)
+{
+    vb_exchange *x = calloc(1, sizeof *x);
+    if (x == NULL) return NULL;
+    x->http = http;
+    x->connection = c;
+    x->owners = 1;
+    x->method = strdup(method);
+    x->path = strdup(path);
+    x->headers = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    pthread_mutex_init(&x->lock, NULL);
+    atomic_fetch_add(&http->busy, 1);
+    if (x->method != NULL && x->path != NULL && x->headers != NULL && add(&x->body, "", 0)) return x;
+    let_go(x);
+    return NULL;
+}
+
+/* --- the request ----------------------------------------------------------------------------------------- */
+
+const char *vb_exchange_method(const vb_exchange *x)
+{
+    return x->method;
+}
+
+const char *vb_exchange_path(const vb_exchange *x)
+{
+    return x->path;
+}
+
+const char *vb_exchange_header(const vb_exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+const char *vb_exchange_query(const vb_exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *vb_exchange_body(const vb_exchange *x, size_t *len)
+{
+    if (len != NULL) *len = x->body.len;
+    return x->body.data;
+}
+
+int vb_exchange_answered(const vb_exchange *x)
+{
+    return x->begun;
+}
+
+/* --- the answer, from any thread ------------------------------------------------------------------------- */
+
+/* Lets the connection's thread look again; under the lock. */
+static void wake(vb_exchange *x)
+{
+    if (!x->suspended || x->connection == NULL) return;
+    x->suspended = 0;
+    MHD_resume_connection(x->connection);
+}
+
+void vb_exchange_set(vb_exchange *x, const char *name, const char *value)
+{
+    MHD_add_response_header(x->headers, name, value);
+}
+
+static void begin(vb_exchange *x, unsigned status, const char *type, int streams)
+{
+    x->status = status;
+    x->type = type != NULL ? strdup(type) : NULL;
+    x->streams = streams;
+    x->begun = 1;
+}
+
+void vb_exchange_answer(vb_exchange *x, unsigned status, const char *type, const char *body, size_t len)
+{
+    pthread_mutex_lock(&x->lock);
+    begin(x, status, type, 0);
+    if (!add(&x->out, body, len)) x->gone = 1;
+    x->ended = 1;
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
+    let_go(x);
+}
+
+void vb_exchange_begin(vb_exchange *x, unsigned status, const char *type)
+{
+    pthread_mutex_lock(&x->lock);
+    begin(x, status, type, 1);
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void vb_exchange_write(vb_exchange *x, const char *data, size_t len)
+{
+    pthread_mutex_lock(&x->lock);
+    if (!x->gone && !add(&x->out, data, len)) x->gone = 1;
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void vb_exchange_end(vb_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    x->ended = 1;
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
+    let_go(x);
+}
+
+size_t vb_exchange_backlog(vb_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    size_t n = x->out.len - x->out.at;
+    pthread_mutex_unlock(&x->lock);
+    return n;
+}
+
+/* --- a client that leaves -------------------------------------------------------------------------------- */
+
+static void leave(vb_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    void (*tell)(void *ud) = x->gone || x->ended ? NULL : x->on_gone;
+    x->gone = 1;
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
+    if (tell != NULL) tell(x->gone_ud);
+}
+
+static void hung_up(void *ud)
+{
+    leave(ud);
+}
+
+void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    pthread_mutex_lock(&x->lock);
+    x->on_gone = gone;
+    x->gone_ud = ud;
+    x->watched = info != NULL;
+    pthread_mutex_unlock(&x->lock);
+    if (info != NULL) vb_watch_add(x->http->watch, info->connect_fd, hung_up, x);
+}
+
+/* --- libmicrohttpd's side -------------------------------------------------------------------------------- */
+
+/* The next bytes of a stream; none yet: the connection goes to sleep. */
+static ssize_t read_stream(void *ud, uint64_t position, char *to, size_t max)
+{
+    vb_exchange *x = ud;
+    ssize_t n = 0;
+    (void)position;
+    pthread_mutex_lock(&x->lock);
+    size_t ready = x->out.len - x->out.at;
+    if (ready > 0) {
+        n = (ssize_t)(ready < max ? ready : max);
+        memcpy(to, x->out.data + x->out.at, (size_t)n);
+        x->out.at += (size_t)n;
+    } else if (x->ended || x->gone) {
+        n = x->gone ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        x->suspended = 1;
+        MHD_suspend_connection(x->connection);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return n;
+}
+
+static enum MHD_Result copy_header(void *ud, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    MHD_add_response_header(ud, name, value);
+    return MHD_YES;
+}
+
+/* Under the lock. */
+static enum MHD_Result queue_answer(vb_exchange *x)
+{
+    struct MHD_Response *r =
+        x->streams ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_stream, x, NULL)
+                   : MHD_create_response_from_buffer(x->out.len, x->out.data, MHD_RESPMEM_PERSISTENT);
+    if (r == NULL) return MHD_NO;
+    MHD_get_response_headers(x->headers, copy_header, r);
+    if (x->type != NULL) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, x->type);
+    enum MHD_Result ok = MHD_queue_response(x->connection, x->status, r);
+    MHD_destroy_response(r);
+    x->queued = 1;
+    return ok;
+}
+
+/* Answers if there is an answer, else sleeps until there is one. */
+static enum MHD_Result answer_or_sleep(vb_exchange *x)
+{
+    enum MHD_Result result = MHD_YES;
+    pthread_mutex_lock(&x->lock);
+    if (x->gone) result = MHD_NO;
+    else if (x->begun && !x->queued) result = queue_answer(x);
+    else if (!x->begun) {
+        x->suspended = 1;
+        MHD_suspend_connection(x->connection);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return result;
+}
+
+static void call(vb_exchange *x, void (*handle)(void *ud, vb_exchange *x))
+{
+    pthread_mutex_lock(&x->lock);
+    x->handled = 1;
+    x->owners++; /* the answerer's */
+    pthread_mutex_unlock(&x->lock);
+    handle(x->http->opts.ud, x);
+}
+
+static int64_t content_length(const vb_exchange *x)
+{
+    const char *said = vb_exchange_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    char *end;
+    if (said == NULL) return -1;
+    long long n = strtoll(said, &end, 10);
+    return *end == '\0' && n >= 0 ? n : -1;
+}
+
+static void ask_admission(void *ud, vb_exchange *x)
+{
+    x->most = x->http->opts.admit(ud, x, content_length(x));
+    if (!x->begun) let_go(x); /* nobody keeps it yet */
+}
+
+static enum MHD_Result too_large(vb_exchange *x)
+{
+    static const char text[] = "{\"error\":\"request body too large\"}";
+    pthread_mutex_lock(&x->lock);
+    x->owners++;
+    pthread_mutex_unlock(&x->lock);
+    vb_exchange_answer(x, MHD_HTTP_CONTENT_TOO_LARGE, "application/json; charset=utf-8", text, sizeof text - 1);
+    return MHD_YES;
+}
+
+/* Called with headers, with pieces of the body, with the end of the body, and again whenever it was resumed. */
+static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char *path, const char *method,
+                                  const char *version, const char *data, size_t *n, void **state)
+{
+    vb_http *http = ud;
+    vb_exchange *x = *state;
+    (void)version;
+    if (x == NULL) {
+        *state = x = new_exchange(http, c, method, path);
+        if (x == NULL) return MHD_NO;
+        call(x, ask_admission);
+        x->handled = x->begun;
+        return x->begun ? answer_or_sleep(x) : MHD_YES;
+    }
+    if (*n > 0) {
+        if (!x->begun && x->body.len + *n > x->most) too_large(x);
+        if (!x->begun && !add(&x->body, data, *n)) return MHD_NO;
+        *n = 0;
+        return MHD_YES;
+    }
+    if (!x->handled && !x->begun) call(x, http->opts.handle);
+    return answer_or_sleep(x);
+}
+
+static void on_completed(void *ud, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+{
+    vb_exchange *x = *state;
+    (void)ud;
+    (void)c;
+    if (x == NULL) return;
+    if (x->watched) vb_watch_remove(x->http->watch, x);
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK) leave(x);
+    pthread_mutex_lock(&x->lock);
+    x->connection = NULL;
+    x->gone = 1;
+    pthread_mutex_unlock(&x->lock);
+    let_go(x);
+    *state = NULL;
+}
+
+/* --- listening ------------------------------------------------------------------------------------------- */
+
+static vb_status bound_to(int fd, const struct sockaddr *address, socklen_t n, const char *what, vb_err *err)
+{
+    if (bind(fd, address, n) == 0 && listen(fd, SOMAXCONN) == 0) return VB_OK;
+    vb_status code = errno == EADDRINUSE || errno == EACCES ? VB_E_IO : VB_E_ARGUMENT;
+    VB_FAIL(err, code, "%s: expected an address to listen at, found: %s", what, strerror(errno));
+}
+
+/* A socket file that nobody listens at any more is replaced. */
+static vb_status listen_unix(int *fd, const char *path, vb_err *err)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (strlen(path) >= sizeof a.sun_path)
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: expected a path of at most %zu bytes, found %zu", path, sizeof a.sun_path - 1,
+                strlen(path));
+    strcpy(a.sun_path, path);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0) VB_FAIL(err, VB_E_IO, "%s: %s", path, strerror(errno));
+    int used = connect(*fd, (struct sockaddr *)&a, sizeof a) == 0;
+    close(*fd);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (used) VB_FAIL(err, VB_E_IO, "%s: expected a socket that nobody uses, found a server at work", path);
+    if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode)) unlink(path);
+    return bound_to(*fd, (struct sockaddr *)&a, sizeof a, path, err);
+}
+
+static vb_status listen_tcp(int *fd, const char *host, int port, vb_err *err)
+{
+    char service[16], what[300];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    int one = 1;
+    snprintf(service, sizeof service, "%d", port);
+    snprintf(what, sizeof what, "%.200s:%d", host, port);
+    int failed = getaddrinfo(host, service, &hints, &found);
+    if (failed) VB_FAIL(err, VB_E_ARGUMENT, "%s: expected an address, found: %s", what, gai_strerror(failed));
+    *fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd >= 0) setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    vb_status s = bound_to(*fd, found->ai_addr, found->ai_addrlen, what, err);
+    freeaddrinfo(found);
+    return s;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) return 0;
+    if (a.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&a)->sin_port);
+    return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
+}
+
+static vb_status start(vb_http *h, vb_err *err)
+{
+    const vb_http_opts *o = &h->opts;
+    int fd = o->listener;
+    if (fd == 0 && o->unix_path != NULL) {
+        h->unix_path = strdup(o->unix_path);
+        VB_TRY(listen_unix(&fd, o->unix_path, err));
+    } else if (fd == 0) {
+        VB_TRY(listen_tcp(&fd, o->host != NULL ? o->host : "127.0.0.1", o->port, err));
+    }
+    h->port = port_of(fd);
+    VB_TRY(vb_watch_open(&h->watch, err));
+    h->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, on_request, h,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->threads > 0 ? o->threads : 2),
+        MHD_OPTION_CONNECTION_LIMIT, o->connections > 0 ? o->connections : 1200u, MHD_OPTION_CONNECTION_TIMEOUT,
+        o->idle_seconds > 0 ? o->idle_seconds : 300u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MOST,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+    if (h->daemon == NULL) VB_FAIL(err, VB_E_IO, "serve: the HTTP server did not start: %s", strerror(errno));
+    return VB_OK;
+}
+
+vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err)
+{
+    vb_http *h = calloc(1, sizeof *h);
+    *out = NULL;
+    if (h == NULL) VB_FAIL(err, VB_E_MEMORY, "serve: out of memory");
+    h->opts = *opts;
+    vb_status s = start(h, err);
+    if (s < 0) {
+        vb_http_close(h);
+        return s;
+    }
+    *out = h;
+    return VB_OK;
+}
+
+int vb_http_port(const vb_http *http)
+{
+    return http->port;
+}
+
+void vb_http_quiesce(vb_http *http)
+{
+    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+    if (fd != MHD_INVALID_SOCKET) close(fd);
+}
+
+int vb_http_busy(const vb_http *http)
+{
+    return atomic_load(&http->busy);
+}
+
+void vb_http_close(vb_http *http)
+{
+    if (http == NULL) return;
+    if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
+    vb_watch_close(http->watch);
+    if (http->unix_path != NULL) unlink(http->unix_path);
+    free(http->unix_path);
+    free(http);
+}

@@ -1,0 +1,60 @@
+/* http.h - HTTP as a route sees it: a whole request in, one answer or a stream out.
+ *
+ *   client -> [ libmicrohttpd: a few threads with epoll ] -> admit (headers) -> body -> handle -> answer | stream
+ *
+ * `handle` runs on an HTTP thread and must be quick: it answers, or it keeps the exchange and lets another thread answer
+ * later or write a stream piece by piece. Nobody waits: the connection sleeps until there is something to send.
+ *
+ * Invariants: an exchange is answered exactly once. Whoever keeps it may use it until vb_exchange_end (or the answer),
+ * even when the client has gone; `gone` is then called once, on a thread of its own, and writes are dropped.
+ */
+#ifndef VB_SERVE_HTTP_H
+#define VB_SERVE_HTTP_H
+#include "verbatim.h"
+
+typedef struct vb_http vb_http;
+typedef struct vb_exchange vb_exchange;
+
+typedef struct {
+    const char *host; /* NULL: 127.0.0.1 */
+    int port;         /* 0: any that is free */
+    const char *unix_path; /* a socket in the file system instead of host and port; NULL: none */
+    int listener;     /* a socket that is already listening (socket activation); 0: none */
+    int threads;      /* 0: 2 */
+    unsigned connections, idle_seconds; /* 0: 1200, 300 */
+    /* The headers are there. May answer (then the body is not read and `handle` is not called); `length` is what
+     * Content-Length says, -1: not said. Returns the most bytes of body to accept. */
+    size_t (*admit)(void *ud, vb_exchange *x, int64_t length);
+    void (*handle)(void *ud, vb_exchange *x);
+    void *ud;
+} vb_http_opts;
+
+vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err);
+int vb_http_port(const vb_http *http);
+void vb_http_quiesce(vb_http *http); /* no new connections from now on */
+int vb_http_busy(const vb_http *http); /* exchanges that have not ended */
+void vb_http_close(vb_http *http);   /* after the last exchange has been answered */
+
+/* --- the request; what is returned lives as long as the exchange --- */
+const char *vb_exchange_method(const vb_exchange *x);
+const char *vb_exchange_path(const vb_exchange *x); /* without the query */
+const char *vb_exchange_header(const vb_exchange *x, const char *name); /* NULL: none */
+const char *vb_exchange_query(const vb_exchange *x, const char *name);  /* NULL: none */
+const char *vb_exchange_body(const vb_exchange *x, size_t *len); /* a NUL follows */
+int vb_exchange_answered(const vb_exchange *x);
+
+/* --- the answer; from any thread --- */
+/* Adds a header to the answer, before it begins. */
+void vb_exchange_set(vb_exchange *x, const char *name, const char *value);
+/* The whole answer; takes a copy of the body. */
+void vb_exchange_answer(vb_exchange *x, unsigned status, const char *type, const char *body, size_t len);
+/* A stream: begins, any number of pieces, ends. */
+void vb_exchange_begin(vb_exchange *x, unsigned status, const char *type);
+void vb_exchange_write(vb_exchange *x, const char *data, size_t len);
+void vb_exchange_end(vb_exchange *x);
+/* Bytes written that the client has not taken yet: a slow reader. */
+size_t vb_exchange_backlog(vb_exchange *x);
+/* Calls gone(ud) when the client goes before the answer has ended. Set it inside `handle`. */
+void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud);
+
+#endif

@@ -1,0 +1,29 @@
+/* scheduler.h - many jobs, one thread that evaluates: prompts in chunks, decoding in steps, all together. */
+#ifndef VB_SERVE_SCHEDULER_H
+#define VB_SERVE_SCHEDULER_H
+#include "serve/job.h"
+
+typedef struct vb_scheduler vb_scheduler;
+
+typedef struct {
+    int queue_most;           /* waiting jobs; 0: 512 */
+    int64_t queue_ns;         /* how long a job may wait; 0: 5 minutes */
+    int64_t step_ns;          /* what one step should take at most; 0: 50 ms */
+} vb_scheduler_opts;
+
+typedef struct {
+    int waiting, running;
+    uint64_t jobs, refused, cancelled, timeouts, failed;
+    uint64_t prompt_tokens, reused_tokens, tokens, steps;
+    int64_t prefill_ns, decode_ns, busy_ns; /* of all jobs; busy: of the evaluating thread */
+} vb_scheduler_stats;
+
+vb_status vb_scheduler_open(vb_scheduler **out, vb_hosts *hosts, const vb_scheduler_opts *opts, vb_err *err);
+/* Cancels what is left and waits for it. */
+void vb_scheduler_close(vb_scheduler *s);
+/* VB_E_FULL: the queue is full. Otherwise on_end will be called, and `job` must live until then. */
+vb_status vb_scheduler_submit(vb_scheduler *s, vb_job *job, vb_err *err);
+void vb_scheduler_wake(vb_scheduler *s); /* something was cancelled */
+void vb_scheduler_stats_get(vb_scheduler *s, vb_scheduler_stats *out);
+
+#endif
