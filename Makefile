@@ -18,6 +18,7 @@ SONAME     = libverbatim.so.0
 CURL_FLAGS := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
 CURL_FLAGS := $(if $(CURL_FLAGS),$(shell $(CC) -include curl/curl.h -shared -fPIC -x c -o /dev/null /dev/null -x none \
               $(CURL_FLAGS) 2>/dev/null && echo $(CURL_FLAGS)))
+CLI_LIBS   = -ledit -lmicrohttpd $(CURL_FLAGS)
 
 PREFIX    ?= /usr/local
 B         ?= build
@@ -43,7 +44,7 @@ all: verbatim $B/libverbatim.so                ## build ./verbatim and the libra
 verbatim: $B/verbatim
 	@cp -f $< $@
 $B/verbatim: $(CLI_OBJ) $B/libverbatim.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lmicrohttpd $(CURL_FLAGS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CLI_LIBS)
 $B/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcsD $@ $^

@@ -4,7 +4,8 @@
 # installed, nothing outside FOLDER changes, and nobody needs to be root.
 set -eu
 root=$1
-packages="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev"
+packages="libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libxxhash-dev libhwloc-dev libedit-dev
+libmicrohttpd-dev"
 [ ! -e "$root/complete" ] || exit 0
 command -v apt-get >/dev/null || {
     echo "arm-root.sh: no Debian; put AArch64 libraries and headers into $root and make $root/complete" >&2

@@ -20,7 +20,7 @@ $B/tests/verbatim-broken: $(CLI_OBJ) $B/libverbatim.a src/run/state.c
 	sed 's/(size_t)n \* a.value_stride/(size_t)(n - 1) * a.value_stride/' src/run/state.c >$B/tests/broken/state.c
 	! cmp -s src/run/state.c $B/tests/broken/state.c
 	$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) -Isrc/run $(CFLAGS) -c -o $B/tests/broken/state.o $B/tests/broken/state.c
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $B/tests/broken/state.o $B/libverbatim.a $(LDLIBS) -ledit $(CURL_FLAGS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $B/tests/broken/state.o $B/libverbatim.a $(LDLIBS) $(CLI_LIBS)
 tests: prove-programs
 prove-programs: $B/verbatim $B/tests/verbatim-broken
 
