@@ -214,14 +214,15 @@ size_t vb_exchange_backlog(vb_exchange *x)
 
 /* --- a client that leaves -------------------------------------------------------------------------------- */
 
+/* Told under the lock: whoever ends the answer may then free what `gone` was given. */
 static void leave(vb_exchange *x)
 {
     pthread_mutex_lock(&x->lock);
-    void (*tell)(void *ud) = x->gone || x->ended ? NULL : x->on_gone;
+    int tell = !x->gone && !x->ended && x->on_gone != NULL;
     x->gone = 1;
     wake(x);
+    if (tell) x->on_gone(x->gone_ud);
     pthread_mutex_unlock(&x->lock);
-    if (tell != NULL) tell(x->gone_ud);
 }
 
 static void hung_up(void *ud)

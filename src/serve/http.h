@@ -54,7 +54,8 @@ void vb_exchange_write(vb_exchange *x, const char *data, size_t len);
 void vb_exchange_end(vb_exchange *x);
 /* Bytes written that the client has not taken yet: a slow reader. */
 size_t vb_exchange_backlog(vb_exchange *x);
-/* Calls gone(ud) when the client goes before the answer has ended. Set it inside `handle`. */
+/* Calls gone(ud) when the client goes before the answer has ended. Set it inside `handle`. `gone` must not use the
+ * exchange; when vb_exchange_answer or vb_exchange_end has returned, it is over or will never come. */
 void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud);
 
 #endif
