@@ -139,7 +139,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--jobs") == 0) n = atoi(argv[i + 1]);
         if (strcmp(argv[i], "--seed") == 0) random.state = strtoull(argv[i + 1], NULL, 10);
     }
-    vb_hosts_opts hosting = {.context = 512, .parallel = 5, .keep_ns = VB_KEEP_FOREVER};
+    vb_hosts_opts hosting = {.paths = 1, .context = 512, .parallel = 5, .keep_ns = VB_KEEP_FOREVER};
     vb_scheduler_opts scheduling = {.step_ns = 1000000};
     vb_hosts *hosts;
     vb_scheduler *s;

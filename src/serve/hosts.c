@@ -48,22 +48,32 @@ static vb_status describe(vb_host *h, const vb_hosts_opts *o, vb_err *err)
     return vb_model_sha256(h->model, h->sha256, err);
 }
 
+/* Models of an Ollama store are rendered as Ollama does it, where they have no template of their own. */
+static vb_status open_model(vb_host *h, const vb_hosts *hosts, vb_err *err)
+{
+    vb_model_opts opts = hosts->opts.model;
+    vb_catalogued found;
+    opts.embeddings = h->embeds;
+    if (hosts->opts.paths) return vb_model_open(&h->model, h->name, &opts, err);
+    if (!vb_catalogue_find(h->name, &found)) VB_FAIL(err, VB_E_NOT_FOUND, "model '%s' not found", h->name);
+    if (found.ollama) opts.template_as = "ollama";
+    return vb_model_open(&h->model, found.path, &opts, err);
+}
+
 static vb_status open_host(vb_host **out, const vb_hosts *hosts, const char *name, int embeds, vb_err *err)
 {
-    vb_model_opts model = hosts->opts.model;
     int64_t start = vb_now_ns();
     vb_host *h = calloc(1, sizeof *h);
     *out = NULL;
     if (h == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", name);
     snprintf(h->name, sizeof h->name, "%s", name);
-    model.embeddings = embeds;
-    vb_status s = vb_model_open(&h->model, name, &model, err);
+    h->embeds = embeds;
+    vb_status s = open_model(h, hosts, err);
     if (s == VB_OK) s = describe(h, &hosts->opts, err);
     if (s < 0) {
         close_host(h);
         return s;
     }
-    h->embeds = embeds;
     h->keep_ns = hosts->opts.keep_ns;
     h->loaded_ns = vb_now_ns() - start;
     *out = h;

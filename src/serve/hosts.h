@@ -5,16 +5,17 @@
  */
 #ifndef VB_SERVE_HOSTS_H
 #define VB_SERVE_HOSTS_H
-#include "verbatim.h"
+#include "serve/catalogue.h"
 
 #include <pthread.h>
 
-enum { VB_SLOTS_MOST = 64, VB_HOST_NAME = 320 };
+enum { VB_SLOTS_MOST = 64 };
 #define VB_KEEP_DEFAULT INT64_MIN /* as the server was told */
 #define VB_KEEP_FOREVER INT64_MAX
 
 typedef struct {
     vb_model_opts model;
+    int paths;              /* 1: names are paths of files; never for names that come from clients */
     int context;            /* 0: the model's own, at most 8192 */
     vb_kv kv;
     int parallel;           /* slots of a model; 0: 4 */
@@ -27,7 +28,7 @@ typedef struct {
 typedef struct vb_hosts vb_hosts;
 typedef struct vb_host {
     struct vb_host *next;
-    char name[VB_HOST_NAME]; /* as it was asked for */
+    char name[VB_HOST_NAME]; /* as vb_catalogue_spell writes it */
     int embeds;              /* opened for embeddings */
     vb_model *model;
     vb_model_info info;

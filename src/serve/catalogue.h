@@ -1,0 +1,26 @@
+/* catalogue.h - the stored models by the names that clients use.
+ *
+ * Invariant: a name from a client never becomes a path. It is spelled out ("smollm2" is "smollm2:latest") and compared
+ * with the names that the stores hold.
+ */
+#ifndef VB_SERVE_CATALOGUE_H
+#define VB_SERVE_CATALOGUE_H
+#include "verbatim.h"
+
+enum { VB_HOST_NAME = 320 };
+
+typedef struct {
+    char name[VB_HOST_NAME]; /* with its tag */
+    char path[4608];
+    uint64_t bytes;
+    int ollama; /* 1: of an Ollama store */
+} vb_catalogued;
+
+/* [host/][namespace/]model[:tag] with what Ollama leaves out left out, and with a tag; 0: no such name. */
+int vb_catalogue_spell(const char *asked, char name[VB_HOST_NAME]);
+/* 0: there is no such model. */
+int vb_catalogue_find(const char *name, vb_catalogued *out);
+/* Every model; fn returns 0 to go on. */
+void vb_catalogue_each(int (*fn)(void *ud, const vb_catalogued *model), void *ud);
+
+#endif
