@@ -45,6 +45,8 @@ static vb_status describe(vb_host *h, const vb_hosts_opts *o, vb_err *err)
     if (h->slots > VB_SLOTS_MOST) h->slots = VB_SLOTS_MOST;
     h->bytes = h->info.weight_bytes + (uint64_t)h->slots * vb_session_bytes(h->model, &session);
     if (h->context == 0) h->context = h->info.context < 8192 ? h->info.context : 8192;
+    int64_t n = vb_model_fingerprint(h->model, h->fingerprint, sizeof h->fingerprint, err);
+    if (n < 0) return (vb_status)n;
     return vb_model_sha256(h->model, h->sha256, err);
 }
 

@@ -33,6 +33,7 @@ typedef struct vb_host {
     vb_model *model;
     vb_model_info info;
     uint8_t sha256[32];
+    char fingerprint[64]; /* vb_model_fingerprint */
     int context, slots;
     vb_session *sessions[VB_SLOTS_MOST]; /* opened when first needed; the scheduler's */
     void *jobs[VB_SLOTS_MOST];           /* who has them; the scheduler's */

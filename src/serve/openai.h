@@ -1,0 +1,64 @@
+/* openai.h - what OpenAI's routes share.
+ *
+ *   openai_ask.c     fields that all of them know      openai_chat.c         /v1/chat/completions
+ *   openai_wire.c    heads, errors, events, logprobs   openai_completions.c  /v1/completions
+ *   openai.c         the routes; models                openai_embeddings.c, openai_responses.c
+ */
+#ifndef VB_SERVE_OPENAI_H
+#define VB_SERVE_OPENAI_H
+#include "serve/turn.h"
+
+enum { VB_OPENAI_ID = 48 };
+#define VB_OPENAI_TYPE "application/json"
+
+/* --- openai_ask.c ---------------------------------------------------------------------------------------- */
+
+/* temperature, top_p, seed, penalties, stop, n, logit_bias and what llama-server's clients send beside them. Texts live
+ * as long as the request. */
+void vb_openai_ask(vb_ask *ask, vb_request *r);
+/* The answer's most tokens, by the first of the keys that is there; NULL ends them. */
+void vb_openai_limit(vb_ask *ask, vb_request *r, const char *const *keys);
+/* Formats of answers other than text, tools: what there is no way to heed is refused. */
+void vb_openai_format(vb_request *r, const json_t *format, const char *key);
+void vb_openai_tools(vb_request *r, const char *model);
+/* Ids of a list, [its size]; how many there are. */
+int vb_openai_ids(vb_request *r, const char *key, const json_t *list, vb_token *ids);
+
+/* --- openai_wire.c --------------------------------------------------------------------------------------- */
+
+/* What each piece of an answer repeats. */
+typedef struct {
+    char id[VB_OPENAI_ID];
+    const char *object, *model, *fingerprint; /* the model as it was asked for */
+    int64_t created;                          /* s since 1970 */
+} vb_openai_head;
+
+/* A new id behind `prefix`: "chatcmpl-0123456789abcdef". */
+void vb_openai_id(char id[VB_OPENAI_ID], const char *prefix);
+void vb_openai_head_begin(vb_openai_head *head, const char *prefix, const char *object, const char *model);
+/* id, object, created, model and system_fingerprint, into an open object. */
+void vb_openai_head_put(const vb_openai_head *head, vb_out *out);
+/* "usage":{...} */
+void vb_openai_usage_put(vb_out *out, int64_t prompt, int64_t completion);
+/* "verbatim":{"ignored":[...]}, if anything was. */
+void vb_openai_ignored_put(vb_out *out, const vb_request *r);
+/* One entry of "logprobs":{"content":[...]}. */
+void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token);
+
+void vb_openai_fault_put(vb_out *out, const vb_fault *fault); /* {"error":{...}} */
+void vb_openai_fault(vb_exchange *x, const vb_fault *fault);
+/* The answer is JSON on a line; it is sent and freed. */
+void vb_openai_answer(vb_exchange *x, unsigned status, vb_out *out);
+/* "data: {...}\n\n" of the JSON in `out`, which is freed. With a name "event: NAME\n" stands before it. */
+void vb_openai_event(vb_exchange *x, const char *name, vb_out *out);
+/* The stream's end: "data: [DONE]". */
+void vb_openai_done(vb_exchange *x);
+
+/* --- routes ---------------------------------------------------------------------------------------------- */
+
+void vb_openai_chat(vb_serve *s, vb_exchange *x);
+void vb_openai_completions(vb_serve *s, vb_exchange *x);
+void vb_openai_embeddings(vb_serve *s, vb_exchange *x);
+void vb_openai_responses(vb_serve *s, vb_exchange *x);
+
+#endif

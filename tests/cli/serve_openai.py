@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""serve_openai.py VERBATIM [MODEL] - OpenAI's API of `verbatim serve`, asked over the wire.
+
+The recorded exchanges in tests/recordings/api/v1_*.json come from a real Ollama: each request is asked again, and
+status, content type, field names and types must be those that were recorded. Ends with "N passed, N failed".
+"""
+import atexit
+import base64
+import http.client
+import json
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
+MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "tests/golden/llama-gqa/model.gguf").resolve()
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-openai-"))
+M = "smollm2"
+
+
+def same(a, b):
+    assert a == b, f"expected {b!r}, found {a!r}"
+
+
+def start():
+    (WORK / "models").mkdir()
+    (WORK / "models" / f"{M}.gguf").symlink_to(MODEL)
+    env = {**os.environ, "HOME": str(WORK), "XDG_CACHE_HOME": str(WORK), "VERBATIM_MODELS": str(WORK / "models")}
+    server = subprocess.Popen([VERBATIM, "serve", "--port", "0", "--json"], env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    atexit.register(server.wait)
+    atexit.register(server.terminate)
+    return json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")["port"]
+
+
+PORT = start()
+
+
+def ask(method, path, body=None):
+    """Status, content type and text."""
+    c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+    data = body if body is None or isinstance(body, str) else json.dumps(body)
+    c.request(method, path, data, {"Content-Type": "application/json"} if body is not None else {})
+    r = c.getresponse()
+    text = r.read().decode()
+    c.close()
+    return r.status, r.headers["Content-Type"], text
+
+
+def post(path, body, status=200):
+    code, _, text = ask("POST", path, {"model": M, **body})
+    assert code == status, f"{path} {body}: expected {status}, found {code}: {text}"
+    return json.loads(text)
+
+
+def events(path, body):
+    """The data of each event; of named ones (name, data)."""
+    code, kind, text = ask("POST", path, {"model": M, "stream": True, **body})
+    assert code == 200, f"{code}: {text}"
+    same(kind, "text/event-stream")
+    assert text.endswith("\n\n"), text[-40:]
+    out = []
+    for event in text[:-2].split("\n\n"):
+        lines = event.split("\n")
+        assert lines[-1].startswith("data: "), event
+        data = lines[-1][6:] if lines[-1] == "data: [DONE]" else json.loads(lines[-1][6:])
+        out.append((lines[0][7:], data) if lines[0].startswith("event: ") else data)
+    return out
+
+
+# --- recorded exchanges ------------------------------------------------------------------------------------
+
+
+def shape(v):
+    """Names and types; of a list its first entry. Numbers are one type."""
+    if isinstance(v, dict):
+        return {k: shape(x) for k, x in v.items()}
+    if isinstance(v, list):
+        return [shape(v[0])] if v else []
+    return "number" if isinstance(v, (int, float)) and not isinstance(v, bool) else type(v).__name__
+
+
+def shapes(text):
+    if not text.startswith("data: "):
+        return shape(json.loads(text))
+    lines = [x[6:] for x in text.strip().split("\n\n")]
+    kinds = [x if x == "[DONE]" else shape(json.loads(x)) for x in lines]
+    return [k for i, k in enumerate(kinds) if i == 0 or k != kinds[i - 1]]
+
+
+def without(v, *keys):
+    return {k: x for k, x in v.items() if k not in keys} if isinstance(v, dict) else v
+
+
+def recorded(path):
+    r = json.loads(path.read_text())
+    status, kind, text = ask(r["method"], r["path"], r["request"])
+    same(status, r["status"])
+    same(kind, r["headers"]["Content-Type"])
+    if path.stem in ("v1_models", "v1_model"):
+        same(without(json.loads(text), "data", "created"), without(json.loads(r["body"]), "data", "created"))
+    elif status >= 400:
+        same(text, r["body"])
+    return shapes(text), shapes(r["body"])
+
+
+# A refusal where verbatim answers; answers where it refuses, or has no route.
+SKIP = ("v1_embeddings", "v1_chat_json_schema", "v1_completions", "v1_responses")
+
+
+def test_recordings():
+    for path in sorted((ROOT / "tests/recordings/api").glob("v1_*.json")):
+        if path.stem in SKIP:
+            continue
+        try:
+            ours, theirs = recorded(path)
+        except AssertionError as e:
+            raise AssertionError(f"{path.stem}: {e}") from e
+        assert ours == theirs, f"{path.stem}: expected {theirs}, found {ours}"
+
+
+def test_models():
+    code, _, text = ask("GET", "/v1/models")
+    same(code, 200)
+    same([m["id"] for m in json.loads(text)["data"]], [M + ":latest"])
+    same(ask("GET", f"/v1/models/{M}:latest")[0], 200)
+    same(ask("GET", "/v1/models/../../etc/passwd")[0], 404)
+
+
+# --- embeddings --------------------------------------------------------------------------------------------
+
+
+def vectors(body):
+    return [d["embedding"] for d in post("/v1/embeddings", body)["data"]]
+
+
+def test_embeddings():
+    a, b = vectors({"input": ["hello", "world"]})
+    same(a, vectors({"input": "hello"})[0])
+    assert a != b and abs(sum(x * x for x in a) - 1) < 1e-5
+    packed = vectors({"input": "hello", "encoding_format": "base64"})[0]
+    same(list(struct.unpack(f"<{len(a)}f", base64.b64decode(packed))), [struct.unpack("f", struct.pack("f", x))[0] for x in a])
+    short = vectors({"input": "hello", "dimensions": 8})[0]
+    assert len(short) == 8 and abs(sum(x * x for x in short) - 1) < 1e-5
+    same(vectors({"input": [5, 9, 12]}), vectors({"input": [[5, 9, 12]]}))
+    usage = post("/v1/embeddings", {"input": [[5, 9, 12], [7]]})["usage"]
+    same((usage["prompt_tokens"], usage["total_tokens"]), (4, 4))
+
+
+def test_embeddings_refused():
+    for body in ({"input": 5}, {"input": []}, {"input": [[]]}, {"input": ["a", 5]}, {"input": [-1]}, {"input": [10**9]}, {},
+                 {"input": "a", "encoding_format": "hex"}, {"input": "a", "dimensions": 10**6}, {"input": [5] * 100000}):
+        error = post("/v1/embeddings", body, 400)["error"]
+        same(error["type"], "invalid_request_error")
+
+
+# --- chats -------------------------------------------------------------------------------------------------
+
+CHAT = "/v1/chat/completions"
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def chat(**body):
+    return post(CHAT, {"messages": HI, "max_tokens": 12, **body})
+
+
+def text_of(answer, i=0):
+    return answer["choices"][i]["message"]["content"]
+
+
+def streamed(**body):
+    """Text of each choice, all log-probabilities, the usage."""
+    texts, logprobs, usage = {}, [], None
+    told = events(CHAT, {"messages": HI, "max_tokens": 12, **body})
+    same(told.pop(), "[DONE]")
+    for e in told:
+        usage = e.get("usage", usage)
+        for c in e["choices"]:
+            same("role" in c["delta"], c["index"] not in texts)
+            texts[c["index"]] = texts.get(c["index"], "") + c["delta"].get("content", "")
+            logprobs += c.get("logprobs", {}).get("content", [])
+    return texts, logprobs, usage
+
+
+def test_chat_streams_what_it_answers():
+    for how in ({"temperature": 0}, {"seed": 3}, {"seed": 4, "n": 3}, {"seed": 5, "temperature": 0.7, "logprobs": True}):
+        whole = chat(**how)
+        texts, logprobs, usage = streamed(**how, stream_options={"include_usage": True})
+        same(texts, {c["index"]: c["message"]["content"] for c in whole["choices"]})
+        same(usage, whole["usage"])
+        same(logprobs, whole["choices"][0].get("logprobs", {}).get("content", []))
+
+
+def test_chat_seeds():
+    first = chat(seed=7, n=4)
+    same([c["index"] for c in first["choices"]], [0, 1, 2, 3])
+    assert len({text_of(first, i) for i in range(4)}) > 1
+    same(text_of(first), text_of(chat(seed=7)))
+    same([text_of(first, i) for i in range(4)], [text_of(chat(seed=7, n=4), i) for i in range(4)])
+    assert len({text_of(chat()) for _ in range(4)}) > 1
+
+
+def test_chat_stops():
+    whole = text_of(chat(temperature=0, max_tokens=24))
+    cut = re.findall("[!-~]{2}", whole)[-1]
+    for stop in (cut, [cut], ["\u2603", cut]):
+        answer = chat(temperature=0, max_tokens=24, stop=stop)
+        same((text_of(answer), answer["choices"][0]["finish_reason"]), (whole[:whole.index(cut)], "stop"))
+        same(streamed(temperature=0, max_tokens=24, stop=stop)[0][0], whole[:whole.index(cut)])
+
+
+def test_chat_limits():
+    for how in ({"max_tokens": 5}, {"max_tokens": 50, "max_completion_tokens": 5}):
+        answer = chat(temperature=0, **how)
+        same((answer["usage"]["completion_tokens"], answer["choices"][0]["finish_reason"]), (5, "length"))
+        same(answer["usage"]["total_tokens"], answer["usage"]["prompt_tokens"] + 5)
+
+
+def test_chat_logprobs():
+    content = chat(temperature=0, logprobs=True, top_logprobs=3)["choices"][0]["logprobs"]["content"]
+    same(len(content), 12)
+    for token in content:
+        best = token["top_logprobs"]
+        same((token["logprob"], token["token"], len(best)), (best[0]["logprob"], best[0]["token"], 3))
+        assert 0 > best[0]["logprob"] >= best[1]["logprob"] >= best[2]["logprob"]
+        same(bytes(token["bytes"]).decode(errors="replace"), token["token"])
+
+
+def test_chat_fingerprint():
+    first = chat(seed=1)["system_fingerprint"]
+    assert first.startswith("vb1-") and len(first) == 37, first
+    same(first, chat(seed=2)["system_fingerprint"])
+
+
+def test_chat_messages():
+    parts = [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]
+    same(text_of(chat(temperature=0)), text_of(chat(temperature=0, messages=[{"role": "user", "content": parts}])))
+    old, new = ([{"role": r, "content": "Be brief."}, *HI] for r in ("system", "developer"))
+    same(text_of(chat(temperature=0, messages=old)), text_of(chat(temperature=0, messages=new)))
+
+
+def test_chat_ignored():
+    answer = chat(store=False, user="me", stream_options={"x": 1}, logit_bias={"5": 1})
+    same(sorted(answer["verbatim"]["ignored"]), ["logit_bias", "store", "stream_options.x"])
+    assert "verbatim" not in chat(tools=[], response_format={"type": "text"})
+
+
+def test_chat_refused():
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
+    for body in ({"messages": []}, {"messages": [5]}, {"messages": [{"content": "x"}]}, {"temperature": "hot"}, {"n": 0},
+                 {"n": 1000}, {"top_logprobs": 21}, {"stop": 5}, {"stop": ["a"] * 17}, {"max_tokens": "5"}, {"messages": image},
+                 {"seed": 1.5}, {"temperature": -1}, {"tools": [{"type": "function", "function": {"name": "f"}}]},
+                 {"response_format": {"type": "xml"}}, {"messages": [{"role": "user", "content": "x " * 100000}]}):
+        same(post(CHAT, {"messages": HI, **body}, 400)["error"]["type"], "invalid_request_error")
+    for text, message in (("", "missing request body"), ('{"model": ', "unexpected EOF")):
+        code, _, answer = ask("POST", CHAT, text)
+        same((code, json.loads(answer)["error"]["message"]), (400, message))
+    same(post(CHAT, {"messages": HI, "model": str(MODEL)}, 404)["error"]["type"], "not_found_error")
+    same(ask("GET", CHAT)[0], 405)
+
+
+def main():
+    passed = failed = 0
+    for name, test in sorted(globals().items()):
+        if not name.startswith("test_"):
+            continue
+        try:
+            test()
+            passed += 1
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"FAIL {name}")
+            traceback.print_exc(limit=3, file=sys.stdout)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
