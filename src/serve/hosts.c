@@ -16,6 +16,7 @@
 struct vb_hosts {
     vb_hosts_opts opts;
     char *cache;
+    vb_details_cache *details;
     pthread_mutex_t lock;
     vb_host *first;
 };
@@ -212,6 +213,11 @@ void vb_hosts_each(vb_hosts *hosts, void (*fn)(void *ud, const vb_host *host), v
     pthread_mutex_unlock(&hosts->lock);
 }
 
+vb_details_cache *vb_hosts_details(const vb_hosts *hosts)
+{
+    return hosts->details;
+}
+
 const vb_hosts_opts *vb_hosts_settings(const vb_hosts *hosts)
 {
     return &hosts->opts;
@@ -221,6 +227,10 @@ vb_status vb_hosts_open(vb_hosts **out, const vb_hosts_opts *opts, vb_err *err)
 {
     vb_machine machine;
     vb_hosts *h = calloc(1, sizeof *h);
+    if (h != NULL && (h->details = vb_details_open()) == NULL) {
+        free(h);
+        h = NULL;
+    }
     *out = h;
     if (h == NULL) VB_FAIL(err, VB_E_MEMORY, "serve: out of memory");
     h->opts = *opts;
@@ -240,6 +250,7 @@ void vb_hosts_close(vb_hosts *hosts)
         close_host(h);
     }
     pthread_mutex_destroy(&hosts->lock);
+    vb_details_close(hosts->details);
     free(hosts->cache);
     free(hosts);
 }

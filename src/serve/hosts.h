@@ -5,7 +5,7 @@
  */
 #ifndef VB_SERVE_HOSTS_H
 #define VB_SERVE_HOSTS_H
-#include "serve/catalogue.h"
+#include "serve/details.h"
 
 #include <pthread.h>
 
@@ -46,6 +46,7 @@ typedef struct vb_host {
 vb_status vb_hosts_open(vb_hosts **out, const vb_hosts_opts *opts, vb_err *err);
 void vb_hosts_close(vb_hosts *hosts); /* nobody holds any */
 const vb_hosts_opts *vb_hosts_settings(const vb_hosts *hosts);
+vb_details_cache *vb_hosts_details(const vb_hosts *hosts);
 
 /* Loads if needed; VB_E_NOT_FOUND: no such model; VB_E_MEMORY: it does not fit beside those that are in use. */
 vb_status vb_hosts_acquire(vb_hosts *hosts, const char *name, int embeds, vb_host **out, vb_err *err);

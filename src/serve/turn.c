@@ -208,6 +208,13 @@ static size_t bytes_of(const messages *all)
     return n;
 }
 
+/* Is it the id that the model wants at the beginning of every text, and nowhere else? */
+static int begins_with_bos(const vb_model *model, vb_token id)
+{
+    vb_token first;
+    return vb_tokenize(model, "", 0, VB_ADD_SPECIAL, &first, 1, NULL) > 0 && first == id;
+}
+
 static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fault)
 {
     messages all;
@@ -224,6 +231,7 @@ static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fa
         }
         if (n < 0) fault_of(fault, &err);
         else if (t->n + n >= context) too_long(fault, t->n + n, context);
+        else if (t->n > 0 && n > 0 && begins_with_bos(t->host->model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
         else add_ids(t, ids, (size_t)n, fault);
     }
     free(ids);
