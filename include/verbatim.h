@@ -36,6 +36,7 @@ typedef struct vb_model vb_model;
 typedef struct vb_session vb_session;
 typedef struct vb_trace vb_trace;
 typedef struct vb_digest vb_digest;
+typedef struct vb_grammar vb_grammar;
 
 typedef enum {
     VB_OK = 0,
@@ -304,6 +305,33 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *samplin
 VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_token *past, int n_past,
                                   const vb_sampling *sampling, vb_token *out, vb_err *err);
 
+/* --- what may be written -------------------------------------------------------------------------------- */
+
+/* A grammar holds a text to a form, token by token: it knows which tokens may stand next, and nothing else ever does.
+ * Tokens are taken as bytes, so they may begin and end anywhere in a character or word. The model must outlive it; it
+ * may be used by several threads, one after the other is served. */
+
+/* GBNF, as in llama.cpp; the text is what the rule "root" says. */
+VB_API vb_status vb_grammar_open_gbnf(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err);
+/* At the same place in the same grammar; both go on by themselves. Much cheaper than opening. */
+VB_API vb_status vb_grammar_fork(vb_grammar **out, vb_grammar *grammar, vb_err *err);
+VB_API void vb_grammar_close(vb_grammar *grammar);
+/* Goes on behind a token, or stays where it is: VB_E_ARGUMENT if the token may not stand here. A token that ends a
+ * generation may stand where the text may end, and then nothing may follow. */
+VB_API vb_status vb_grammar_accept(vb_grammar *grammar, vb_token id, vb_err *err);
+/* The same of bytes. */
+VB_API vb_status vb_grammar_accept_text(vb_grammar *grammar, const char *text, size_t len, vb_err *err);
+/* 1: the token may stand here; 0: it may not. */
+VB_API int vb_grammar_allows(vb_grammar *grammar, vb_token id, vb_err *err);
+VB_API int vb_grammar_may_end(vb_grammar *grammar); /* 1: the text may end here */
+/* Which tokens may stand here: one bit each, token 0 the lowest of the first byte. `bytes`: at least vocabulary / 8,
+ * rounded up. */
+VB_API vb_status vb_grammar_mask(vb_grammar *grammar, uint8_t *mask, size_t bytes, vb_err *err);
+/* vb_sample, among the tokens that the grammar allows (docs/ARITHMETIC.md J6). It is not moved: vb_grammar_accept the
+ * token that is taken. VB_E_NOT_FOUND: no token may stand here. */
+VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *sampling, vb_grammar *grammar, vb_token *out,
+                                  vb_err *err);
+
 typedef struct {
     vb_token id;
     float logit, logprob; /* log-probability over the whole vocabulary at temperature 1, natural logarithm */
@@ -351,6 +379,8 @@ typedef struct {
      * beyond, is yours to close and may draft for one generation at a time. One that vb_draft_check refuses is an
      * error; when its context is full, or it fails, generation goes on without it. */
     vb_session *draft;
+    /* Chooses among what it allows and moves it on, or NULL. Not together with a trace, which could not be replayed. */
+    vb_grammar *grammar;
     /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */
     int (*on_text)(void *ud, const char *text, size_t len);
     void *ud;

@@ -1,6 +1,6 @@
 /* generate.c - the loop: choose, record, append, show.
  *
- *   logits (speculate.h) -> vb_sample -> trace -> session -> vb_stream (stream.c) -> on_text
+ *   logits (speculate.h) -> vb_sample, vb_sample_masked -> trace -> session -> vb_stream (stream.c) -> on_text
  *
  * Invariant: a token is in the trace before its text is shown.
  */
@@ -21,13 +21,21 @@ static int show(const run *r, const vb_streamed *piece)
     return piece->len > 0 && r->how->on_text != NULL ? r->how->on_text(r->how->ud, piece->text, piece->len) : 0;
 }
 
+static vb_status choose(const run *r, vb_token *id)
+{
+    vb_grammar *grammar = r->how->grammar;
+    if (grammar == NULL) return vb_sample(r->session, &r->how->sampling, id, r->err);
+    VB_TRY(vb_sample_masked(r->session, &r->how->sampling, grammar, id, r->err));
+    return vb_grammar_accept(grammar, *id, r->err);
+}
+
 /* Chooses and records one token; *end tells whether and why the generation ends with it. */
 static vb_status step(run *r, vb_end *end)
 {
     vb_session *s = r->session;
     vb_token id;
     vb_streamed piece;
-    VB_TRY(vb_sample(s, &r->how->sampling, &id, r->err));
+    VB_TRY(choose(r, &id));
     if (r->how->trace != NULL) VB_TRY(vb_trace_add(r->how->trace, s, id, r->err));
     s->tokens[s->n++] = id; /* evaluated when the session goes on */
     if (vb_token_ends(s->model, id)) {
@@ -72,6 +80,8 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
     if (session->n == 0) VB_FAIL(err, VB_E_ARGUMENT, "generation: expected a session with tokens, found an empty one");
     if (how->max_tokens < 0)
         VB_FAIL(err, VB_E_ARGUMENT, "max_tokens: expected 0 or more, found %d", how->max_tokens);
+    if (how->grammar != NULL && how->trace != NULL)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "generation: a choice within a grammar cannot be replayed; expected no trace, found one");
     VB_TRY(vb_sampling_check(&how->sampling, err));
     VB_TRY(vb_stream_open(&r.text, session->model, how->stops, how->n_stops, err));
     vb_status s = vb_speculate_begin(session, how, err);

@@ -96,7 +96,9 @@ static vb_status keep_keys(vb_model *m, vb_err *err)
         if (m->keys[i] == NULL) m->keys = NULL;
     }
     m->template_said = vb_arena_alloc(&m->arena, sizeof *m->template_said);
-    if (m->keys == NULL || m->template_said == NULL)
+    m->texts = vb_arena_alloc(&m->arena, sizeof *m->texts);
+    if (m->texts != NULL) pthread_mutex_init(&m->texts->lock, NULL);
+    if (m->keys == NULL || m->template_said == NULL || m->texts == NULL)
         VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for its keys", vb_gguf_path(m->gguf));
     return VB_OK;
 }
@@ -137,6 +139,10 @@ VB_API void vb_model_close(vb_model *m)
     if (m == NULL) return;
     if (m->playing != NULL) m->player->close(m->playing);
     vb_plan_free(&m->plan);
+    if (m->texts != NULL) {
+        vb_trie_free(&m->texts->trie);
+        pthread_mutex_destroy(&m->texts->lock);
+    }
     vb_tokenizer_close(m->tokenizer);
     vb_gguf_close(m->gguf);
     vb_located_free(&m->located);

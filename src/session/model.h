@@ -11,12 +11,20 @@
 #include "arch/arch.h"
 #include "file/gguf.h"
 #include "file/store.h"
+#include "grammar/trie.h"
 #include "plan/player.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* The vocabulary as grammars need it, made for the first one. */
+typedef struct {
+    pthread_mutex_t lock;
+    int made;
+    vb_trie trie;
+} vb_model_trie;
 
 struct vb_model {
     vb_arena arena;
@@ -35,6 +43,7 @@ struct vb_model {
     vb_arith arith;
     int threads, like_ggml;
     pthread_mutex_t lock;
+    vb_model_trie *texts;
     char arch_name[64], name[128];
     const char **keys; /* metadata keys with a NUL behind them */
 };

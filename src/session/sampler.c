@@ -1,16 +1,18 @@
 /* sampler.c - choosing a token: a pure function of (logits, settings, seed, stream, position), ARITHMETIC J6.
  *
- *   logits -> penalties -> sorted candidates -> top_k -> typical -> top_p -> min_p -> temperature -> draw
+ *   logits -> mask -> penalties -> sorted candidates -> top_k -> typical -> top_p -> min_p -> temperature -> draw
  *
  * Candidates are sorted by logit descending, then id ascending; every sum is binary64 in candidate order. The sort
  * works on 64-bit keys that are all different, so any sorting method gives the same order.
  */
-#include "session/model.h"
+#include "session/sampler.h"
 
 #include "base/canon.h"
 #include "base/canon64.h"
 #include "base/fp.h"
+#include "grammar/grammar.h"
 #include "session/lanes.h"
+#include "session/model.h"
 #include "session/philox.h"
 
 #include <math.h>
@@ -230,11 +232,13 @@ static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, 
     return draw(c, n, s, position);
 }
 
-/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. */
-static vb_status draw_from(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
-                           vb_err *err)
+/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. The last of the logits,
+ * those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
+static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
 {
-    int keep = s->top_k > 0 && s->top_k < n_vocab ? s->top_k : n_vocab, few = keep <= FEW;
+    const float *logits = from->logits;
+    int n_vocab = from->n_vocab;
+    int keep = s->top_k > 0 && s->top_k < most ? s->top_k : most, few = keep <= FEW;
     uint64_t *keys = few ? NULL : malloc((size_t)n_vocab * 2 * sizeof *keys);
     candidate *c = malloc((size_t)keep * sizeof *c);
     typicality *t = is_typical(s) ? malloc((size_t)keep * sizeof *t) : NULL;
@@ -245,7 +249,7 @@ static vb_status draw_from(const float *logits, int n_vocab, int position, const
         if (few) best_few(c, logits, n_vocab, keep);
         else sorted(c, keys, logits, n_vocab, keep);
         for (int i = 0; i < keep; i++) c[i].l = logits[c[i].id];
-        *out = choose(c, keep, s, position, t);
+        *out = choose(c, keep, s, from->n_past, t);
     }
     free(keys);
     free(c);
@@ -253,48 +257,104 @@ static vb_status draw_from(const float *logits, int n_vocab, int position, const
     return status;
 }
 
-static vb_status sample(const float *logits, int n_vocab, int position, const vb_sampling *s, vb_token *out,
-                        vb_err *err)
+/* Below 2^-60 the temperature's reciprocal would overflow. */
+static int is_greedy(const vb_sampling *s)
 {
-    if (s->temperature < 0x1p-60f) { /* its reciprocal would overflow */
-        *out = largest(logits, n_vocab);
-        return VB_OK;
+    return s->temperature < 0x1p-60f;
+}
+
+static vb_status sample(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    if (!is_greedy(s)) return draw_from(from, most, s, out, err);
+    *out = largest(from->logits, from->n_vocab);
+    return VB_OK;
+}
+
+/* Tokens that are left out stand behind all others, at minus infinity. Returns how many are left. */
+static int leave_out(float *logits, int n, const uint8_t *mask)
+{
+    int left = 0;
+    for (int i = 0; i < n; i++) {
+        if (vb_mask_has(mask, i)) left++;
+        else logits[i] = -INFINITY;
     }
-    return draw_from(logits, n_vocab, position, s, out, err);
+    return left;
+}
+
+/* On a copy of the logits, with penalties and mask applied. */
+static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    int n = from->n_vocab, left = n;
+    float *copy = malloc((size_t)n * sizeof *copy);
+    vb_status status = VB_OK;
+    if (copy == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for %d logits", n);
+    memcpy(copy, from->logits, (size_t)n * sizeof *copy);
+    if (has_penalties(s)) penalise(copy, n, from->past, from->n_past, s);
+    if (from->mask != NULL) left = leave_out(copy, n, from->mask);
+    vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past};
+    if (left == 0) status = vb_fail(err, VB_E_NOT_FOUND, "sampling: the grammar allows no token");
+    else status = sample(&changed, left, s, out, err);
+    free(copy);
+    return status;
+}
+
+vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    int n = from->n_vocab;
+    if (n < 1 || from->n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n);
+    VB_TRY(vb_sampling_check(s, err));
+    int finite = vb_all_finite(from->logits, n);
+    for (int i = 0; i < n && !finite; i++)
+        if (!isfinite(from->logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
+    uint64_t fp = vb_fp_enter();
+    int changed = has_penalties(s) || from->mask != NULL;
+    vb_status status = changed ? sample_changed(from, s, out, err) : sample(from, n, s, out, err);
+    vb_fp_leave(fp);
+    return status;
 }
 
 VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_token *past, int n_past,
                                   const vb_sampling *s, vb_token *out, vb_err *err)
 {
-    if (n_vocab < 1 || n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n_vocab);
-    VB_TRY(vb_sampling_check(s, err));
-    int finite = vb_all_finite(logits, n_vocab);
-    for (int i = 0; i < n_vocab && !finite; i++)
-        if (!isfinite(logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
-    uint64_t fp = vb_fp_enter();
-    float *copy = NULL;
-    vb_status status = VB_OK;
-    if (has_penalties(s)) {
-        copy = malloc((size_t)n_vocab * sizeof *copy);
-        if (copy == NULL) {
-            status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d logits", n_vocab);
-        } else {
-            memcpy(copy, logits, (size_t)n_vocab * sizeof *copy);
-            penalise(copy, n_vocab, past, n_past, s);
-        }
-    }
-    if (status == VB_OK) status = sample(copy != NULL ? copy : logits, n_vocab, n_past, s, out, err);
-    free(copy);
-    vb_fp_leave(fp);
-    return status;
+    vb_sample_from from = {logits, n_vocab, NULL, past, n_past};
+    return vb_sample_among(&from, s, out, err);
+}
+
+static vb_status from_session(vb_sample_from *from, const vb_session *session, vb_err *err)
+{
+    memset(from, 0, sizeof *from);
+    from->logits = vb_session_logits(session, &from->n_vocab);
+    from->past = vb_session_tokens(session, &from->n_past);
+    VB_TRY(vb_need_logits(vb_session_model(session), err));
+    if (from->logits == NULL)
+        VB_FAIL(err, VB_E_ARGUMENT, "sampling: the session has no logits; evaluate a token first");
+    return VB_OK;
 }
 
 VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_token *out, vb_err *err)
 {
-    int n_vocab, n_past;
-    const float *logits = vb_session_logits(session, &n_vocab);
-    const vb_token *past = vb_session_tokens(session, &n_past);
-    VB_TRY(vb_need_logits(vb_session_model(session), err));
-    if (logits == NULL) VB_FAIL(err, VB_E_ARGUMENT, "sampling: the session has no logits; evaluate a token first");
-    return vb_sample_logits(logits, n_vocab, past, n_past, s, out, err);
+    vb_sample_from from;
+    VB_TRY(from_session(&from, session, err));
+    return vb_sample_among(&from, s, out, err);
+}
+
+/* Greedy choice needs no mask where the best of all tokens is allowed: it is the best of those that are, too. */
+VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
+                                  vb_err *err)
+{
+    vb_sample_from from;
+    VB_TRY(from_session(&from, session, err));
+    if (is_greedy(s)) {
+        VB_TRY(vb_sample_among(&from, s, out, err));
+        int allowed = vb_grammar_allows(grammar, *out, err);
+        if (allowed != 0) return allowed < 0 ? (vb_status)allowed : VB_OK;
+    }
+    size_t bytes = vb_mask_bytes(from.n_vocab);
+    uint8_t *mask = malloc(bytes);
+    if (mask == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for a mask");
+    vb_status status = vb_grammar_mask(grammar, mask, bytes, err);
+    from.mask = mask;
+    if (status == VB_OK) status = vb_sample_among(&from, s, out, err);
+    free(mask);
+    return status;
 }

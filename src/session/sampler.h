@@ -1,0 +1,16 @@
+/* sampler.h - choosing a token, with all that the choice depends on in one place (docs/ARITHMETIC.md J6). */
+#ifndef VB_SESSION_SAMPLER_H
+#define VB_SESSION_SAMPLER_H
+#include "base/err.h"
+
+typedef struct {
+    const float *logits;
+    int n_vocab;
+    const uint8_t *mask; /* tokens that may be chosen, as vb_grammar_mask writes them; NULL: all */
+    const vb_token *past;
+    int n_past;
+} vb_sample_from;
+
+vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err);
+
+#endif
