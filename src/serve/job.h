@@ -42,6 +42,7 @@ typedef struct vb_job {
     int n_stops;
     int top;            /* log-probabilities: -1 none, 0 of the chosen one, k of the k best besides */
     int echo;           /* the prompt's tokens too: on_prompt for each but the first */
+    int ending;         /* 1: on_token for the token that ends the answer, too; without text */
     int priority;       /* higher goes first; equal ones in the order they came */
     int embed;          /* 1: an embedding: no tokens, `embedding` is filled */
     vb_pooling pooling;

@@ -61,6 +61,7 @@ const vb_route vb_openai_routes[] = {
     {"GET", "/v1/models", models},
     {"GET", "/v1/models/", one_model},
     {"POST", "/v1/chat/completions", vb_openai_chat},
+    {"POST", "/v1/completions", vb_openai_completions},
     {"POST", "/v1/embeddings", vb_openai_embeddings},
     {NULL, NULL, NULL},
 };

@@ -1,8 +1,9 @@
 /* openai.h - what OpenAI's routes share.
  *
  *   openai_ask.c     fields that all of them know      openai_chat.c         /v1/chat/completions
- *   openai_wire.c    heads, errors, events, logprobs   openai_completions.c  /v1/completions
- *   openai.c         the routes; models                openai_embeddings.c, openai_responses.c
+ *   openai_input.c   texts and token ids               openai_completions.c  /v1/completions, openai_legacy.c its logprobs
+ *   openai_wire.c    heads, errors, events, logprobs   openai_embeddings.c   /v1/embeddings
+ *   openai.c         the routes; models                openai_responses.c    /v1/responses
  */
 #ifndef VB_SERVE_OPENAI_H
 #define VB_SERVE_OPENAI_H
@@ -21,8 +22,31 @@ void vb_openai_limit(vb_ask *ask, vb_request *r, const char *const *keys);
 /* Formats of answers other than text, tools: what there is no way to heed is refused. */
 void vb_openai_format(vb_request *r, const json_t *format, const char *key);
 void vb_openai_tools(vb_request *r, const char *model);
-/* Ids of a list, [its size]; how many there are. */
-int vb_openai_ids(vb_request *r, const char *key, const json_t *list, vb_token *ids);
+
+/* --- openai_input.c -------------------------------------------------------------------------------------- */
+
+/* One text of "text" | ["text", ...] | [id, ...] | [[id, ...], ...] */
+typedef struct {
+    const char *text; /* NULL: ids were given */
+    vb_token *ids;    /* to be freed */
+    int n;            /* at least 1 */
+} vb_openai_input;
+/* `key` as a list of texts and lists of ids, a new reference; NULL: the request has a fault. */
+json_t *vb_openai_inputs(vb_request *r, const char *key, size_t most);
+/* An entry of it as at most `room` ids; `flags` as of vb_tokenize. */
+void vb_openai_input_read(vb_openai_input *out, vb_request *r, const json_t *value, const vb_host *host, int flags, int room);
+
+/* --- openai_legacy.c ------------------------------------------------------------------------------------- */
+
+/* Log-probabilities as /v1/completions has them: four lists that grow together. */
+typedef struct {
+    vb_out tokens, values, tops, offsets;
+    int64_t chars; /* of the text so far */
+} vb_openai_legacy;
+/* known: 0 for a prompt's first token, which nothing has predicted. */
+void vb_openai_legacy_add(vb_openai_legacy *l, const vb_model *model, const vb_job_token *token, int known);
+void vb_openai_legacy_put(vb_out *out, vb_openai_legacy *l); /* "logprobs":{...} */
+void vb_openai_legacy_clear(vb_openai_legacy *l); /* keeps `chars` */
 
 /* --- openai_wire.c --------------------------------------------------------------------------------------- */
 

@@ -70,16 +70,3 @@ void vb_openai_tools(vb_request *r, const char *model)
     json_t *tools = vb_request_list(r, "tools", "[]api.Tool");
     if (json_array_size(tools) > 0) vb_fault_set(&r->fault, 400, "%.320s does not support tools", model);
 }
-
-int vb_openai_ids(vb_request *r, const char *key, const json_t *list, vb_token *ids)
-{
-    size_t i;
-    json_t *id;
-    json_array_foreach(list, i, id) {
-        json_int_t n = json_integer_value(id);
-        if (!json_is_integer(id)) vb_request_mistyped(r, key, id, "int");
-        else if (n < 0 || n > INT32_MAX) vb_fault_set(&r->fault, 400, "%s: %lld is no token", key, (long long)n);
-        ids[i] = (vb_token)(n < 0 || n > INT32_MAX ? 0 : n);
-    }
-    return (int)i;
-}

@@ -1,7 +1,6 @@
 /* openai_embeddings.c - /v1/embeddings: each text a job of its own, all at once; the last one to end answers.
  *
- *   input     "text" | ["text", ...] | [id, ...] | [[id, ...], ...]
- *   output    "embedding": [floats], or with encoding_format "base64" the little-endian floats
+ *   "embedding": [floats], or with encoding_format "base64" the little-endian floats
  *
  * Invariant: `left` counts the jobs that have not ended and the route itself; who takes it to zero answers and frees.
  */
@@ -18,7 +17,7 @@ typedef struct embedding embedding;
 typedef struct {
     vb_job job;
     embedding *all;
-    vb_token *ids;
+    vb_openai_input in;
 } one;
 
 struct embedding {
@@ -82,7 +81,7 @@ static void put_all(vb_out *out, const embedding *e)
     vb_js_open(out, '[');
     for (int i = 0; i < e->n; i++) {
         put_vector(out, e, i);
-        tokens += e->inputs[i].job.n;
+        tokens += e->inputs[i].in.n;
     }
     vb_js_close(out, ']');
     vb_js_put_string(out, "model", e->model);
@@ -107,7 +106,7 @@ static void finish(embedding *e)
         vb_openai_fault(e->exchange, &e->request.fault);
     }
     if (e->host != NULL) vb_hosts_release(e->serve->hosts, e->host, VB_KEEP_DEFAULT);
-    for (int i = 0; i < e->n; i++) free(e->inputs[i].ids);
+    for (int i = 0; i < e->n; i++) free(e->inputs[i].in.ids);
     vb_request_close(&e->request);
     free(e->vectors);
     free(e);
@@ -137,7 +136,7 @@ static void submit_all(embedding *e)
     atomic_store(&e->left, e->n + 1);
     for (int i = 0; i < e->n; i++) {
         vb_job *j = &e->inputs[i].job;
-        *j = (vb_job){.host = e->host, .ids = e->inputs[i].ids, .n = j->n, .top = -1, .embed = 1,
+        *j = (vb_job){.host = e->host, .ids = e->inputs[i].in.ids, .n = e->inputs[i].in.n, .top = -1, .embed = 1,
                       .embedding = e->vectors + (size_t)i * width, .on_end = on_end, .ud = &e->inputs[i]};
     }
     vb_exchange_on_gone(e->exchange, on_gone, e);
@@ -154,67 +153,19 @@ static void submit_all(embedding *e)
 
 /* --- the request ----------------------------------------------------------------------------------------- */
 
-static int too_long(embedding *e, int i, int64_t n)
-{
-    vb_fault_set(&e->request.fault, 400, "input[%d]: %lld tokens exceed the context of %d", i, (long long)n, e->host->context);
-    return 0;
-}
-
-static void read_ids(embedding *e, int i, const json_t *list)
-{
-    one *in = &e->inputs[i];
-    size_t n = json_array_size(list);
-    if (n > (size_t)e->host->context) {
-        too_long(e, i, (int64_t)n);
-        return;
-    }
-    in->ids = malloc((n + 1) * sizeof *in->ids);
-    if (in->ids == NULL) vb_fault_set(&e->request.fault, 500, "out of memory");
-    else in->job.n = vb_openai_ids(&e->request, "input", list, in->ids);
-    for (int k = 0; k < in->job.n; k++)
-        if (in->ids[k] >= e->host->info.vocab) vb_fault_set(&e->request.fault, 400, "input[%d]: %d is no token", i, in->ids[k]);
-}
-
-static void read_text(embedding *e, int i, const char *text)
-{
-    one *in = &e->inputs[i];
-    int64_t n = vb_turn_tokenize(e->host, text, VB_ADD_SPECIAL, &in->ids, &e->request.fault);
-    if (n > e->host->context) too_long(e, i, n);
-    else if (n > 0) in->job.n = (int)n;
-}
-
-/* Text i, or its ids. */
-static void read_input(embedding *e, int i, const json_t *value)
-{
-    e->inputs[i].all = e;
-    if (json_is_string(value)) read_text(e, i, json_string_value(value));
-    else if (json_is_array(value)) read_ids(e, i, value);
-    else vb_request_mistyped(&e->request, "input", value, "string");
-    if (e->inputs[i].job.n == 0) vb_fault_set(&e->request.fault, 400, "input[%d]: expected tokens, found none", i);
-}
-
 static int reads(embedding *e, const json_t *inputs)
 {
-    vb_fault *fault = &e->request.fault;
+    vb_request *r = &e->request;
     int width = e->host->info.width;
-    if (e->dimensions > width) vb_fault_set(fault, 400, "dimensions must be between 1 and %d", width);
+    if (e->dimensions > width) vb_fault_set(&r->fault, 400, "dimensions must be between 1 and %d", width);
     e->vectors = calloc((size_t)e->n * (size_t)width, sizeof *e->vectors);
-    if (e->vectors == NULL) vb_fault_set(fault, 500, "out of memory");
-    for (int i = 0; i < e->n && fault->status == 0; i++) read_input(e, i, json_array_get(inputs, (size_t)i));
-    return fault->status == 0;
-}
-
-/* As a list of texts and lists, a new reference; NULL: a fault. */
-static json_t *inputs_of(vb_request *r)
-{
-    json_t *input = vb_request_any(r, "input");
-    if (json_is_array(input) && json_array_size(input) > INPUTS_MOST && !json_is_integer(json_array_get(input, 0)))
-        vb_fault_set(&r->fault, 400, "input: expected at most %d texts, found %zu", INPUTS_MOST, json_array_size(input));
-    else if (json_is_array(input) && json_array_size(input) > 0 && !json_is_integer(json_array_get(input, 0)))
-        return json_incref(input);
-    else if (json_is_string(input) || json_array_size(input) > 0) return json_pack("[O]", input);
-    else vb_fault_set(&r->fault, 400, "invalid input");
-    return NULL;
+    if (e->vectors == NULL) vb_fault_set(&r->fault, 500, "out of memory");
+    for (int i = 0; i < e->n && r->fault.status == 0; i++) {
+        e->inputs[i].all = e;
+        vb_openai_input_read(&e->inputs[i].in, r, json_array_get(inputs, (size_t)i), e->host, VB_ADD_SPECIAL,
+                             e->host->context);
+    }
+    return r->fault.status == 0;
 }
 
 static embedding *new_embedding(vb_serve *s, vb_exchange *x, size_t n)
@@ -237,7 +188,7 @@ void vb_openai_embeddings(vb_serve *s, vb_exchange *x)
     if (strcmp(form, "float") != 0 && strcmp(form, "base64") != 0)
         vb_fault_set(&r.fault, 400, "encoding_format must be \"float\" or \"base64\"");
     vb_request_any(&r, "user");
-    json_t *inputs = r.fault.status == 0 ? inputs_of(&r) : NULL;
+    json_t *inputs = r.fault.status == 0 ? vb_openai_inputs(&r, "input", INPUTS_MOST) : NULL;
     embedding *e = new_embedding(s, x, json_array_size(inputs));
     if (e == NULL || inputs == NULL) {
         vb_fault_set(&r.fault, 500, "out of memory");

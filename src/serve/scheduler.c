@@ -266,9 +266,9 @@ static int choose(vb_job *j, vb_job_why *why, vb_err *err)
     token.text = piece.text;
     token.len = piece.len;
     *why = VB_JOB_STOP;
-    if (ends) return 1;
+    if (ends && !j->ending) return 1;
     int asked = j->on_token != NULL ? j->on_token(j->ud, &token) : 0;
-    if (piece.stopped) return 1;
+    if (ends || piece.stopped) return 1;
     *why = asked ? VB_JOB_CANCELLED : VB_JOB_LENGTH;
     return asked || (j->max_tokens > 0 && j->tokens >= j->max_tokens);
 }

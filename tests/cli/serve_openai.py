@@ -111,7 +111,7 @@ def recorded(path):
 
 
 # A refusal where verbatim answers; answers where it refuses, or has no route.
-SKIP = ("v1_embeddings", "v1_chat_json_schema", "v1_completions", "v1_responses")
+SKIP = ("v1_embeddings", "v1_chat_json_schema", "v1_responses")
 
 
 def test_recordings():
@@ -263,6 +263,88 @@ def test_chat_refused():
         same((code, json.loads(answer)["error"]["message"]), (400, message))
     same(post(CHAT, {"messages": HI, "model": str(MODEL)}, 404)["error"]["type"], "not_found_error")
     same(ask("GET", CHAT)[0], 405)
+
+
+# --- completions -------------------------------------------------------------------------------------------
+
+LEGACY = "/v1/completions"
+
+
+def complete(**body):
+    return post(LEGACY, {"prompt": "Hi", "max_tokens": 8, "temperature": 0, **body})
+
+
+def texts_of(answer):
+    same([c["index"] for c in answer["choices"]], list(range(len(answer["choices"]))))
+    return [c["text"] for c in answer["choices"]]
+
+
+def test_completion_prompts():
+    one, two = complete(), complete(prompt="Yo")
+    both = complete(prompt=["Hi", "Yo"])
+    same(texts_of(both), texts_of(one) + texts_of(two))
+    for k in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        same(both["usage"][k], one["usage"][k] + two["usage"][k])
+    ids = complete(prompt=[1, 5, 9])
+    same(texts_of(complete(prompt=[[1, 5, 9], [7]]))[0], texts_of(ids)[0])
+    same(ids["usage"]["prompt_tokens"], 3)
+    many = complete(prompt=["Hi", "Yo"], n=3, temperature=1, seed=5)
+    same(texts_of(many)[3:], texts_of(complete(prompt="Yo", n=3, temperature=1, seed=5)))
+    assert len(set(texts_of(many))) > 3
+
+
+def test_completion_streams():
+    for how in ({}, {"prompt": ["Hi", "Yo"], "n": 2, "temperature": 1, "seed": 1}, {"echo": True, "logprobs": 2}):
+        whole, texts, tokens = complete(**how), {}, {}
+        told = events(LEGACY, {"prompt": "Hi", "max_tokens": 8, "temperature": 0, "stream_options": {"include_usage": True}, **how})
+        same(told.pop(), "[DONE]")
+        same(told.pop()["usage"], whole["usage"])
+        for c in (c for e in told for c in e["choices"]):
+            texts[c["index"]] = texts.get(c["index"], "") + c["text"]
+            tokens.setdefault(c["index"], []).extend(c.get("logprobs", {}).get("tokens", []))
+        same(texts, dict(enumerate(texts_of(whole))))
+        same(tokens[0], whole["choices"][0].get("logprobs", {}).get("tokens", []))
+
+
+def test_completion_logprobs():
+    answer = complete(logprobs=3)["choices"][0]
+    lp = answer["logprobs"]
+    same({k: len(v) for k, v in lp.items()}, {k: 8 for k in ("tokens", "token_logprobs", "top_logprobs", "text_offset")})
+    for token, value, top in zip(lp["tokens"], lp["token_logprobs"], lp["top_logprobs"]):
+        same((top[token], max(top.values())), (value, value))
+    same(list(complete(logprobs=0)["choices"][0]["logprobs"]["top_logprobs"][0].values()), lp["token_logprobs"][:1])
+
+
+def test_completion_echo():
+    ids = [1, 5, 9, 300, 17, 2, 40]
+    answer = complete(prompt=ids, echo=True, logprobs=1, max_tokens=1)["choices"][0]
+    lp = answer["logprobs"]
+    same([len(v) for v in lp.values()], [len(ids) + 1] * 4)
+    same((lp["token_logprobs"][0], lp["top_logprobs"][0], lp["text_offset"][0]), (None, None, 0))
+    alone = complete(prompt=ids, logprobs=1, max_tokens=1)["choices"][0]
+    same(lp["token_logprobs"][-1:], alone["logprobs"]["token_logprobs"])
+    assert answer["text"].endswith(alone["text"])
+    for n in range(2, len(ids)):  # each one's value is what the tokens before it give it
+        cut = complete(prompt=ids[:n], echo=True, logprobs=1, max_tokens=0)["choices"][0]["logprobs"]
+        same(cut["token_logprobs"], lp["token_logprobs"][:n])
+    only = complete(prompt=ids, echo=True, logprobs=1, max_tokens=0)
+    same((only["usage"]["completion_tokens"], only["choices"][0]["logprobs"]["tokens"]), (0, lp["tokens"][:-1]))
+    assert texts_of(complete(prompt="Hi there", echo=True))[0].startswith("Hi there")
+
+
+def test_completion_ending():
+    answer = complete(n=16, temperature=100, top_k=0, seed=1, max_tokens=200, logprobs=0)["choices"]
+    ended = [c for c in answer if c["finish_reason"] == "stop"]
+    assert ended, "expected an answer that ends by itself"
+    for c in ended:
+        assert c["logprobs"]["tokens"][-1] == "</s>" and "</s>" not in c["text"], c
+
+
+def test_completion_refused():
+    for body in ({"prompt": []}, {"prompt": 5}, {"prompt": [[]]}, {"prompt": [10**9]}, {"prompt": ["a"] * 1000}, {"suffix": "x"},
+                 {"logprobs": 21}, {"logprobs": True}, {"temperature": -1}, {"prompt": "x " * 100000}, {"n": 17}):
+        same(post(LEGACY, {"prompt": "Hi", **body}, 400)["error"]["type"], "invalid_request_error")
+    same(post(LEGACY, {"prompt": "Hi", "model": "nope"}, 404)["error"]["message"], "model 'nope' not found")
 
 
 def main():
