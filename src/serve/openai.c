@@ -63,5 +63,6 @@ const vb_route vb_openai_routes[] = {
     {"POST", "/v1/chat/completions", vb_openai_chat},
     {"POST", "/v1/completions", vb_openai_completions},
     {"POST", "/v1/embeddings", vb_openai_embeddings},
+    {"POST", "/v1/responses", vb_openai_responses},
     {NULL, NULL, NULL},
 };

@@ -110,8 +110,8 @@ def recorded(path):
     return shapes(text), shapes(r["body"])
 
 
-# A refusal where verbatim answers; answers where it refuses, or has no route.
-SKIP = ("v1_embeddings", "v1_chat_json_schema", "v1_responses")
+# A refusal where verbatim answers, and an answer where it refuses.
+SKIP = ("v1_embeddings", "v1_chat_json_schema")
 
 
 def test_recordings():
@@ -345,6 +345,61 @@ def test_completion_refused():
                  {"logprobs": 21}, {"logprobs": True}, {"temperature": -1}, {"prompt": "x " * 100000}, {"n": 17}):
         same(post(LEGACY, {"prompt": "Hi", **body}, 400)["error"]["type"], "invalid_request_error")
     same(post(LEGACY, {"prompt": "Hi", "model": "nope"}, 404)["error"]["message"], "model 'nope' not found")
+
+
+# --- responses ---------------------------------------------------------------------------------------------
+
+RESPONSES = "/v1/responses"
+
+
+def respond(**body):
+    return post(RESPONSES, {"input": "Hi", "max_output_tokens": 8, "temperature": 0, **body})
+
+
+def output_of(answer):
+    return answer["output"][0]["content"][0]["text"]
+
+
+def test_response_input():
+    text = output_of(respond())
+    same(text, text_of(chat(temperature=0, max_tokens=8)))
+    for content in ("Hi", [{"type": "input_text", "text": "Hi"}]):
+        same(output_of(respond(input=[{"role": "user", "content": content}])), text)
+    brief = output_of(respond(instructions="Be brief."))
+    same(brief, output_of(respond(input=[{"type": "message", "role": "developer", "content": "Be brief."}, *HI])))
+    same(brief, text_of(chat(temperature=0, max_tokens=8, messages=[{"role": "system", "content": "Be brief."}, *HI])))
+
+
+def test_response_fields():
+    answer = respond(top_p=0.9, metadata={"a": "b"}, instructions="x", store=True)
+    same((answer["top_p"], answer["temperature"], answer["metadata"], answer["instructions"]), (0.9, 0, {"a": "b"}, "x"))
+    same(answer["verbatim"]["ignored"], ["store"])
+    same(answer["usage"]["output_tokens"], 8)
+    content = respond(include=["message.output_text.logprobs"], top_logprobs=2)["output"][0]["content"][0]
+    same([len(t["top_logprobs"]) for t in content["logprobs"]], [2] * 8)
+
+
+def test_response_streams():
+    for how in ({}, {"include": ["message.output_text.logprobs"], "top_logprobs": 1}):
+        whole = respond(**how)
+        told = events(RESPONSES, {"input": "Hi", "max_output_tokens": 8, "temperature": 0, **how})
+        same([d["sequence_number"] for _, d in told], list(range(len(told))))
+        same([n for n, _ in told], [d["type"] for _, d in told])
+        names = [n.removeprefix("response.") for n, _ in told if n != "response.output_text.delta"]
+        same(names, ["created", "in_progress", "output_item.added", "content_part.added", "output_text.done",
+                     "content_part.done", "output_item.done", "completed"])
+        deltas = [d for n, d in told if n == "response.output_text.delta"]
+        same("".join(d["delta"] for d in deltas), output_of(whole))
+        same([x for d in deltas for x in d["logprobs"]], whole["output"][0]["content"][0]["logprobs"])
+        same(output_of(told[-1][1]["response"]), output_of(whole))
+        same(told[0][1]["response"]["status"], "in_progress")
+
+
+def test_response_refused():
+    for body in ({"input": []}, {"input": 5}, {"input": [{"type": "function_call"}]}, {"previous_response_id": "resp_1"}, {"n": 2},
+                 {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, {"metadata": 5},
+                 {"text": {"format": {"type": "json_schema"}}}, {"tools": [{"type": "function", "name": "f"}]}, {"include": 5}):
+        same(post(RESPONSES, {"input": "Hi", **body}, 400)["error"]["type"], "invalid_request_error")
 
 
 def main():
