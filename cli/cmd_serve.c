@@ -1,58 +1,44 @@
 /* cmd_serve.c - `verbatim serve`: the server, until it is told to end.
  *
- * The first SIGTERM or SIGINT ends it gently: no new connections, what runs may finish. A second one ends it now.
+ *   SIGTERM or SIGINT --> nothing new is begun, what runs may finish --second signal, or 30 s--> cancelled --> end
+ *
+ * Signals are blocked in all threads and fetched by this one alone, so that the end is always an orderly one.
  */
 #include "commands.h"
 #include "out.h"
-#include "serve/serve.h"
+#include "serve_settings.h"
+#include "systemd.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <sys/resource.h>
+#include <time.h>
 
-enum { DEFAULT_PORT = 11434, DRAIN_SECONDS = 30 };
+enum { DRAIN_SECONDS = 30 };
 
-/* A setting of the environment: VERBATIM_X, then OLLAMA_X; NULL: neither. */
-static const char *setting(const char *name)
+static void block_signals(sigset_t *set)
 {
-    static const char *const prefixes[] = {"VERBATIM_", "OLLAMA_"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        char key[64];
-        snprintf(key, sizeof key, "%s%s", prefixes[i], name);
-        const char *value = getenv(key);
-        if (value != NULL && value[0] != '\0') return value;
-    }
-    return NULL;
-}
-
-static void wait_for_signal(void)
-{
-    sigset_t set;
-    int got;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    sigwait(&set, &got);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Where it listens: on stderr for people, as JSON on stdout for programs, which may have asked for any free port. */
-static int announce(const vb_args *args, const vb_serve *server)
+/* A thousand connections need a thousand descriptors. */
+static void allow_descriptors(void)
 {
-    const char *host = args->unix_path != NULL ? args->unix_path : args->host != NULL ? args->host : "127.0.0.1";
-    int port = vb_http_port(server->http);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Where it listens: on stderr for people, as JSON on stdout for programs, which may have asked for any free port. */
+static int announce(const vb_args *args, const vb_serve_opts *opts, const vb_serve *server)
+{
+    const char *host = opts->listener > 0 ? "a socket that was passed" : opts->unix_path != NULL ? opts->unix_path
+                       : opts->host != NULL ? opts->host : "127.0.0.1";
+    int port = vb_serve_port(server);
     if (port > 0) vb_say("listening on %s:%d", host, port);
     else vb_say("listening on %s", host);
     if (!args->json) return VB_EXIT_OK;
@@ -60,23 +46,36 @@ static int announce(const vb_args *args, const vb_serve *server)
     return code ? code : vb_out_flush();
 }
 
+/* Until nothing runs any more, a second signal comes, or time is up. */
+static void drain(vb_serve *server, const sigset_t *signals)
+{
+    const struct timespec moment = {.tv_nsec = 10000000};
+    int64_t until = vb_now_ns() + DRAIN_SECONDS * INT64_C(1000000000);
+    while (vb_serve_busy(server) > 0 && vb_now_ns() < until)
+        if (sigtimedwait(signals, NULL, &moment) > 0) return;
+}
+
 int vb_cmd_serve(const vb_args *args)
 {
+    vb_serve_settings settings;
     vb_serve *server;
     vb_err err = {0};
-    const char *port = setting("PORT");
-    vb_serve_opts opts = {
-        .http = {.host = args->host, .port = vb_opt_given(args, "port") ? args->port : port != NULL ? atoi(port) : DEFAULT_PORT,
-                 .unix_path = args->unix_path},
-        .hosts = {.model = args->model, .context = args->session.context, .kv = args->session.kv,
-                  .parallel = args->parallel, .keep_ns = INT64_C(300000000000), .cache = args->session.cache},
-    };
-    block_signals(); /* before the first thread, so that all inherit it */
-    vb_status status = vb_serve_open(&server, &opts, &err);
+    sigset_t signals;
+    int got, code = vb_serve_settings_read(&settings, args);
+    if (code != 0) return code;
+    settings.serve.listener = vb_systemd_listener();
+    if (settings.serve.listener < 0) return vb_wrong("serve", "expected one socket to be passed, found several");
+    block_signals(&signals); /* before the first thread, so that all inherit it */
+    allow_descriptors();
+    vb_status status = vb_serve_open(&server, &settings.serve, &err);
     if (status < 0) return vb_report(status, &err);
-    int code = announce(args, server);
-    if (code == 0) wait_for_signal();
+    code = announce(args, &settings.serve, server);
+    vb_systemd_tell("READY=1");
+    if (code == 0) sigwait(&signals, &got);
+    vb_systemd_tell("STOPPING=1");
     vb_say("ending; what runs may finish");
-    vb_serve_close(server, DRAIN_SECONDS * INT64_C(1000000000));
+    vb_serve_quiesce(server);
+    drain(server, &signals);
+    vb_serve_close(server);
     return code;
 }

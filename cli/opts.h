@@ -36,7 +36,9 @@ typedef struct {
     int contributions;
     const char *html; /* the page to write */
     const char *host, *unix_path;
-    int port, parallel;
+    int port, parallel, max_queue, request_seconds;
+    const char *api_key_file, *keep_alive, *models;
+    vb_texts origins;
     vb_texts stops, recordings;
     int normalize;
     int raw, json, hex, add_special, parse_special, hide_special, tensors, kernels, help;

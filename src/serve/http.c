@@ -12,22 +12,21 @@
 #include "serve/http.h"
 
 #include "base/err.h"
+#include "base/os.h"
+#include "serve/patience.h"
 #include "serve/watch.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { PIECE = 1 << 15, FIRST_BODY = 1 << 12, HEADERS_MOST = 1 << 15 };
+#define PATIENCE_NS INT64_C(60000000000)
 
 typedef struct {
     char *data;
@@ -38,9 +37,8 @@ struct vb_http {
     vb_http_opts opts;
     struct MHD_Daemon *daemon;
     vb_watch *watch;
-    char *unix_path;
+    vb_patience *patience;
     atomic_int busy;
-    int port;
 };
 
 struct vb_exchange {
@@ -57,6 +55,9 @@ struct vb_exchange {
     int handled, begun, streams, ended, queued, suspended, gone, watched;
     void (*on_gone)(void *ud);
     void *gone_ud;
+    const void *route;
+    int priority;
+    uint64_t since_ns;
 };
 
 /* --- memory ---------------------------------------------------------------------------------------------- */
@@ -84,6 +85,7 @@ static void let_go(vb_exchange *x)
     int last = --x->owners == 0;
     pthread_mutex_unlock(&x->lock);
     if (!last) return;
+    if (x->headers != NULL && x->http->opts.over != NULL) x->http->opts.over(x->http->opts.ud, x);
     atomic_fetch_sub(&x->http->busy, 1);
     pthread_mutex_destroy(&x->lock);
     if (x->headers != NULL) MHD_destroy_response(x->headers);
@@ -102,6 +104,7 @@ static vb_exchange *new_exchange(vb_http *http, struct MHD_Connection *c, const 
     x->http = http;
     x->connection = c;
     x->owners = 1;
+    x->since_ns = vb_clock_ns();
     x->method = strdup(method);
     x->path = strdup(path);
     x->headers = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -129,6 +132,27 @@ const char *vb_exchange_header(const vb_exchange *x, const char *name)
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
+typedef struct {
+    const char *name;
+    int n;
+} counted;
+
+static enum MHD_Result count_header(void *ud, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    counted *c = ud;
+    (void)kind;
+    (void)value;
+    c->n += strcasecmp(name, c->name) == 0;
+    return MHD_YES;
+}
+
+int vb_exchange_count(const vb_exchange *x, const char *name)
+{
+    counted c = {name, 0};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_header, &c);
+    return c.n;
+}
+
 const char *vb_exchange_query(const vb_exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
@@ -143,6 +167,36 @@ const char *vb_exchange_body(const vb_exchange *x, size_t *len)
 int vb_exchange_answered(const vb_exchange *x)
 {
     return x->begun;
+}
+
+void vb_exchange_set_route(vb_exchange *x, const void *route)
+{
+    x->route = route;
+}
+
+const void *vb_exchange_route(const vb_exchange *x)
+{
+    return x->route;
+}
+
+void vb_exchange_set_priority(vb_exchange *x, int priority)
+{
+    x->priority = priority;
+}
+
+int vb_exchange_priority(const vb_exchange *x)
+{
+    return x->priority;
+}
+
+unsigned vb_exchange_status(const vb_exchange *x)
+{
+    return x->status;
+}
+
+int64_t vb_exchange_age_ns(const vb_exchange *x)
+{
+    return (int64_t)(vb_clock_ns() - x->since_ns);
 }
 
 /* --- the answer, from any thread ------------------------------------------------------------------------- */
@@ -311,6 +365,12 @@ static void call(vb_exchange *x, void (*handle)(void *ud, vb_exchange *x))
     handle(x->http->opts.ud, x);
 }
 
+static vb_waited *waited_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
 static int64_t content_length(const vb_exchange *x)
 {
     const char *said = vb_exchange_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -353,18 +413,22 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
     if (*n > 0) {
         if (!x->begun && x->body.len + *n > x->most) too_large(x);
         if (!x->begun && !add(&x->body, data, *n)) return MHD_NO;
+        vb_patience_fed(http->patience, waited_of(c), *n);
         *n = 0;
         return MHD_YES;
     }
-    if (!x->handled && !x->begun) call(x, http->opts.handle);
+    if (!x->handled && !x->begun) {
+        vb_patience_end(http->patience, waited_of(c));
+        call(x, http->opts.handle);
+    }
     return answer_or_sleep(x);
 }
 
 static void on_completed(void *ud, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
 {
     vb_exchange *x = *state;
-    (void)ud;
-    (void)c;
+    vb_http *http = ud;
+    vb_patience_restart(http->patience, waited_of(c));
     if (x == NULL) return;
     if (x->watched) vb_watch_remove(x->http->watch, x);
     if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK) leave(x);
@@ -376,77 +440,53 @@ static void on_completed(void *ud, struct MHD_Connection *c, void **state, enum 
     *state = NULL;
 }
 
-/* --- listening ------------------------------------------------------------------------------------------- */
-
-static vb_status bound_to(int fd, const struct sockaddr *address, socklen_t n, const char *what, vb_err *err)
+static void on_connection(void *ud, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
 {
-    if (bind(fd, address, n) == 0 && listen(fd, SOMAXCONN) == 0) return VB_OK;
-    vb_status code = errno == EADDRINUSE || errno == EACCES ? VB_E_IO : VB_E_ARGUMENT;
-    VB_FAIL(err, code, "%s: expected an address to listen at, found: %s", what, strerror(errno));
+    vb_http *http = ud;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        vb_patience_remove(http->patience, *context);
+        *context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL) *context = vb_patience_add(http->patience, info->connect_fd);
 }
 
-/* A socket file that nobody listens at any more is replaced. */
-static vb_status listen_unix(int *fd, const char *path, vb_err *err)
+static int hex(char c)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    struct stat st;
-    if (strlen(path) >= sizeof a.sun_path)
-        VB_FAIL(err, VB_E_ARGUMENT, "%s: expected a path of at most %zu bytes, found %zu", path, sizeof a.sun_path - 1,
-                strlen(path));
-    strcpy(a.sun_path, path);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0) VB_FAIL(err, VB_E_IO, "%s: %s", path, strerror(errno));
-    int used = connect(*fd, (struct sockaddr *)&a, sizeof a) == 0;
-    close(*fd);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (used) VB_FAIL(err, VB_E_IO, "%s: expected a socket that nobody uses, found a server at work", path);
-    if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode)) unlink(path);
-    return bound_to(*fd, (struct sockaddr *)&a, sizeof a, path, err);
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static vb_status listen_tcp(int *fd, const char *host, int port, vb_err *err)
+/* %41 to A, in place; %00 stays as it is, so that no path ends before its end. */
+static size_t unescape(void *ud, struct MHD_Connection *c, char *text)
 {
-    char service[16], what[300];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
-    int one = 1;
-    snprintf(service, sizeof service, "%d", port);
-    snprintf(what, sizeof what, "%.200s:%d", host, port);
-    int failed = getaddrinfo(host, service, &hints, &found);
-    if (failed) VB_FAIL(err, VB_E_ARGUMENT, "%s: expected an address, found: %s", what, gai_strerror(failed));
-    *fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (*fd >= 0) setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    vb_status s = bound_to(*fd, found->ai_addr, found->ai_addrlen, what, err);
-    freeaddrinfo(found);
-    return s;
+    char *to = text;
+    (void)ud;
+    (void)c;
+    for (const char *from = text; *from != '\0'; to++) {
+        int high = from[0] == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
+        int escaped = low >= 0 && high + low > 0;
+        *to = escaped ? (char)(high * 16 + low) : *from;
+        from += escaped ? 3 : 1;
+    }
+    *to = '\0';
+    return (size_t)(to - text);
 }
 
-static int port_of(int fd)
-{
-    struct sockaddr_storage a;
-    socklen_t n = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) return 0;
-    if (a.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&a)->sin_port);
-    return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
-}
+/* --- opening and closing --------------------------------------------------------------------------------- */
 
 static vb_status start(vb_http *h, vb_err *err)
 {
     const vb_http_opts *o = &h->opts;
-    int fd = o->listener;
-    if (fd == 0 && o->unix_path != NULL) {
-        h->unix_path = strdup(o->unix_path);
-        VB_TRY(listen_unix(&fd, o->unix_path, err));
-    } else if (fd == 0) {
-        VB_TRY(listen_tcp(&fd, o->host != NULL ? o->host : "127.0.0.1", o->port, err));
-    }
-    h->port = port_of(fd);
     VB_TRY(vb_watch_open(&h->watch, err));
+    VB_TRY(vb_patience_open(&h->patience, o->patience_ns > 0 ? o->patience_ns : PATIENCE_NS, err));
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, on_request, h,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->threads > 0 ? o->threads : 2),
+        MHD_OPTION_LISTEN_SOCKET, o->listener, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(o->threads > 0 ? o->threads : 2),
         MHD_OPTION_CONNECTION_LIMIT, o->connections > 0 ? o->connections : 1200u, MHD_OPTION_CONNECTION_TIMEOUT,
         o->idle_seconds > 0 ? o->idle_seconds : 300u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MOST,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
     if (h->daemon == NULL) VB_FAIL(err, VB_E_IO, "serve: the HTTP server did not start: %s", strerror(errno));
     return VB_OK;
 }
@@ -466,11 +506,6 @@ vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err)
     return VB_OK;
 }
 
-int vb_http_port(const vb_http *http)
-{
-    return http->port;
-}
-
 void vb_http_quiesce(vb_http *http)
 {
     MHD_socket fd = MHD_quiesce_daemon(http->daemon);
@@ -487,7 +522,6 @@ void vb_http_close(vb_http *http)
     if (http == NULL) return;
     if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
     vb_watch_close(http->watch);
-    if (http->unix_path != NULL) unlink(http->unix_path);
-    free(http->unix_path);
+    vb_patience_close(http->patience);
     free(http);
 }

@@ -16,21 +16,19 @@ typedef struct vb_http vb_http;
 typedef struct vb_exchange vb_exchange;
 
 typedef struct {
-    const char *host; /* NULL: 127.0.0.1 */
-    int port;         /* 0: any that is free */
-    const char *unix_path; /* a socket in the file system instead of host and port; NULL: none */
-    int listener;     /* a socket that is already listening (socket activation); 0: none */
+    int listener;     /* a socket that is listening (listen.h); closed with the server */
     int threads;      /* 0: 2 */
     unsigned connections, idle_seconds; /* 0: 1200, 300 */
+    int64_t patience_ns; /* how long a connection may take to say a request; 0: 60 s */
     /* The headers are there. May answer (then the body is not read and `handle` is not called); `length` is what
      * Content-Length says, -1: not said. Returns the most bytes of body to accept. */
     size_t (*admit)(void *ud, vb_exchange *x, int64_t length);
     void (*handle)(void *ud, vb_exchange *x);
+    void (*over)(void *ud, const vb_exchange *x); /* both sides have done with it; its connection is gone already */
     void *ud;
 } vb_http_opts;
 
 vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err);
-int vb_http_port(const vb_http *http);
 void vb_http_quiesce(vb_http *http); /* no new connections from now on */
 int vb_http_busy(const vb_http *http); /* exchanges that have not ended */
 void vb_http_close(vb_http *http);   /* after the last exchange has been answered */
@@ -39,9 +37,18 @@ void vb_http_close(vb_http *http);   /* after the last exchange has been answere
 const char *vb_exchange_method(const vb_exchange *x);
 const char *vb_exchange_path(const vb_exchange *x); /* without the query */
 const char *vb_exchange_header(const vb_exchange *x, const char *name); /* NULL: none */
+int vb_exchange_count(const vb_exchange *x, const char *name); /* how often that header is there */
 const char *vb_exchange_query(const vb_exchange *x, const char *name);  /* NULL: none */
 const char *vb_exchange_body(const vb_exchange *x, size_t *len); /* a NUL follows */
 int vb_exchange_answered(const vb_exchange *x);
+/* What a server knows about an exchange: which route it took (any pointer), how important it is. */
+void vb_exchange_set_route(vb_exchange *x, const void *route);
+const void *vb_exchange_route(const vb_exchange *x);
+void vb_exchange_set_priority(vb_exchange *x, int priority);
+int vb_exchange_priority(const vb_exchange *x); /* 0 unless set */
+/* Of one that is over: its status (0: the client left before there was one), nanoseconds since its headers came. */
+unsigned vb_exchange_status(const vb_exchange *x);
+int64_t vb_exchange_age_ns(const vb_exchange *x);
 
 /* --- the answer; from any thread --- */
 /* Adds a header to the answer, before it begins. */

@@ -215,6 +215,15 @@ static double duration(const char *text)
     return sign * sum;
 }
 
+int64_t vb_keep_of(const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end != text && *end == '\0') return clamp(seconds * 1e9);
+    double ns = duration(text);
+    return isnan(ns) ? VB_KEEP_DEFAULT : clamp(ns);
+}
+
 int64_t vb_request_keep(vb_request *r, const char *key)
 {
     json_t *value = vb_request_any(r, key);

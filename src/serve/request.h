@@ -44,6 +44,8 @@ int64_t vb_request_int(vb_request *r, const char *key, int64_t otherwise, int64_
 double vb_request_number(vb_request *r, const char *key, double otherwise, double min, double max);
 json_t *vb_request_list(vb_request *r, const char *key, const char *go_type); /* NULL: absent */
 json_t *vb_request_any(vb_request *r, const char *key);                       /* NULL: absent */
+/* "5m", "1h30m", or seconds as a number; below zero: for ever. VB_KEEP_DEFAULT: no such text. */
+int64_t vb_keep_of(const char *text);
 /* Seconds, or text as "5m", "1h30m"; below zero: for ever. VB_KEEP_DEFAULT: absent. */
 int64_t vb_request_keep(vb_request *r, const char *key);
 /* `value`, found at `key`, is not of this type: the fault that Go's decoder would tell. */

@@ -93,6 +93,7 @@ static void end_job(vb_scheduler *s, vb_job **list, vb_job *j, vb_job_why why, c
     count(s, j, why, now);
     pthread_mutex_unlock(&s->lock);
     vb_stream *stream = j->stream;
+    if (s->opts.ended != NULL) s->opts.ended(s->opts.ud, &end);
     j->on_end(j->ud, &end);
     vb_stream_close(stream);
 }
@@ -520,6 +521,35 @@ void vb_scheduler_stats_get(vb_scheduler *s, vb_scheduler_stats *out)
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
     pthread_mutex_unlock(&s->lock);
+}
+
+typedef struct {
+    vb_scheduler *scheduler;
+    void (*fn)(void *ud, const vb_slot *slot);
+    void *ud;
+} slots_call;
+
+static void each_slot(void *ud, const vb_host *host)
+{
+    const slots_call *c = ud;
+    pthread_mutex_lock(&c->scheduler->lock);
+    for (int i = 0; i < host->slots; i++) {
+        const vb_job *j = host->jobs[i];
+        vb_slot slot = {.host = host, .slot = i, .busy = j != NULL};
+        if (j != NULL) {
+            slot.prompt_tokens = j->n;
+            slot.max_tokens = j->max_tokens;
+        }
+        c->fn(c->ud, &slot);
+    }
+    pthread_mutex_unlock(&c->scheduler->lock);
+}
+
+/* Locks the models first and the jobs inside; nobody does it the other way round. */
+void vb_scheduler_slots(vb_scheduler *s, void (*fn)(void *ud, const vb_slot *slot), void *ud)
+{
+    slots_call c = {s, fn, ud};
+    vb_hosts_each(s->hosts, each_slot, &c);
 }
 
 vb_status vb_scheduler_open(vb_scheduler **out, vb_hosts *hosts, const vb_scheduler_opts *opts, vb_err *err)

@@ -9,6 +9,8 @@ typedef struct {
     int queue_most;           /* waiting jobs; 0: 512 */
     int64_t queue_ns;         /* how long a job may wait; 0: 5 minutes */
     int64_t step_ns;          /* what one step should take at most; 0: 50 ms */
+    void (*ended)(void *ud, const vb_job_end *end); /* of every job, before its own on_end; NULL: nobody asks */
+    void *ud;
 } vb_scheduler_opts;
 
 typedef struct {
@@ -24,6 +26,12 @@ void vb_scheduler_close(vb_scheduler *s);
 /* VB_E_FULL: the queue is full. Otherwise on_end will be called, and `job` must live until then. */
 vb_status vb_scheduler_submit(vb_scheduler *s, vb_job *job, vb_err *err);
 void vb_scheduler_wake(vb_scheduler *s); /* something was cancelled */
+/* A slot of a loaded model as others may see it; what its job asks for is 0 while it is free. */
+typedef struct {
+    const vb_host *host;
+    int slot, busy, prompt_tokens, max_tokens;
+} vb_slot;
+void vb_scheduler_slots(vb_scheduler *s, void (*fn)(void *ud, const vb_slot *slot), void *ud);
 void vb_scheduler_stats_get(vb_scheduler *s, vb_scheduler_stats *out);
 
 #endif

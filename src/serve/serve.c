@@ -1,29 +1,77 @@
 /* serve.c - opening and closing the server; a request's way to its route.
  *
+ *   headers -> ending? 503 -> guard: 401, 403 -> length: 413 -> body -> shape: 400 -> route: 404, 405 -> its handler
+ *
  * A path that some route has, but not for this method, is 405; one that none has is 404, both as plain text, as Ollama
  * answers them.
  */
 #include "serve/serve.h"
 
 #include "base/err.h"
+#include "serve/metrics.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 enum { BODY_MOST = 4 << 20 };
 static const vb_route *const tables[] = {vb_ollama_routes, vb_openai_routes, vb_native_routes};
 
 typedef struct {
     vb_serve serve;
+    vb_guard *guard;
     size_t body_most;
+    char *unix_path;
+    int port;
 } server;
+
+void vb_serve_answer(vb_exchange *x, unsigned status, const char *type, vb_out *out)
+{
+    if (out->failed) vb_exchange_answer(x, 500, VB_JSON_TYPE, "{\"error\":\"out of memory\"}", 25);
+    else vb_exchange_answer(x, status, type, out->data, out->len);
+    vb_out_free(out);
+}
 
 void vb_serve_json(vb_exchange *x, unsigned status, vb_out *out)
 {
-    if (out->failed) vb_exchange_answer(x, 500, VB_JSON_TYPE, "{\"error\":\"out of memory\"}", 25);
-    else vb_exchange_answer(x, status, VB_JSON_TYPE, out->data, out->len);
-    vb_out_free(out);
+    vb_serve_answer(x, status, VB_JSON_TYPE, out);
+}
+
+/* OpenAI's names of kinds of errors, which llama-server uses too. */
+static const char *kind_of(unsigned status)
+{
+    switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 503: return "unavailable_error";
+    }
+    return status < 500 ? "invalid_request_error" : "api_error";
+}
+
+void vb_serve_error(vb_exchange *x, unsigned status, const char *text)
+{
+    vb_out out = {0};
+    const char *path = vb_exchange_path(x);
+    int openai = strncmp(path, "/v1/", 4) == 0, ollama = strncmp(path, "/api/", 5) == 0 || strcmp(path, "/") == 0;
+    vb_js_open(&out, '{');
+    vb_js_key(&out, "error");
+    if (ollama) {
+        vb_js_string(&out, text, strlen(text));
+    } else {
+        vb_js_open(&out, '{');
+        if (!openai) vb_js_put_int(&out, "code", status);
+        vb_js_put_string(&out, "message", text);
+        vb_js_put_string(&out, "type", kind_of(status));
+        if (openai) {
+            vb_js_put_string(&out, "param", NULL);
+            vb_js_put_string(&out, "code", status == 401 ? "invalid_api_key" : NULL);
+        }
+        vb_js_close(&out, '}');
+    }
+    vb_js_close(&out, '}');
+    vb_serve_json(x, status, &out);
 }
 
 static int path_fits(const vb_route *r, const char *path)
@@ -52,9 +100,16 @@ static const vb_route *find(const char *method, const char *path, int *known)
 
 static size_t admit(void *ud, vb_exchange *x, int64_t length)
 {
-    const server *s = ud;
-    static const char text[] = "{\"error\":\"request body too large\"}";
-    if (length > (int64_t)s->body_most) vb_exchange_answer(x, 413, VB_JSON_TYPE, text, sizeof text - 1);
+    server *s = ud;
+    int known = 0;
+    vb_exchange_set_route(x, find(vb_exchange_method(x), vb_exchange_path(x), &known));
+    if (atomic_load(&s->serve.ending)) {
+        vb_exchange_set(x, "Connection", "close");
+        vb_exchange_set(x, "Retry-After", "5");
+        vb_serve_error(x, 503, "the server is ending");
+    } else if (vb_guard_admits(s->guard, x) && length > (int64_t)s->body_most) {
+        vb_serve_error(x, 413, "request body too large");
+    }
     return s->body_most;
 }
 
@@ -62,41 +117,109 @@ static void handle(void *ud, vb_exchange *x)
 {
     server *s = ud;
     int known = 0;
+    size_t len;
     const vb_route *r = find(vb_exchange_method(x), vb_exchange_path(x), &known);
-    if (r != NULL) r->handle(&s->serve, x);
+    const char *body = vb_exchange_body(x, &len), *wrong = vb_guard_shape(body, len);
+    if (r != NULL && wrong != NULL) vb_serve_error(x, 400, wrong);
+    else if (r != NULL) r->handle(&s->serve, x);
     else if (known) vb_exchange_answer(x, 405, "text/plain", "405 method not allowed", 22);
     else vb_exchange_answer(x, 404, "text/plain", "404 page not found", 18);
+}
+
+static void over(void *ud, const vb_exchange *x)
+{
+    server *s = ud;
+    vb_metrics_request(s->serve.metrics, vb_exchange_route(x), vb_exchange_status(x), vb_exchange_age_ns(x));
+}
+
+static void job_ended(void *ud, const vb_job_end *end)
+{
+    server *s = ud;
+    vb_metrics_job(s->serve.metrics, end);
+}
+
+static vb_status listen_at(server *s, const vb_serve_opts *o, int *fd, vb_err *err)
+{
+    int open = vb_guard_has_keys(s->guard);
+    if (o->listener > 0) {
+        *fd = o->listener;
+        VB_TRY(vb_listen_given(*fd, open, err));
+    } else if (o->unix_path != NULL) {
+        VB_TRY(vb_listen_unix(fd, o->unix_path, err));
+        s->unix_path = strdup(o->unix_path);
+    } else {
+        VB_TRY(vb_listen_tcp(fd, o->host != NULL ? o->host : "127.0.0.1", o->port, open, err));
+    }
+    s->port = vb_listen_port(*fd);
+    vb_guard_set_reach(s->guard, vb_listen_reach(*fd));
+    return VB_OK;
+}
+
+static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
+{
+    vb_http_opts http = opts->http;
+    vb_scheduler_opts scheduler = opts->scheduler;
+    vb_guard_opts guard = opts->guard;
+    if (opts->host != NULL) guard.host = opts->host;
+    http.admit = admit;
+    http.handle = handle;
+    http.over = over;
+    scheduler.ended = job_ended;
+    http.ud = scheduler.ud = s;
+    VB_TRY(vb_metrics_open(&s->serve.metrics, err));
+    VB_TRY(vb_guard_open(&s->guard, &guard, err));
+    VB_TRY(listen_at(s, opts, &http.listener, err));
+    VB_TRY(vb_hosts_open(&s->serve.hosts, &opts->hosts, err));
+    VB_TRY(vb_scheduler_open(&s->serve.scheduler, s->serve.hosts, &scheduler, err));
+    return vb_http_open(&s->serve.http, &http, err);
 }
 
 vb_status vb_serve_open(vb_serve **out, const vb_serve_opts *opts, vb_err *err)
 {
     server *s = calloc(1, sizeof *s);
-    vb_http_opts http = opts->http;
     *out = NULL;
     if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "serve: out of memory");
     s->body_most = opts->body_most > 0 ? opts->body_most : BODY_MOST;
-    http.admit = admit;
-    http.handle = handle;
-    http.ud = s;
-    vb_status status = vb_hosts_open(&s->serve.hosts, &opts->hosts, err);
-    if (status == VB_OK) status = vb_scheduler_open(&s->serve.scheduler, s->serve.hosts, &opts->scheduler, err);
-    if (status == VB_OK) status = vb_http_open(&s->serve.http, &http, err);
+    vb_status status = open_parts(s, opts, err);
     if (status < 0) {
-        vb_serve_close(&s->serve, 0);
+        vb_serve_close(&s->serve);
         return status;
     }
     *out = &s->serve;
     return VB_OK;
 }
 
-void vb_serve_close(vb_serve *s, int64_t ns)
+static server *server_of(vb_serve *s)
 {
-    int64_t until = vb_now_ns() + ns;
-    const struct timespec moment = {.tv_nsec = 10000000};
-    if (s->http != NULL) vb_http_quiesce(s->http);
-    while (s->http != NULL && vb_http_busy(s->http) > 0 && vb_now_ns() < until) nanosleep(&moment, NULL);
+    return (server *)(void *)((char *)s - offsetof(server, serve));
+}
+
+int vb_serve_port(const vb_serve *s)
+{
+    return ((const server *)(const void *)((const char *)s - offsetof(server, serve)))->port;
+}
+
+void vb_serve_quiesce(vb_serve *s)
+{
+    atomic_store(&s->ending, 1);
+    vb_http_quiesce(s->http);
+}
+
+int vb_serve_busy(const vb_serve *s)
+{
+    return vb_http_busy(s->http);
+}
+
+void vb_serve_close(vb_serve *s)
+{
+    server *own = server_of(s);
+    atomic_store(&s->ending, 1);
     vb_scheduler_close(s->scheduler);
     vb_http_close(s->http);
     vb_hosts_close(s->hosts);
-    free(s);
+    vb_guard_close(own->guard);
+    vb_metrics_close(s->metrics);
+    if (own->unix_path != NULL) unlink(own->unix_path);
+    free(own->unix_path);
+    free(own);
 }

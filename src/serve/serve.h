@@ -6,16 +6,22 @@
  */
 #ifndef VB_SERVE_SERVE_H
 #define VB_SERVE_SERVE_H
+#include "serve/guard.h"
 #include "serve/http.h"
 #include "serve/scheduler.h"
 #include "serve/text.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
+
+typedef struct vb_metrics vb_metrics;
 
 typedef struct vb_serve {
     vb_http *http;
     vb_hosts *hosts;
     vb_scheduler *scheduler;
+    vb_metrics *metrics;
+    atomic_int ending; /* nothing new is begun */
 } vb_serve;
 
 typedef struct {
@@ -27,18 +33,30 @@ typedef struct {
 extern const vb_route vb_ollama_routes[], vb_openai_routes[], vb_native_routes[];
 
 typedef struct {
-    vb_http_opts http;
+    const char *host;      /* NULL: 127.0.0.1; an address that others can reach needs keys */
+    int port;              /* 0: any that is free */
+    const char *unix_path; /* a socket in the file system instead of host and port; NULL: none */
+    int listener;          /* a socket that listens already (socket activation); 0: none */
+    vb_http_opts http;     /* limits alone */
+    vb_guard_opts guard;
     vb_hosts_opts hosts;
     vb_scheduler_opts scheduler;
     size_t body_most; /* bytes; 0: 4 MiB */
 } vb_serve_opts;
 
 vb_status vb_serve_open(vb_serve **out, const vb_serve_opts *opts, vb_err *err);
-/* No new connections; what runs may end within `ns`, then it is cancelled. */
-void vb_serve_close(vb_serve *s, int64_t ns);
+int vb_serve_port(const vb_serve *s);
+/* Nothing new is begun from now on; what runs goes on. */
+void vb_serve_quiesce(vb_serve *s);
+int vb_serve_busy(const vb_serve *s); /* exchanges that have not ended */
+/* Cancels what still runs. */
+void vb_serve_close(vb_serve *s);
 
 #define VB_JSON_TYPE "application/json; charset=utf-8"
 /* Answers with what was written, which is freed. */
+void vb_serve_answer(vb_exchange *x, unsigned status, const char *type, vb_out *out);
 void vb_serve_json(vb_exchange *x, unsigned status, vb_out *out);
+/* Answers with an error as the API of the exchange's path writes it: Ollama's, OpenAI's or llama-server's. */
+void vb_serve_error(vb_exchange *x, unsigned status, const char *text);
 
 #endif

@@ -372,7 +372,8 @@ static void make_job(vb_turn *t, const vb_ask *ask, int i)
     c->choice = i;
     c->job = (vb_job){.host = t->host, .ids = t->ids, .n = t->n, .sampling = ask->sampling, .max_tokens = ask->max_tokens,
                       .stops = (const char *const *)t->more->stops, .n_stops = ask->n_stops, .top = ask->top,
-                      .echo = ask->echo, .priority = ask->priority, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = c};
+                      .echo = ask->echo, .priority = ask->priority + vb_exchange_priority(t->exchange),
+                      .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = c};
     if (c->job.max_tokens == 0 || c->job.max_tokens > room) c->job.max_tokens = room;
     if (c->job.sampling.top_k > t->host->info.vocab) c->job.sampling.top_k = t->host->info.vocab;
     c->job.sampling.stream += (uint64_t)i;
