@@ -85,6 +85,7 @@ static void start(vb_serve *s, vb_exchange *x, vb_request *r, answer *a)
     json_t *input = read_input(r, a->old ? "prompt" : "input");
     a->dimensions = a->old ? 0 : (int)vb_request_int(r, "dimensions", 0, 0, 1 << 20);
     a->model = strdup(ask.model);
+    vb_request_bool(r, "stream", 0); /* some clients say it everywhere */
     a->ignored = vb_request_ignored(r);
     a->x = x;
     ask.input = input;

@@ -254,6 +254,7 @@ void vb_ollama_show(vb_serve *s, vb_exchange *x)
     char name[VB_HOST_NAME] = "";
     vb_request_open(&r, x, "ShowRequest");
     const char *asked = vb_request_string(&r, "model", ""), *old = vb_request_string(&r, "name", "");
+    vb_request_bool(&r, "stream", 0); /* some clients say it everywhere */
     if (asked[0] == '\0') asked = old;
     if (asked[0] == '\0') vb_fault_set(&r.fault, 400, "model is required");
     if (r.fault.status == 0 && !(vb_catalogue_spell(asked, name) && vb_catalogue_find(name, &m)))
