@@ -37,6 +37,7 @@ typedef struct vb_job {
     const vb_token *ids; /* the prompt; must live until on_end */
     int n;
     vb_sampling sampling;
+    vb_grammar *grammar; /* NULL: any text; the job moves it on */
     int max_tokens;     /* 0: until the model ends or the context is full; -1: only evaluate the prompt */
     const char *const *stops; /* copied */
     int n_stops;

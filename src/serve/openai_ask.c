@@ -42,6 +42,7 @@ void vb_openai_ask(vb_ask *ask, vb_request *r)
     s->seed = seed != NULL ? (uint64_t)json_integer_value(seed) : vb_turn_seed();
     ask->choices = (int)vb_request_int(r, "n", 1, 1, VB_CHOICES_MOST);
     ask->top = -1;
+    ask->form.gbnf = vb_request_string(r, "grammar", NULL);
     ask->keep_ns = vb_request_keep(r, "keep_alive");
     read_stops(ask, r);
 }

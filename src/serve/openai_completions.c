@@ -41,6 +41,7 @@ struct completion {
 
 static void free_completion(completion *c)
 {
+    for (int i = 0; i < c->n; i++) vb_grammar_close(c->parts[i].job.grammar);
     if (c->host != NULL) vb_hosts_release(c->serve->hosts, c->host, c->ask.keep_ns);
     for (int i = 0; i < c->n; i++) {
         free(c->parts[i].in.ids);
@@ -213,12 +214,30 @@ static void make_job(completion *c, int i)
     if (a->top >= 0) vb_openai_legacy_add(&p->legacy, c->host->model, &(vb_job_token){.id = first->in.ids[0]}, 0);
 }
 
+/* Each part goes its own way through the grammar. */
+static int hold(completion *c)
+{
+    vb_grammar **first = &c->parts[0].job.grammar;
+    vb_err err = {0};
+    if (!vb_form_open(first, c->host->model, &c->ask.form, &c->request.fault)) return 0;
+    for (int i = 1; i < c->n && *first != NULL; i++)
+        if (vb_grammar_fork(&c->parts[i].job.grammar, *first, &err) < 0) {
+            vb_fault_set(&c->request.fault, 500, "%s", err.text);
+            return 0;
+        }
+    return 1;
+}
+
 static void submit_all(completion *c)
 {
     vb_err err = {0};
     c->head.fingerprint = c->host->fingerprint;
     if (c->ask.sampling.top_k > c->host->info.vocab) c->ask.sampling.top_k = c->host->info.vocab;
     for (int i = 0; i < c->n; i++) make_job(c, i);
+    if (!hold(c)) {
+        finish(c);
+        return;
+    }
     atomic_store(&c->left, c->n + 1);
     vb_exchange_on_gone(c->exchange, on_gone, c);
     for (int i = 0; i < c->n; i++) {

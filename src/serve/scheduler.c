@@ -245,6 +245,13 @@ static void describe_top(const vb_job *j, vb_job_token *out, const float *logits
         out->top[i] = (vb_choice){ids[i], logits[ids[i]], vb_logprob(logits, vocab, ids[i])};
 }
 
+static vb_status sample(vb_job *j, vb_token *id, vb_err *err)
+{
+    if (j->grammar == NULL) return vb_sample(session_of(j), &j->sampling, id, err);
+    VB_TRY(vb_sample_masked(session_of(j), &j->sampling, j->grammar, id, err));
+    return vb_grammar_accept(j->grammar, *id, err);
+}
+
 /* Chooses the next token from the session's logits and tells it; *why is set if the job ends with it. Returns 1 then. */
 static int choose(vb_job *j, vb_job_why *why, vb_err *err)
 {
@@ -258,7 +265,7 @@ static int choose(vb_job *j, vb_job_why *why, vb_err *err)
     *why = n >= j->host->context ? VB_JOB_CONTEXT : VB_JOB_LENGTH;
     if (*why == VB_JOB_CONTEXT || j->max_tokens < 0) return 1;
     *why = VB_JOB_FAILED;
-    if (vb_sample(session, &j->sampling, &token.id, err) < 0) return 1;
+    if (sample(j, &token.id, err) < 0) return 1;
     describe_top(j, &token, logits, vocab);
     j->tokens++;
     j->last = token.id;

@@ -284,6 +284,7 @@ static int make_prompt(vb_turn *t, const vb_ask *ask, int context, vb_fault *fau
 
 static void free_turn(vb_turn *t)
 {
+    for (int i = 0; i < VB_CHOICES_MOST; i++) vb_grammar_close(t->more->choices[i].job.grammar);
     if (t->host != NULL) vb_hosts_release(t->serve->hosts, t->host, t->more->keep_ns);
     pthread_mutex_destroy(&t->more->lock);
     for (int i = 0; i < VB_STOPS_MOST; i++) free(t->more->stops[i]);
@@ -399,6 +400,20 @@ static int prepare(vb_turn *t, const vb_ask *ask, vb_fault *fault)
     return fault->status == 0 && copy_stops(t, ask, fault) && make_prompt(t, ask, context_of(t, ask), fault);
 }
 
+/* Each choice goes its own way through the grammar. */
+static int hold(vb_turn *t, const vb_ask *ask, vb_fault *fault)
+{
+    choice *all = t->more->choices;
+    vb_err err = {0};
+    if (!vb_form_open(&all[0].job.grammar, t->host->model, &ask->form, fault)) return 0;
+    for (int i = 1; i < t->choices && all[0].job.grammar != NULL; i++)
+        if (vb_grammar_fork(&all[i].job.grammar, all[0].job.grammar, &err) < 0) {
+            fault_of(fault, &err);
+            return 0;
+        }
+    return 1;
+}
+
 /* The first job's refusal is the turn's; a later one's is that choice's end. */
 static int submit(vb_turn *t, int i, vb_fault *fault)
 {
@@ -422,6 +437,7 @@ int vb_turn_start(vb_turn **out, vb_serve *s, vb_exchange *x, const vb_ask *ask,
     t->ud = ud;
     int started = prepare(t, ask, fault);
     for (int i = 0; started && i < t->choices; i++) make_job(t, ask, i);
+    if (started) started = hold(t, ask, fault);
     for (int i = 0; started && i < t->choices; i++) started = submit(t, i, fault);
     if (!started) {
         *out = NULL;

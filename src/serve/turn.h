@@ -9,7 +9,7 @@
  */
 #ifndef VB_SERVE_TURN_H
 #define VB_SERVE_TURN_H
-#include "serve/request.h"
+#include "serve/form.h"
 #include "serve/serve.h"
 
 enum { VB_CHOICES_MOST = 16, VB_STOPS_MOST = 16 };
@@ -35,6 +35,7 @@ typedef struct {
     const char *text;       /* with control tokens read, and BOS if nothing stands before it */
     int truncate;           /* 1: the oldest messages, except system's, go when the context is too small */
     vb_sampling sampling;
+    vb_form form;
     int max_tokens;         /* 0: no limit but the context; -1: only evaluate the prompt */
     const char *stops[VB_STOPS_MOST];
     int n_stops;

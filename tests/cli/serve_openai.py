@@ -251,6 +251,16 @@ def test_chat_ignored():
     assert "verbatim" not in chat(tools=[], response_format={"type": "text"})
 
 
+def test_grammar():
+    form = 'root ::= "{" [a-c]{2,5} "}"'
+    for c in chat(grammar=form, n=4, seed=1)["choices"]:
+        assert re.fullmatch("[{][a-c]{2,5}[}]", c["message"]["content"]) and c["finish_reason"] == "stop", c
+    for text in texts_of(complete(prompt=["Hi", "Yo"], grammar=form, n=2, seed=2, temperature=1, max_tokens=30)):
+        assert re.fullmatch("[{][a-c]{2,5}[}]", text), text
+    for path in (CHAT, LEGACY):
+        same(post(path, {"messages": HI, "prompt": "Hi", "grammar": "root ::= ("}, 400)["error"]["type"], "invalid_request_error")
+
+
 def test_chat_refused():
     image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
     for body in ({"messages": []}, {"messages": [5]}, {"messages": [{"content": "x"}]}, {"temperature": "hot"}, {"n": 0},
