@@ -206,6 +206,7 @@ static void make_job(completion *c, int i)
     p->in.text = first->in.text;
     p->job = (vb_job){.host = c->host, .ids = first->in.ids, .n = first->in.n, .sampling = a->sampling,
                       .max_tokens = a->max_tokens, .stops = a->stops, .n_stops = a->n_stops, .top = a->top, .echo = c->echo,
+                      .priority = vb_exchange_priority(c->exchange),
                       .ending = a->top >= 0, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = p};
     if (a->max_tokens == 0 || a->max_tokens > room) p->job.max_tokens = room;
     p->job.sampling.stream = (uint64_t)(i % a->choices);

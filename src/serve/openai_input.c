@@ -31,7 +31,7 @@ static int read_ids(vb_openai_input *out, vb_request *r, const json_t *list, int
     }
     json_array_foreach(list, i, id) {
         json_int_t n = json_integer_value(id);
-        if (!json_is_integer(id)) vb_request_mistyped(r, "input", id, "int");
+        if (!json_is_integer(id)) vb_request_mistyped(r, "prompt", id, "int");
         else if (n < 0 || n >= vocab) vb_fault_set(&r->fault, 400, "token %lld is not one of the model's %d", (long long)n, vocab);
         else out->ids[i] = (vb_token)n;
     }
@@ -48,7 +48,7 @@ void vb_openai_input_read(vb_openai_input *out, vb_request *r, const json_t *val
         int64_t n = vb_turn_tokenize(host, out->text, flags, &out->ids, &r->fault);
         out->n = n > room ? too_long(r, n, room) : (int)n;
     } else {
-        vb_request_mistyped(r, "input", value, "string");
+        vb_request_mistyped(r, "prompt", value, "string");
     }
     if (out->n <= 0) vb_fault_set(&r->fault, 400, "the prompt has no tokens");
 }
