@@ -166,6 +166,9 @@ VB_API int64_t vb_model_fingerprint(const vb_model *model, char *buf, size_t cap
  * Returns the value's length or VB_E_NOT_FOUND. */
 VB_API int64_t vb_model_meta(const vb_model *model, const char *key, char *buf, size_t cap);
 VB_API int64_t vb_model_meta_at(const vb_model *model, int index, const char **key, char *buf, size_t cap);
+/* What the store says of a model that was opened by its name there, besides the weights: "system", "params" (a JSON
+ * object of Ollama's options) or "template" (in Go's language); NULL: nothing. */
+VB_API const char *vb_model_stored(const vb_model *model, const char *what);
 VB_API int vb_model_tensor_at(const vb_model *model, int index, vb_tensor_info *out); /* 0: no such index */
 /* Prints the plan, one line a step; with `kernels` the kernel that each step takes, with `json` a JSON array. */
 VB_API vb_status vb_model_explain(const vb_model *model, FILE *to, int kernels, int json, vb_err *err);

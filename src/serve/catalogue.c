@@ -22,6 +22,20 @@ int vb_catalogue_spell(const char *asked, char name[VB_HOST_NAME])
     return n < VB_HOST_NAME;
 }
 
+void vb_catalogue_full(const char *name, char *buf, size_t cap)
+{
+    const char *slash = strchr(name, '/');
+    int parts = slash == NULL ? 0 : strchr(slash + 1, '/') == NULL ? 1 : 2;
+    snprintf(buf, cap, "%s%s%s", parts < 2 ? "registry" ".ollama.ai/" : "", parts < 1 ? "library/" : "", name);
+}
+
+const char *vb_catalogue_door(const vb_catalogued *model, char *buf, size_t cap)
+{
+    if (!model->layered) return model->path;
+    vb_catalogue_full(model->name, buf, cap);
+    return buf;
+}
+
 typedef struct {
     const char *name; /* wanted; NULL: all */
     vb_catalogued *found;
@@ -34,6 +48,7 @@ static int take(vb_catalogued *out, const vb_store_entry *e)
 {
     out->bytes = e->bytes;
     out->ollama = strcmp(e->store, "ollama") == 0;
+    out->layered = strstr(e->path, "/blobs/sha256-") != NULL;
     return vb_catalogue_spell(e->name, out->name) &&
            snprintf(out->path, sizeof out->path, "%s", e->path) < (int)sizeof out->path;
 }

@@ -13,11 +13,16 @@ typedef struct {
     char name[VB_HOST_NAME]; /* with its tag */
     char path[4608];
     uint64_t bytes;
-    int ollama; /* 1: of an Ollama store */
+    int ollama;  /* 1: of an Ollama store */
+    int layered; /* 1: has a manifest, which may hold more than weights */
 } vb_catalogued;
 
 /* [host/][namespace/]model[:tag] with what Ollama leaves out left out, and with a tag; 0: no such name. */
 int vb_catalogue_spell(const char *asked, char name[VB_HOST_NAME]);
+/* registry/library/name:tag, nothing left out. */
+void vb_catalogue_full(const char *name, char *buf, size_t cap);
+/* What vb_model_open opens. */
+const char *vb_catalogue_door(const vb_catalogued *model, char *buf, size_t cap);
 /* 0: there is no such model. */
 int vb_catalogue_find(const char *name, vb_catalogued *out);
 /* Every model; fn returns 0 to go on. */

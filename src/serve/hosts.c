@@ -56,11 +56,12 @@ static vb_status open_model(vb_host *h, const vb_hosts *hosts, vb_err *err)
 {
     vb_model_opts opts = hosts->opts.model;
     vb_catalogued found;
+    char door[VB_HOST_NAME + 64];
     opts.embeddings = h->embeds;
     if (hosts->opts.paths) return vb_model_open(&h->model, h->name, &opts, err);
     if (!vb_catalogue_find(h->name, &found)) VB_FAIL(err, VB_E_NOT_FOUND, "model '%s' not found", h->name);
     if (found.ollama) opts.template_as = "ollama";
-    return vb_model_open(&h->model, found.path, &opts, err);
+    return vb_model_open(&h->model, vb_catalogue_door(&found, door, sizeof door), &opts, err);
 }
 
 static vb_status open_host(vb_host **out, const vb_hosts *hosts, const char *name, int embeds, vb_err *err)

@@ -51,9 +51,7 @@ const char *vb_ollama_full_name(const char *model, char *buf, size_t cap)
 {
     char name[VB_HOST_NAME];
     if (!vb_catalogue_spell(model, name)) return model;
-    const char *slash = strchr(name, '/');
-    int spaces = slash == NULL ? 0 : strchr(slash + 1, '/') == NULL ? 1 : 2;
-    snprintf(buf, cap, "%s%s%s", spaces < 2 ? "registry" ".ollama.ai/" : "", spaces < 1 ? "library/" : "", name);
+    vb_catalogue_full(name, buf, cap);
     return buf;
 }
 

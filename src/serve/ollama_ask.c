@@ -69,7 +69,7 @@ static void penalty_options(vb_request *o, vb_sampling *s)
     s->repeat = s->presence = s->frequency = 0.0f; /* none of the past: none of them */
 }
 
-static void options(vb_request *r, vb_ask *ask)
+static void read_options(vb_request *r, vb_ask *ask)
 {
     vb_request o;
     vb_sampling *s = &ask->sampling;
@@ -91,6 +91,31 @@ static void options(vb_request *r, vb_ask *ask)
     vb_request_join(r, &o);
 }
 
+/* The store's options with the request's over them, in the request's place. */
+static void put_stored(vb_request *r, const vb_model *model)
+{
+    const char *text = vb_model_stored(model, "params"), *key;
+    json_t *stored = text != NULL ? json_loads(text, 0, NULL) : NULL, *own = json_object_get(r->root, "options"), *value;
+    if (!json_is_object(stored) || (own != NULL && !json_is_object(own) && !json_is_null(own))) {
+        json_decref(stored);
+        return;
+    }
+    json_object_foreach(own, key, value) {
+        if (!json_is_null(value)) json_object_set(stored, key, value);
+    }
+    json_object_set_new(r->root, "options", stored);
+}
+
+void vb_ollama_options(vb_serve *s, vb_request *r, vb_ask *ask)
+{
+    vb_host *host = NULL;
+    ask->began_ns = vb_now_ns();
+    if (s != NULL && r->fault.status == 0 && vb_turn_host(s, ask->model, 0, &host, &r->fault))
+        put_stored(r, host->model);
+    if (host != NULL) vb_hosts_release(s->hosts, host, VB_KEEP_DEFAULT);
+    read_options(r, ask);
+}
+
 /* --- the request ----------------------------------------------------------------------------------------- */
 
 void vb_ollama_common(vb_request *r, vb_ask *ask)
@@ -104,7 +129,6 @@ void vb_ollama_common(vb_request *r, vb_ask *ask)
     if (top < 0 || top > VB_TOP_MOST)
         vb_fault_set(&r->fault, 400, "top_logprobs must be between 0 and %d", VB_TOP_MOST);
     ask->top = wanted ? (int)top : -1;
-    options(r, ask);
 }
 
 static int asks_for(const json_t *value)

@@ -112,8 +112,9 @@ void vb_ollama_generate(vb_serve *s, vb_exchange *x)
         read_generation(&r, &g, ask.model);
     }
     int loads = r.fault.status == 0 && g.prompt[0] == '\0';
+    vb_ollama_options(loads ? NULL : s, &r, &ask);
     if (loads) vb_request_bool(&r, "stream", 1);
-    if (loads && vb_ollama_load(s, x, &r, &ask, 0)) goto out;
+    if (loads && r.fault.status == 0 && vb_ollama_load(s, x, &r, &ask, 0)) goto out;
     if (r.fault.status != 0) {
         vb_ollama_fault(x, &r.fault);
         goto out;
@@ -164,8 +165,9 @@ void vb_ollama_chat(vb_serve *s, vb_exchange *x)
         messages = read_messages(&r, ask.model);
     }
     int loads = r.fault.status == 0 && json_array_size(messages) == 0;
+    vb_ollama_options(loads ? NULL : s, &r, &ask);
     if (loads) vb_request_bool(&r, "stream", 1);
-    if (!loads || !vb_ollama_load(s, x, &r, &ask, 1)) {
+    if (!loads || r.fault.status != 0 || !vb_ollama_load(s, x, &r, &ask, 1)) {
         ask.messages = messages;
         if (r.fault.status != 0) vb_ollama_fault(x, &r.fault);
         else answer(s, x, &r, &ask, 1);

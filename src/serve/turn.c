@@ -111,16 +111,30 @@ static const char *content_of(const json_t *message, json_t *texts)
     return text != NULL ? json_string_value(text) : "";
 }
 
-static int read_messages(messages *out, const json_t *all, json_t *texts, vb_fault *fault)
+/* What the store wants to be said first, where nothing of that kind is. */
+static const char *stored_system(const vb_model *model, const json_t *all)
 {
-    out->n = json_array_size(all);
-    out->list = calloc(out->n + 1, sizeof *out->list);
-    for (size_t i = 0; out->list != NULL && i < out->n; i++) {
+    size_t i;
+    json_t *m;
+    json_array_foreach(all, i, m) {
+        const char *role = json_string_value(json_object_get(m, "role"));
+        if (role != NULL && strcmp(role, "system") == 0) return NULL;
+    }
+    const char *text = vb_model_stored(model, "system");
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static int read_messages(messages *out, const vb_model *model, const json_t *all, json_t *texts, vb_fault *fault)
+{
+    const char *system = stored_system(model, all);
+    out->n = 0;
+    out->list = calloc(json_array_size(all) + 2, sizeof *out->list);
+    if (out->list != NULL && system != NULL) out->list[out->n++] = (vb_message){"system", system};
+    for (size_t i = 0; out->list != NULL && i < json_array_size(all); i++) {
         const json_t *m = json_array_get(all, i);
         const char *role = json_string_value(json_object_get(m, "role"));
         if (!json_is_object(m)) vb_fault_set(fault, 400, "messages: expected objects");
-        out->list[i].role = role != NULL ? role : "";
-        out->list[i].content = content_of(m, texts);
+        out->list[out->n++] = (vb_message){role != NULL ? role : "", content_of(m, texts)};
     }
     if (out->list == NULL) vb_fault_set(fault, 500, "out of memory");
     return fault->status == 0;
@@ -132,7 +146,7 @@ int vb_turn_render(const vb_model *model, const json_t *all, char **text, size_t
     vb_err err = {0};
     json_t *texts = json_array();
     *text = NULL;
-    if (read_messages(&m, all, texts, fault)) {
+    if (read_messages(&m, model, all, texts, fault)) {
         int64_t n = vb_chat_render(model, m.list, m.n, NULL, 0, &err);
         *text = n >= 0 ? malloc((size_t)n + 1) : NULL;
         if (*text != NULL) n = vb_chat_render(model, m.list, m.n, *text, (size_t)n, &err);
@@ -221,7 +235,7 @@ static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fa
     vb_err err = {0};
     vb_token *ids = NULL;
     json_t *texts = json_array();
-    if (read_messages(&all, ask->messages, texts, fault)) {
+    if (read_messages(&all, t->host->model, ask->messages, texts, fault)) {
         size_t most = ask->truncate ? droppable(&all) : 0, drop = 0;
         int64_t n = (int64_t)context;
         if (bytes_of(&all) / LONGEST_PIECE <= (size_t)context || most > 0) n = encode(t->host->model, &all, 0, &ids, &err);
@@ -352,7 +366,7 @@ static vb_turn *new_turn(vb_serve *s, vb_exchange *x, const vb_ask *ask)
     t->serve = s;
     t->exchange = x;
     t->choices = ask->choices > 0 ? ask->choices : 1;
-    t->started_ns = vb_now_ns();
+    t->started_ns = ask->began_ns > 0 ? ask->began_ns : vb_now_ns();
     t->more = more;
     more->keep_ns = ask->keep_ns;
     more->pending = t->choices + 1;

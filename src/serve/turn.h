@@ -31,7 +31,8 @@ typedef struct {
     /* The prompt is all of these that are there, in this order: */
     const vb_token *ids;
     size_t n_ids;
-    const json_t *messages; /* [{role, content}], through the model's template, an answer opened at the end */
+    const json_t *messages; /* [{role, content}], through the model's template, an answer opened at the end; the store's
+                             * system message goes before them if they have none */
     const char *text;       /* with control tokens read, and BOS if nothing stands before it */
     int truncate;           /* 1: the oldest messages, except system's, go when the context is too small */
     vb_sampling sampling;
@@ -43,6 +44,7 @@ typedef struct {
     int top, echo, priority; /* as in vb_job; top -1: no log-probabilities */
     int context;            /* at most so many tokens of it; 0: as the model is loaded */
     int64_t keep_ns;        /* VB_KEEP_DEFAULT: as it was */
+    int64_t began_ns;       /* when the request came, CLOCK_MONOTONIC; 0: now */
 } vb_ask;
 
 struct vb_turn {

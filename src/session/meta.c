@@ -68,6 +68,13 @@ static int64_t show(const vb_gguf_entry *e, char *buf, size_t cap)
     return (int64_t)w.len;
 }
 
+VB_API const char *vb_model_stored(const vb_model *m, const char *what)
+{
+    if (strcmp(what, "system") == 0) return m->located.system;
+    if (strcmp(what, "params") == 0) return m->located.params;
+    return strcmp(what, "template") == 0 ? m->located.template_ : NULL;
+}
+
 VB_API int64_t vb_model_meta(const vb_model *m, const char *key, char *buf, size_t cap)
 {
     const vb_gguf_entry *e = vb_gguf_find(m->gguf, key);

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else GOLDEN / "llama-gqa/model.gguf").resolve()
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-ollama-"))
 M = "smollm2"
+STORED = {"num_predict": 7, "stop": ["<|im_end|>", "zzz"], "temperature": 0}
 GREEDY = {"temperature": 0, "num_predict": 6, "seed": 1}
 
 
@@ -33,16 +33,26 @@ def same(a, b):
     assert a == b, f"expected {b!r}, found {a!r}"
 
 
+def blob(kind, data):
+    digest = hashlib.sha256(data).hexdigest()
+    (WORK / f"ollama/blobs/sha256-{digest}").write_bytes(data)
+    return {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
+
+
+def manifest(name, layers):
+    path = WORK / "ollama/manifests" / ("registry" ".ollama.ai") / "library" / name / "latest"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
+
+
 def store():
-    """An Ollama store with the model in it: one without a template, which is rendered as ChatML, as Ollama does it."""
-    digest = hashlib.sha256(MODEL.read_bytes()).hexdigest()
-    manifest = WORK / "ollama/manifests" / ("registry" ".ollama.ai") / "library" / M / "latest"
-    manifest.parent.mkdir(parents=True)
-    (WORK / "ollama/blobs").mkdir()
-    shutil.copy(MODEL, WORK / f"ollama/blobs/sha256-{digest}")
-    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}", "size": MODEL.stat().st_size}
-    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": [layer]}))
-    return digest
+    """An Ollama store with a model without a template, which is rendered as ChatML, as Ollama does it; "terse" is the
+    same with a system message and options."""
+    (WORK / "ollama/blobs").mkdir(parents=True)
+    weights = blob("model", MODEL.read_bytes())
+    manifest(M, [weights])
+    manifest("terse", [weights, blob("system", b"Be brief."), blob("params", json.dumps(STORED).encode())])
+    return weights["digest"][7:]
 
 
 def start():
@@ -307,7 +317,7 @@ def test_keep_alive():
 
 def test_lists():
     models = {m["name"]: m for m in json.loads(ask("GET", "/api/tags")[2])["models"]}
-    same(sorted(models), ["bert:latest", "gemma3:latest", M + ":latest"])
+    same(sorted(models), ["bert:latest", "gemma3:latest", M + ":latest", "terse:latest"])
     same(models["bert:latest"]["capabilities"], ["embedding"])
     same(models[M + ":latest"]["capabilities"], ["completion"])
     same(models[M + ":latest"]["digest"], DIGEST)
@@ -325,6 +335,20 @@ def test_show():
     table = {t["name"]: t for t in s["tensors"]}
     same(table["token_embd.weight"]["shape"], [meta["llama.embedding_length"], meta["llama.vocab_size"]])
     post("/api/show", {"model": ""}, 400)
+
+
+def test_stored_texts():
+    asked = {"model": "terse", "prompt": "Once"}
+    a, b = post("/api/generate", asked), post("/api/generate", {**asked, "options": {"num_predict": 5}})
+    same(a["context"], post("/api/generate", asked)["context"])
+    same((a["eval_count"], b["eval_count"]), (7, 5))
+    same(a["response"], generate("Once", system="Be brief.", options={**GREEDY, "num_predict": 7})["response"])
+    rendered = post("/api/generate", {**asked, "system": "Be loud.", "_debug_render_only": True})["_debug_info"]
+    assert "Be loud." in rendered["rendered_template"] and "Be brief." not in rendered["rendered_template"], rendered
+    s = post("/api/show", {"model": "terse"})
+    same(s["system"], "Be brief.")
+    same(s["parameters"].splitlines()[1:3], ['stop                           "<|im_end|>"',
+                                             'stop                           "zzz"'])
 
 
 # --- embeddings --------------------------------------------------------------------------------------------
