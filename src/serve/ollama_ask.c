@@ -109,11 +109,15 @@ static void put_stored(vb_request *r, const vb_model *model)
 void vb_ollama_options(vb_serve *s, vb_request *r, vb_ask *ask)
 {
     vb_host *host = NULL;
+    int most = CONTEXT_MOST;
     ask->began_ns = vb_now_ns();
-    if (s != NULL && r->fault.status == 0 && vb_turn_host(s, ask->model, 0, &host, &r->fault))
+    if (s != NULL && r->fault.status == 0 && vb_turn_host(s, ask->model, 0, &host, &r->fault)) {
         put_stored(r, host->model);
-    if (host != NULL) vb_hosts_release(s->hosts, host, VB_KEEP_DEFAULT);
+        most = host->context;
+        vb_hosts_release(s->hosts, host, VB_KEEP_DEFAULT);
+    }
     read_options(r, ask);
+    if (ask->context > most) vb_request_ignore(r, "options.num_ctx"); /* it is settled when the server starts */
 }
 
 /* --- the request ----------------------------------------------------------------------------------------- */

@@ -286,6 +286,7 @@ def test_names_are_not_paths():
 def test_ignored():
     a = generate("x", gadget=1, nothing=None, options={**GREEDY, "num_gpu": 3})
     same(sorted(a["verbatim"]["ignored"]), ["gadget", "options.num_gpu"])
+    same(generate("x", options={**GREEDY, "num_ctx": 100000})["verbatim"]["ignored"], ["options.num_ctx"])
     same(post("/api/show", {"verbose": True})["verbatim"], {"ignored": ["verbose"]})
     same(post("/api/embed", {"input": "a", "gadget": 1})["verbatim"], {"ignored": ["gadget"]})
     assert "verbatim" not in generate("x")
