@@ -32,7 +32,7 @@ void vb_ollama_put_ignored(vb_out *out, const char *ignored);
 void vb_ollama_put_time(vb_out *out, const char *key, int64_t ns);
 /* registry/library/name:tag, as errors call a model. */
 const char *vb_ollama_full_name(const char *model, char *buf, size_t cap);
-/* The answer to generate or chat: streamed or whole. Takes over the request's list of ignored fields. */
+/* The answer to generate or chat: streamed or whole. Takes over the request and leaves an empty one. */
 void vb_ollama_answer(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask, int chat);
 
 #endif

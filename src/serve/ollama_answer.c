@@ -14,7 +14,8 @@
 typedef struct {
     vb_turn *turn;
     vb_exchange *x;
-    char *model, *ignored;
+    vb_request request; /* until the end: what it asks for in vain may turn out late */
+    char *model;
     int chat, streams, top, wants_context, begun;
     vb_out text;     /* all of it */
     vb_out logprobs; /* those that have not been sent: values with commas between them */
@@ -29,8 +30,8 @@ static void free_answer(answer *a)
 {
     vb_out_free(&a->text);
     vb_out_free(&a->logprobs);
+    vb_request_close(&a->request);
     free(a->model);
-    free(a->ignored);
     free(a->ids);
     free(a);
 }
@@ -149,6 +150,7 @@ static void put_last(vb_out *out, answer *a)
 {
     const vb_job_end *e = &a->end;
     int whole = !a->streams;
+    char *ignored = vb_request_ignored(&a->request);
     vb_ollama_open(out, a->model);
     put_text(out, a, whole && a->text.data != NULL ? a->text.data : "", whole ? a->text.len : 0);
     vb_js_put_bool(out, "done", 1);
@@ -161,8 +163,9 @@ static void put_last(vb_out *out, answer *a)
     vb_js_put_int(out, "eval_count", e->tokens);
     vb_js_put_int(out, "eval_duration", e->decode_ns);
     put_logprobs(out, &a->logprobs);
-    vb_ollama_put_ignored(out, a->ignored);
+    vb_ollama_put_ignored(out, ignored);
     vb_js_close(out, '}');
+    free(ignored);
 }
 
 /* --- events ---------------------------------------------------------------------------------------------- */
@@ -239,22 +242,30 @@ static void on_over(void *ud)
     free_answer(a);
 }
 
+static answer *new_answer(vb_exchange *x, vb_request *r, const vb_ask *ask, int chat)
+{
+    answer *a = calloc(1, sizeof *a);
+    if (a == NULL || (a->model = strdup(ask->model)) == NULL) {
+        free(a);
+        return NULL;
+    }
+    a->x = x;
+    a->chat = chat;
+    a->top = ask->top;
+    a->streams = vb_request_bool(r, "stream", 1);
+    a->wants_context = !chat && !vb_request_bool(r, "raw", 0);
+    a->request = *r;
+    memset(r, 0, sizeof *r);
+    return a;
+}
+
 void vb_ollama_answer(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask, int chat)
 {
     static const vb_turn_events events = {.token = on_token, .done = on_done, .over = on_over};
     vb_fault fault = {0};
-    answer *a = calloc(1, sizeof *a);
-    if (a != NULL) {
-        a->x = x;
-        a->chat = chat;
-        a->top = ask->top;
-        a->streams = vb_request_bool(r, "stream", 1);
-        a->wants_context = !chat && !vb_request_bool(r, "raw", 0);
-        a->model = strdup(ask->model);
-        a->ignored = vb_request_ignored(r);
-    }
-    if (a == NULL || a->model == NULL) vb_fault_set(&fault, 500, "out of memory");
-    if (r->fault.status != 0) fault = r->fault;
+    answer *a = new_answer(x, r, ask, chat);
+    if (a == NULL) vb_fault_set(&fault, 500, "out of memory");
+    else fault = a->request.fault;
     if (fault.status == 0 && vb_turn_start(&a->turn, s, x, ask, &events, a, &fault)) return;
     vb_ollama_fault(x, &fault);
     if (a != NULL) free_answer(a);
