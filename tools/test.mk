@@ -31,7 +31,7 @@ faults-programs: $B/verbatim $(SHIMS)
 asan-build:
 	@$(MAKE) -s CC=gcc B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
 tsan-build:
-	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool build/tsan/tests/serve_twin
+	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool build/tsan/tests/serve_twin build/tsan/verbatim build/tsan/tools/mkmodel
 # clang needs minutes for the checks of unrolled kernels: gcc makes the sanitized ones, and fuzzing, which asks nothing
 # of kernels, leaves the checks out of them.
 build/fuzz/simd/%.o: CFLAGS += -fno-sanitize=all
@@ -44,7 +44,7 @@ kernels: $B/tests/kernelcheck                  ## every kernel x format x ISA ag
 	@$< $(ARGS)
 asan: asan-build                               ## the checks again under ASan and UBSan
 	@tools/suite.sh asan=build/asan
-tsan: tsan-build                               ## the thread pool under ThreadSanitizer
+tsan: tsan-build                               ## the thread pool and the server under ThreadSanitizer
 	@tools/suite.sh tsan=build/tsan
 fuzz: fuzz-build                               ## every fuzz target on its corpus; RUNS=100000
 	@tools/fuzz.sh build/fuzz $(RUNS)

@@ -326,7 +326,8 @@ static enum MHD_Result copy_header(void *ud, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-/* Under the lock. */
+/* Not under the lock: libmicrohttpd holds one of its own when it calls read_stream. What is read here does not change
+ * any more once the answer has begun. */
 static enum MHD_Result queue_answer(vb_exchange *x)
 {
     struct MHD_Response *r =
@@ -344,16 +345,15 @@ static enum MHD_Result queue_answer(vb_exchange *x)
 /* Answers if there is an answer, else sleeps until there is one. */
 static enum MHD_Result answer_or_sleep(vb_exchange *x)
 {
-    enum MHD_Result result = MHD_YES;
     pthread_mutex_lock(&x->lock);
-    if (x->gone) result = MHD_NO;
-    else if (x->begun && !x->queued) result = queue_answer(x);
-    else if (!x->begun) {
+    int gone = x->gone, ready = x->begun && !x->queued;
+    if (!gone && !x->begun) {
         x->suspended = 1;
         MHD_suspend_connection(x->connection);
     }
     pthread_mutex_unlock(&x->lock);
-    return result;
+    if (gone) return MHD_NO;
+    return ready ? queue_answer(x) : MHD_YES;
 }
 
 static void call(vb_exchange *x, void (*handle)(void *ud, vb_exchange *x))

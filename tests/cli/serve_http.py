@@ -16,14 +16,14 @@ import threading
 import time
 import traceback
 
-from served import Server, store, until
+from served import Server, store, stretch, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-http-"))
 MODELS = store(WORK / "models", {"tiny": TINY})
-SLOW = 10 if os.environ.get("ASAN_OPTIONS") or os.environ.get("TSAN_OPTIONS") else 1  # times are stretched by so much
+SLOW = stretch(VERBATIM)
 
 
 def serve(*options, **more):
