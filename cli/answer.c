@@ -58,6 +58,7 @@ static int generate(vb_turn *answer, vb_session *session, const vb_args *args, v
                          .trace = trace,
                          .speculate = (vb_speculate)args->speculate,
                          .draft = answer->draft,
+                         .grammar = answer->grammar,
                          .on_text = on_text,
                          .ud = answer};
     vb_status status = vb_generate(session, &how, &answer->generated, err);

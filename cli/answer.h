@@ -12,6 +12,7 @@ typedef struct {
     const char *trace;  /* path, NULL: none */
     uint8_t digest[32]; /* the trace's last link */
     vb_session *draft;  /* NULL: none */
+    vb_grammar *grammar; /* what the text is held to, from its beginning on; NULL: nothing */
     const vb_resumed *from; /* the trace it branches from; NULL: none */
     int print, failed;
 } vb_turn;

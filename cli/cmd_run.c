@@ -42,11 +42,32 @@ static int print_json(const vb_turn *answer, const vb_session *session, const vb
         answer->trace ? vb_json_hex(answer->digest, 32) : json_null()));
 }
 
+/* The grammar that the answer is held to, if there is one. */
+static int open_grammar(vb_grammar **out, const vb_model *model, const vb_args *args)
+{
+    const char *path = args->grammar != NULL ? args->grammar : args->schema;
+    vb_buffer text = {0};
+    vb_err err = {0};
+    if (path == NULL) return 0;
+    int code = vb_read_all(path, &text);
+    if (code == 0) {
+        vb_status status = args->grammar != NULL ? vb_grammar_open_gbnf(out, model, text.data, text.len, &err)
+                                                 : vb_grammar_open_schema(out, model, text.data, text.len, &err);
+        if (status < 0) code = vb_report(status, &err);
+    }
+    free(text.data);
+    const char *keyword;
+    for (int i = 0; code == 0 && (keyword = vb_grammar_unheld(*out, i)) != NULL; i++)
+        vb_say("note: %s: \"%s\" is not held", path, keyword);
+    return code;
+}
+
 static int answer_prompt(vb_session *session, vb_session *draft, const vb_args *args, const vb_buffer *prompt)
 {
     vb_ids ids = {0};
     vb_turn answer = {.print = !args->json, .draft = draft};
-    int code = encode_prompt(vb_session_model(session), args, prompt, &ids);
+    int code = open_grammar(&answer.grammar, vb_session_model(session), args);
+    if (code == 0) code = encode_prompt(vb_session_model(session), args, prompt, &ids);
     if (code == 0) code = vb_turn_make(&answer, session, args, &ids, prompt->data, args->trace);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
         int failed = args->json ? print_json(&answer, session, &ids) : 0;
@@ -57,6 +78,7 @@ static int answer_prompt(vb_session *session, vb_session *draft, const vb_args *
     }
     free(answer.text.data);
     free(ids.ids);
+    vb_grammar_close(answer.grammar);
     return code;
 }
 
@@ -88,6 +110,12 @@ static int check(const vb_args *args, int is_chat)
     if (args->raw && args->system) return vb_wrong("run", "--system: expected no --raw, which has no system message");
     if (is_chat && (args->json || args->raw))
         return vb_wrong("run", "--%s: expected a PROMPT, found none", args->json ? "json" : "raw");
+    const char *form = args->grammar != NULL ? "grammar" : "json-schema", *path = args->grammar != NULL ? args->grammar : args->schema;
+    if (args->grammar != NULL && args->schema != NULL) return vb_wrong("run", "--grammar: expected no --json-schema, found both");
+    if (path != NULL && is_chat) return vb_wrong("run", "--%s: expected a PROMPT, found none", form);
+    if (path != NULL && args->trace != NULL)
+        return vb_wrong("run", "--%s: expected no --trace, as a choice within a grammar cannot be replayed", form);
+    if (path != NULL && strcmp(path, "-") == 0) return vb_wrong("run", "--%s: expected a file, found standard input", form);
     if (args->speculate == VB_SPECULATE_DRAFT && args->draft == NULL)
         return vb_wrong("run", "--speculate draft: expected --draft MODEL, found none");
     if (args->trace == NULL && (args->taps != VB_TAPS_NONE || args->sign != NULL))

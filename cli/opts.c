@@ -70,6 +70,8 @@ const vb_opt vb_opts[] = {
      "requests need one of these keys: a line each, KEY or KEY PRIORITY"},
     {"cors", 0, VB_OPT_TEXTS, "ORIGIN", 0, 0, AT(origins), ON(SERVE),
      "let pages of this origin ask (https://page.example, or *); may be given again"},
+    {"grammar", 0, VB_OPT_FILE, "FILE", 0, 0, AT(grammar), ON(RUN), "hold the answer to this grammar, as GBNF"},
+    {"json-schema", 0, VB_OPT_FILE, "FILE", 0, 0, AT(schema), ON(RUN), "hold the answer to this JSON Schema"},
     {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | ON(SERVE) | PARTNERS,
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,

@@ -34,6 +34,7 @@ typedef struct {
     const char *tokens, *tokens_file, *prompt, *out, *template_file, *completion;
     const char *ollama, *llama_server, *ours, *prompts;
     int contributions;
+    const char *grammar, *schema; /* files */
     const char *html; /* the page to write */
     const char *host, *unix_path;
     int port, parallel, max_queue, request_seconds;

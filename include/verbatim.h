@@ -316,6 +316,12 @@ VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_tok
 
 /* GBNF, as in llama.cpp; the text is what the rule "root" says. */
 VB_API vb_status vb_grammar_open_gbnf(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err);
+/* JSON that fits a JSON Schema; docs/GRAMMAR.md says which keywords are held. White space is free but short, members come
+ * in the schema's order. */
+VB_API vb_status vb_grammar_open_schema(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err);
+VB_API vb_status vb_grammar_open_json(vb_grammar **out, const vb_model *model, vb_err *err); /* any JSON object */
+/* What the schema asks for and the grammar does not hold, one keyword at a time; NULL: no more. */
+VB_API const char *vb_grammar_unheld(const vb_grammar *grammar, int index);
 /* At the same place in the same grammar; both go on by themselves. Much cheaper than opening. */
 VB_API vb_status vb_grammar_fork(vb_grammar **out, vb_grammar *grammar, vb_err *err);
 VB_API void vb_grammar_close(vb_grammar *grammar);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANGES_MOST = 256, LAST_POINT = 0x10ffff };
+enum { LAST_POINT = 0x10ffff };
 
 static void failed(vb_rules *r, vb_status status)
 {
@@ -79,6 +79,13 @@ void vb_rule_set(vb_rules *r, int rule, int expr)
     if (r->failed == VB_OK) r->rules[rule] = expr;
 }
 
+void vb_rules_unheld(vb_rules *r, const char *what)
+{
+    for (int i = 0; i < r->n_unheld; i++)
+        if (strcmp(r->unheld[i], what) == 0) return;
+    if (r->n_unheld < VB_UNHELD_MOST) r->unheld[r->n_unheld++] = what;
+}
+
 int vb_expr_literal(vb_rules *r, const char *text, size_t len)
 {
     if (len == 0) return VB_EXPR_EMPTY;
@@ -104,10 +111,9 @@ static int by_lo(const void *a, const void *b)
     return x->lo < y->lo ? -1 : x->lo > y->lo;
 }
 
-/* Sorted, joined where they touch, and turned inside out if wanted; at most n + 1 remain. */
-static int settle(vb_range *out, const vb_range *ranges, int n, int inverted)
+int vb_ranges_settle(vb_range *out, const vb_range *ranges, int n, int inverted)
 {
-    vb_range joined[RANGES_MOST];
+    vb_range joined[VB_RANGES_MOST + 1];
     int k = 0, m = 0;
     uint32_t from = 0;
     memcpy(out, ranges, (size_t)n * sizeof *out);
@@ -128,12 +134,12 @@ static int settle(vb_range *out, const vb_range *ranges, int n, int inverted)
 
 int vb_expr_class(vb_rules *r, const vb_range *ranges, int n, int inverted)
 {
-    vb_range settled[RANGES_MOST + 1];
-    if (n > RANGES_MOST) {
+    vb_range settled[VB_RANGES_MOST + 1];
+    if (n > VB_RANGES_MOST) {
         failed(r, VB_E_ARGUMENT);
         return VB_EXPR_EMPTY;
     }
-    n = settle(settled, ranges, n, inverted);
+    n = vb_ranges_settle(settled, ranges, n, inverted);
     if (n == 0) return VB_EXPR_NEVER;
     vb_range *room = grow(r, r->ranges, &r->cap_ranges, r->n_ranges, n, VB_GRAMMAR_EXPRS_MOST, sizeof *room);
     if (room == NULL) return VB_EXPR_EMPTY;

@@ -15,6 +15,8 @@ enum {
     VB_GRAMMAR_EXPRS_MOST = 200000,
     VB_GRAMMAR_BYTES_MOST = 1 << 20, /* of literals and of texts that are read */
     VB_GRAMMAR_UNBOUNDED = -1,
+    VB_RANGES_MOST = 256,
+    VB_UNHELD_MOST = 16,
 };
 
 typedef enum { VB_EMPTY, VB_NEVER, VB_LITERAL, VB_CLASS, VB_RULE, VB_SEQUENCE, VB_CHOICE, VB_REPEAT } vb_expr_kind;
@@ -40,12 +42,16 @@ typedef struct {
     int n_ranges, cap_ranges;
     int *rules; /* the expression of each; -1: not defined yet */
     int n_rules, cap_rules;
+    const char *unheld[VB_UNHELD_MOST]; /* static names of what was asked for and no rule says */
+    int n_unheld;
     vb_status failed;
 } vb_rules;
 
 void vb_rules_start(vb_rules *r);
 void vb_rules_free(vb_rules *r);
 vb_status vb_rules_check(const vb_rules *r, vb_err *err);
+
+void vb_rules_unheld(vb_rules *r, const char *what);
 
 /* A new rule, to be defined later; only then may it be reached. */
 int vb_rule_new(vb_rules *r);
@@ -55,6 +61,9 @@ int vb_expr_literal(vb_rules *r, const char *text, size_t len);
 int vb_expr_text(vb_rules *r, const char *text); /* up to its NUL */
 /* One code point of the ranges, which may overlap and stand in any order; `inverted`: one of all others. */
 int vb_expr_class(vb_rules *r, const vb_range *ranges, int n, int inverted);
+/* The same as ranges: sorted, joined where they touch, turned inside out if wanted. `out` has room for n + 1, and their number
+ * is the result. */
+int vb_ranges_settle(vb_range *out, const vb_range *ranges, int n, int inverted);
 int vb_expr_rule(vb_rules *r, int rule);
 int vb_expr_repeat(vb_rules *r, int what, int least, int most);
 /* Lists that grow at their end: begin with VB_EXPR_EMPTY for a sequence, VB_EXPR_NEVER for a choice. */

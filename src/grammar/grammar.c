@@ -34,6 +34,7 @@ typedef struct {
     vb_grammar *handles; /* all that share it */
     known_mask masks[MASKS];
     int turn; /* the mask that is given up next */
+    const char *unheld[VB_UNHELD_MOST + 1];
 } core;
 
 struct vb_grammar {
@@ -219,6 +220,7 @@ static vb_status open_core(core **out, const vb_rules *rules, int root, const vb
     core *c = calloc(1, sizeof *c);
     if (c == NULL) VB_FAIL(err, VB_E_MEMORY, "grammar: out of memory");
     c->trie = trie;
+    for (int i = 0; i < rules->n_unheld; i++) c->unheld[i] = rules->unheld[i];
     for (int i = 0; i < MASKS; i++) c->masks[i].state = VB_STATE_NONE;
     pthread_mutex_init(&c->lock, NULL);
     vb_status s = vb_graph_make(&c->graph, rules, root, err);
@@ -252,6 +254,11 @@ vb_status vb_grammar_make(vb_grammar **out, const vb_rules *rules, int root, con
     vb_status s = state < 0 ? vb_stacks_error(&c->stacks, err) : join(out, c, state, err);
     if (s < 0) close_core(c);
     return s;
+}
+
+VB_API const char *vb_grammar_unheld(const vb_grammar *g, int index)
+{
+    return index >= 0 && index < VB_UNHELD_MOST ? g->core->unheld[index] : NULL;
 }
 
 VB_API vb_status vb_grammar_fork(vb_grammar **out, vb_grammar *g, vb_err *err)

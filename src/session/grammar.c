@@ -6,6 +6,7 @@
 #include "grammar/grammar.h"
 
 #include "grammar/gbnf.h"
+#include "grammar/schema.h"
 #include "session/model.h"
 
 static int64_t text_of(void *ud, vb_token id, char *buf, size_t cap)
@@ -35,16 +36,35 @@ static vb_status texts_of(const vb_trie **out, const vb_model *m, vb_err *err)
     return s;
 }
 
-VB_API vb_status vb_grammar_open_gbnf(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err)
+/* A text read into rules by `read`, which become a grammar. */
+typedef vb_status (*read_fn)(vb_rules *rules, int *root, const char *text, size_t len, vb_err *err);
+
+static vb_status open_by(read_fn read, vb_grammar **out, const vb_model *model, vb_text text, vb_err *err)
 {
     const vb_trie *trie = NULL;
     vb_rules rules;
-    int root;
+    int root = 0;
     *out = NULL;
     VB_TRY(texts_of(&trie, model, err));
     vb_rules_start(&rules);
-    vb_status s = vb_gbnf_read(&rules, &root, text, len, err);
+    vb_status s = read(&rules, &root, text.ptr, text.len, err);
     if (s == VB_OK) s = vb_grammar_make(out, &rules, root, trie, err);
     vb_rules_free(&rules);
     return s;
+}
+
+VB_API vb_status vb_grammar_open_gbnf(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err)
+{
+    return open_by(vb_gbnf_read, out, model, (vb_text){text, len}, err);
+}
+
+VB_API vb_status vb_grammar_open_schema(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err)
+{
+    return open_by(vb_schema_read, out, model, (vb_text){text, len}, err);
+}
+
+VB_API vb_status vb_grammar_open_json(vb_grammar **out, const vb_model *model, vb_err *err)
+{
+    static const char object[] = "{\"type\":\"object\"}";
+    return open_by(vb_schema_read, out, model, (vb_text){object, sizeof object - 1}, err);
 }
