@@ -1,11 +1,14 @@
-/* form.h - the form that an answer is held to: a grammar, or none. */
+/* form.h - the form that an answer is held to: a grammar, a JSON schema, any JSON object, or none. */
 #ifndef VB_SERVE_FORM_H
 #define VB_SERVE_FORM_H
 #include "serve/request.h"
 
 typedef struct {
-    const char *gbnf; /* NULL: any text */
-} vb_form;
+    const char *gbnf;
+    const json_t *schema; /* a JSON schema */
+    int json;             /* 1: any JSON object */
+    vb_request *request;  /* what a schema asks for and is not held is told there; NULL: nowhere */
+} vb_form; /* all zero: any text */
 
 /* *out is NULL if any text will do. 0: *fault says what is wrong with the form. */
 int vb_form_open(vb_grammar **out, const vb_model *model, const vb_form *form, vb_fault *fault);

@@ -122,6 +122,19 @@ void vb_ollama_options(vb_serve *s, vb_request *r, vb_ask *ask)
 
 /* --- the request ----------------------------------------------------------------------------------------- */
 
+/* "json", or a JSON schema. */
+static void read_format(vb_request *r, vb_ask *ask)
+{
+    const json_t *format = vb_request_any(r, "format");
+    const char *name = json_string_value(format);
+    ask->form.request = r;
+    if (format == NULL || (name != NULL && name[0] == '\0')) return;
+    ask->form.json = name != NULL && strcmp(name, "json") == 0;
+    ask->form.schema = json_is_object(format) ? format : NULL;
+    if (!ask->form.json && ask->form.schema == NULL)
+        vb_fault_set(&r->fault, 400, "invalid format: expected \"json\" or a valid JSON Schema object");
+}
+
 void vb_ollama_common(vb_request *r, vb_ask *ask)
 {
     memset(ask, 0, sizeof *ask);
@@ -133,6 +146,7 @@ void vb_ollama_common(vb_request *r, vb_ask *ask)
     if (top < 0 || top > VB_TOP_MOST)
         vb_fault_set(&r->fault, 400, "top_logprobs must be between 0 and %d", VB_TOP_MOST);
     ask->top = wanted ? (int)top : -1;
+    read_format(r, ask);
 }
 
 static int asks_for(const json_t *value)
@@ -143,8 +157,6 @@ static int asks_for(const json_t *value)
 
 void vb_ollama_refuse(vb_request *r, const char *model)
 {
-    if (asks_for(vb_request_any(r, "format")))
-        vb_fault_set(&r->fault, 501, "format: this server does not support structured output");
     if (asks_for(vb_request_any(r, "think"))) vb_fault_set(&r->fault, 400, "\"%.200s\" does not support thinking", model);
     if (json_array_size(vb_request_list(r, "images", "[]api.ImageData")) > 0)
         vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model);

@@ -19,8 +19,9 @@ enum { VB_OPENAI_ID = 48 };
 void vb_openai_ask(vb_ask *ask, vb_request *r);
 /* The answer's most tokens, by the first of the keys that is there; NULL ends them. */
 void vb_openai_limit(vb_ask *ask, vb_request *r, const char *const *keys);
-/* Formats of answers other than text, tools: what there is no way to heed is refused. */
-void vb_openai_format(vb_request *r, const json_t *format, const char *key);
+/* The form that an answer is held to, found at `key`; NULL: any text. */
+void vb_openai_format(vb_ask *ask, vb_request *r, const json_t *format, const char *key);
+/* There is no way to heed tools, so they are refused. */
 void vb_openai_tools(vb_request *r, const char *model);
 
 /* --- openai_input.c -------------------------------------------------------------------------------------- */

@@ -57,12 +57,20 @@ void vb_openai_limit(vb_ask *ask, vb_request *r, const char *const *keys)
     ask->max_tokens = most < 0 ? 0 : most == 0 ? -1 : (int)most;
 }
 
-void vb_openai_format(vb_request *r, const json_t *format, const char *key)
+/* {"type": "text"}, {"type": "json_object"}, or {"type": "json_schema"} with the schema: in chats within "json_schema". */
+void vb_openai_format(vb_ask *ask, vb_request *r, const json_t *format, const char *key)
 {
     const char *type = json_string_value(json_object_get(format, "type"));
+    const json_t *within = json_object_get(format, "json_schema");
+    const json_t *schema = json_object_get(within != NULL ? within : format, "schema");
     if (format == NULL || (type != NULL && strcmp(type, "text") == 0)) return;
+    ask->form.request = r;
     if (type == NULL) vb_request_mistyped(r, key, format, "*openai.ResponseFormat");
-    else vb_fault_set(&r->fault, 400, "%s: expected type \"text\", found \"%.100s\"", key, type);
+    else if (strcmp(type, "json_object") == 0 && schema == NULL) ask->form.json = 1;
+    else if (strcmp(type, "json_schema") != 0 && strcmp(type, "json_object") != 0)
+        vb_fault_set(&r->fault, 400, "%s: expected type text, json_object or json_schema, found \"%.100s\"", key, type);
+    else if (!json_is_object(schema) && !json_is_boolean(schema)) vb_fault_set(&r->fault, 400, "%s: expected a schema", key);
+    else ask->form.schema = schema;
 }
 
 /* An empty list is what some clients send always. */

@@ -223,7 +223,7 @@ static void read_chat(chat *c, vb_ask *ask)
     c->logprobs = vb_request_bool(r, "logprobs", 0);
     int top = (int)vb_request_int(r, "top_logprobs", 0, 0, VB_TOP_MOST);
     ask->top = c->logprobs ? top : -1;
-    vb_openai_format(r, vb_request_any(r, "response_format"), "response_format");
+    vb_openai_format(ask, r, vb_request_any(r, "response_format"), "response_format");
     vb_openai_tools(r, ask->model);
     vb_request_any(r, "user");
 }

@@ -266,6 +266,7 @@ static void read_fields(completion *c, vb_request *r)
     vb_request_join(r, &options);
     c->echo = vb_request_bool(r, "echo", 0);
     c->ask.top = (int)vb_request_int(r, "logprobs", -1, 0, VB_TOP_MOST);
+    vb_openai_format(&c->ask, r, vb_request_any(r, "response_format"), "response_format");
     const char *suffix = vb_request_string(r, "suffix", "");
     if (suffix[0] != '\0') vb_fault_set(&r->fault, 400, "%.320s does not support insert", c->ask.model);
     if (vb_request_int(r, "best_of", c->ask.choices, 1, INT32_MAX) != c->ask.choices) vb_request_ignore(r, "best_of");
@@ -302,6 +303,7 @@ void vb_openai_completions(vb_serve *s, vb_exchange *x)
         vb_request_close(r);
     } else {
         memcpy(c, &whole, sizeof whole);
+        if (c->ask.form.request != NULL) c->ask.form.request = &c->request;
         c->n = (int)n;
         if (reads(c, prompts)) submit_all(c);
         else finish(c);

@@ -15,7 +15,7 @@ typedef struct {
     vb_turn *turn;
     char id[VB_OPENAI_ID], item[VB_OPENAI_ID];
     const char *model, *instructions;
-    json_t *metadata;
+    const json_t *metadata, *format; /* as they were sent */
     double temperature, top_p, presence, frequency;
     int most, top; /* of output tokens, 0: no limit; of log-probabilities */
     int streams, logprobs, begun, events;
@@ -100,30 +100,32 @@ static void put_usage(vb_out *out, const response *r)
     vb_js_close(out, '}');
 }
 
+/* A value as it was sent. */
+static void put_given(vb_out *out, const char *key, const json_t *value, const char *otherwise)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    vb_js_key(out, key);
+    vb_js_raw(out, text != NULL ? text : otherwise, strlen(text != NULL ? text : otherwise));
+    free(text);
+}
+
 /* What was asked, and what OpenAI's clients expect to be told beside it. */
 static void put_settings(vb_out *out, const response *r)
 {
-    static const char text[] = "{\"format\":{\"type\":\"text\"}}";
     put_empty(out, "tools", "[]");
     vb_js_put_string(out, "tool_choice", "auto");
     vb_js_put_string(out, "truncation", "disabled");
     vb_js_put_bool(out, "parallel_tool_calls", 1);
     vb_js_key(out, "text");
-    vb_js_raw(out, text, sizeof text - 1);
+    vb_js_open(out, '{');
+    put_given(out, "format", r->format, "{\"type\":\"text\"}");
+    vb_js_close(out, '}');
     put_number(out, "top_p", r->top_p);
     put_number(out, "presence_penalty", r->presence);
     put_number(out, "frequency_penalty", r->frequency);
     vb_js_put_int(out, "top_logprobs", r->top);
     put_number(out, "temperature", r->temperature);
     vb_js_put_string(out, "reasoning", NULL);
-}
-
-static void put_metadata(vb_out *out, const response *r)
-{
-    char *text = r->metadata != NULL ? json_dumps(r->metadata, JSON_COMPACT) : NULL;
-    vb_js_key(out, "metadata");
-    vb_js_raw(out, text != NULL ? text : "{}", text != NULL ? strlen(text) : 2);
-    free(text);
 }
 
 static void put_rest(vb_out *out, const response *r, int done)
@@ -136,7 +138,7 @@ static void put_rest(vb_out *out, const response *r, int done)
     vb_js_put_bool(out, "store", 0);
     vb_js_put_bool(out, "background", 0);
     vb_js_put_string(out, "service_tier", "default");
-    put_metadata(out, r);
+    put_given(out, "metadata", r->metadata, "{}");
     vb_js_put_string(out, "safety_identifier", NULL);
     vb_js_put_string(out, "prompt_cache_key", NULL);
     if (done) vb_openai_ignored_put(out, &r->request);
@@ -363,13 +365,14 @@ static void read_include(response *p)
     p->top = (int)vb_request_int(&p->request, "top_logprobs", 0, 0, VB_TOP_MOST);
 }
 
-static void read_settings(response *p)
+static void read_settings(response *p, vb_ask *ask)
 {
     vb_request *r = &p->request, text;
     if (vb_request_any(r, "previous_response_id") != NULL)
         vb_fault_set(&r->fault, 400, "previous_response_id: responses are not stored; send the conversation as input");
     vb_request_part(&text, r, "text");
-    vb_openai_format(&text, vb_request_any(&text, "format"), "text.format");
+    p->format = vb_request_any(&text, "format");
+    vb_openai_format(ask, r, p->format, "text.format");
     vb_request_join(r, &text);
     vb_openai_tools(r, p->model);
     p->metadata = vb_request_any(r, "metadata");
@@ -403,7 +406,7 @@ static void read_response(response *p, vb_ask *ask)
     read_include(p);
     ask->top = p->logprobs ? p->top : -1;
     if (ask->choices > 1) vb_fault_set(&r->fault, 400, "n must be 1");
-    read_settings(p);
+    read_settings(p, ask);
 }
 
 void vb_openai_responses(vb_serve *s, vb_exchange *x)

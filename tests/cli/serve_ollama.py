@@ -124,8 +124,8 @@ def shapes(kind, text):
     return shape(json.loads(text)) if kind.startswith("application/json") else text
 
 
-# A generative model embeds here where the recorded server refused; and schemas are not served.
-SKIP = ("embed", "embeddings", "generate_format")
+# A generative model embeds here where the recorded server refused.
+SKIP = ("embed", "embeddings")
 
 
 def recorded(path):
@@ -264,11 +264,21 @@ def test_wrong():
     generate("x", 400, stream="no")
     generate("x", 400, think=True)
     generate("x", 400, images=["aGk="])
+    generate("x", 400, format="xml")
+    generate("x", 400, format={"type": "nothing"})
     for messages in ("x", [1], [{"role": 1}], [{"content": {}}], [{"content": "x", "images": ["aGk="]}]):
         post("/api/chat", {"messages": messages}, 400)
     for body in ("[]", "5", '{"model":', "{} x", '{"model":"smollm2","prompt":"\\ud800"}', " ", "nonsense"):
         same(ask("POST", "/api/generate", body)[0], 400)
     generate("x", options=None, keep_alive=None, stream=False, system=None, format=None, think=None)
+
+
+def test_format():
+    schema = {"type": "object", "properties": {"a": {"enum": ["x", 3]}}, "required": ["a"], "additionalProperties": False}
+    for seed in (1, 2):
+        told = generate("x", format=schema, options={"seed": seed, "num_predict": 200})
+        assert json.loads(told["response"])["a"] in ("x", 3) and told["done_reason"] == "stop", told
+    assert generate("x", format="json", options={"num_predict": 5})["response"].startswith("{")
 
 
 def test_names_are_not_paths():
