@@ -338,23 +338,68 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_t
     return vb_sample_among(&from, s, out, err);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const vb_token *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* The best top_k tokens that are allowed, in order of their ids; fewer if they are not among the best few of all. */
+static int best_allowed(const vb_sample_from *from, int top_k, vb_grammar *grammar, vb_token *out, vb_err *err)
+{
+    vb_token best[FEW];
+    int n = vb_top_ids(from->logits, from->n_vocab, best, FEW < from->n_vocab ? FEW : from->n_vocab), k = 0;
+    for (int i = 0; i < n && k < top_k; i++) {
+        int allowed = vb_grammar_allows(grammar, best[i], err);
+        if (allowed < 0) return allowed;
+        if (allowed) out[k++] = best[i];
+    }
+    qsort(out, (size_t)k, sizeof *out, by_id);
+    return k;
+}
+
+/* With a top_k the candidates are few, and a mask of all tokens is not needed to find them. 1: chosen, 0: they were not found. */
+static int within_few(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err)
+{
+    vb_token ids[FEW], at = 0;
+    float logits[FEW];
+    if (s->top_k <= 0 || s->top_k > FEW / 2 || has_penalties(s) || !vb_all_finite(from->logits, from->n_vocab)) return 0;
+    int n = best_allowed(from, s->top_k, grammar, ids, err);
+    if (n < s->top_k) return n < 0 ? n : 0;
+    for (int i = 0; i < n; i++) logits[i] = from->logits[ids[i]];
+    vb_sample_from few = {.logits = logits, .n_vocab = n, .n_past = from->n_past};
+    VB_TRY(vb_sample_among(&few, s, &at, err));
+    *out = ids[at];
+    return 1;
+}
+
 /* Greedy choice needs no mask where the best of all tokens is allowed: it is the best of those that are, too. */
+static int within_one(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err)
+{
+    VB_TRY(vb_sample_among(from, s, out, err));
+    return vb_grammar_allows(grammar, *out, err);
+}
+
+vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err)
+{
+    VB_TRY(vb_sampling_check(s, err));
+    int done = is_greedy(s) ? within_one(from, s, grammar, out, err) : within_few(from, s, grammar, out, err);
+    if (done != 0) return done < 0 ? (vb_status)done : VB_OK;
+    size_t bytes = vb_mask_bytes(from->n_vocab);
+    uint8_t *mask = malloc(bytes);
+    if (mask == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for a mask");
+    vb_status status = vb_grammar_mask(grammar, mask, bytes, err);
+    vb_sample_from masked = *from;
+    masked.mask = mask;
+    if (status == VB_OK) status = vb_sample_among(&masked, s, out, err);
+    free(mask);
+    return status;
+}
+
 VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
                                   vb_err *err)
 {
     vb_sample_from from;
     VB_TRY(from_session(&from, session, err));
-    if (is_greedy(s)) {
-        VB_TRY(vb_sample_among(&from, s, out, err));
-        int allowed = vb_grammar_allows(grammar, *out, err);
-        if (allowed != 0) return allowed < 0 ? (vb_status)allowed : VB_OK;
-    }
-    size_t bytes = vb_mask_bytes(from.n_vocab);
-    uint8_t *mask = malloc(bytes);
-    if (mask == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for a mask");
-    vb_status status = vb_grammar_mask(grammar, mask, bytes, err);
-    from.mask = mask;
-    if (status == VB_OK) status = vb_sample_among(&from, s, out, err);
-    free(mask);
-    return status;
+    return vb_sample_within(&from, s, grammar, out, err);
 }

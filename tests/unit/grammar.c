@@ -370,3 +370,30 @@ Test(grammar, choice_within_a_mask_equals_the_twin_on_what_is_left)
         cr_assert_eq(fast, ids[slow], "round %d: %d, twin %d of %d", round, fast, ids[slow], n_left);
     }
 }
+
+/* The ways around a whole mask lead to what the mask says, in strict and in free places. */
+Test(grammar, choice_within_a_grammar_is_that_within_its_mask)
+{
+    rng x = {77};
+    static const char *const before[] = {"", "{\"", "{\"a", "[1", "[tr", "{\"a\": \"\xc3"};
+    for (int round = 0; round < 6000; round++) {
+        float logits[N_VOCAB];
+        uint8_t mask[(N_VOCAB + 7) / 8];
+        const char *text = before[below(&x, 6)];
+        vb_token direct = -1, masked = -1, past[4] = {'a', '1', '"', 'a'};
+        static vb_grammar *g;
+        vb_grammar *fork;
+        if (g == NULL) g = grammar(json);
+        cr_assert_eq(vb_grammar_fork(&fork, g, NULL), VB_OK);
+        cr_assert_eq(vb_grammar_accept_text(fork, text, strlen(text), NULL), VB_OK);
+        cr_assert_eq(vb_grammar_mask(fork, mask, sizeof mask, NULL), VB_OK);
+        for (int i = 0; i < N_VOCAB; i++) logits[i] = (float)((int)below(&x, 80) - 40) * 0.25f;
+        vb_sampling s = settings(&x, 60);
+        vb_sample_from from = {logits, N_VOCAB, NULL, past, 4};
+        cr_assert_eq(vb_sample_within(&from, &s, fork, &direct, NULL), VB_OK);
+        from.mask = mask;
+        cr_assert_eq(vb_sample_among(&from, &s, &masked, NULL), VB_OK);
+        cr_assert_eq(direct, masked, "round %d: %d, by the mask %d", round, direct, masked);
+        vb_grammar_close(fork);
+    }
+}
