@@ -264,9 +264,11 @@ void vb_ollama_answer(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *
     static const vb_turn_events events = {.token = on_token, .done = on_done, .over = on_over};
     vb_fault fault = {0};
     answer *a = new_answer(x, r, ask, chat);
+    vb_ask own = *ask;
     if (a == NULL) vb_fault_set(&fault, 500, "out of memory");
     else fault = a->request.fault;
-    if (fault.status == 0 && vb_turn_start(&a->turn, s, x, ask, &events, a, &fault)) return;
+    if (a != NULL) own.form.request = &a->request;
+    if (fault.status == 0 && vb_turn_start(&a->turn, s, x, &own, &events, a, &fault)) return;
     vb_ollama_fault(x, &fault);
     if (a != NULL) free_answer(a);
 }
