@@ -198,17 +198,17 @@ static double duration(const char *text)
     double sum = 0, sign = text[0] == '-' ? -1 : 1;
     text += text[0] == '-' || text[0] == '+';
     if (strcmp(text, "0") == 0) return 0;
-    if (text[0] == '\0') return NAN;
+    if (text[0] == '\0') return (double)NAN;
     while (*text != '\0') {
         char *end;
         size_t i = 0;
-        if (strchr("0123456789.", text[0]) == NULL) return NAN;
+        if (strchr("0123456789.", text[0]) == NULL) return (double)NAN;
         double n = strtod(text, &end);
         size_t len = strcspn(end, "0123456789.");
         while (i < sizeof units / sizeof units[0] &&
                (strlen(units[i].name) != len || strncmp(end, units[i].name, len) != 0))
             i++;
-        if (end == text || i == sizeof units / sizeof units[0]) return NAN;
+        if (end == text || i == sizeof units / sizeof units[0]) return (double)NAN;
         sum += n * units[i].ns;
         text = end + len;
     }
