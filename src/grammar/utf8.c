@@ -61,9 +61,9 @@ static int node_of(points *p, const heads *h)
 /* The continuation bytes of values lo .. hi below 64^k, as a node. */
 static int tail(points *p, uint32_t lo, uint32_t hi, int k)
 {
-    uint32_t unit = 1u << 6 * (k - 1);
     heads h = {.n = 0};
     if (k == 0) return p->next;
+    uint32_t unit = 1u << 6 * (k - 1);
     if (lo == 0 && hi == (unit << 6) - 1) return any_tail(p, k);
     uint32_t first = lo / unit, last = hi / unit, from = lo % unit, to = hi % unit;
     if (first == last) return one_edge(p, 0x80 + first, 0x80 + first, tail(p, from, to, k - 1));
