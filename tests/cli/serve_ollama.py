@@ -13,6 +13,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ GOLDEN = ROOT / "tests/golden"
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else GOLDEN / "llama-gqa/model.gguf").resolve()
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-ollama-"))
+atexit.register(shutil.rmtree, WORK, True)
 M = "smollm2"
 STORED = {"num_predict": 7, "stop": ["<|im_end|>", "zzz"], "temperature": 0}
 GREEDY = {"temperature": 0, "num_predict": 6, "seed": 1}
