@@ -110,12 +110,15 @@ static int check(const vb_args *args, int is_chat)
     if (args->raw && args->system) return vb_wrong("run", "--system: expected no --raw, which has no system message");
     if (is_chat && (args->json || args->raw))
         return vb_wrong("run", "--%s: expected a PROMPT, found none", args->json ? "json" : "raw");
-    const char *form = args->grammar != NULL ? "grammar" : "json-schema", *path = args->grammar != NULL ? args->grammar : args->schema;
-    if (args->grammar != NULL && args->schema != NULL) return vb_wrong("run", "--grammar: expected no --json-schema, found both");
+    const char *form = args->grammar != NULL ? "grammar" : "json-schema",
+               *path = args->grammar != NULL ? args->grammar : args->schema;
+    if (args->grammar != NULL && args->schema != NULL)
+        return vb_wrong("run", "--grammar: expected no --json-schema, found both");
     if (path != NULL && is_chat) return vb_wrong("run", "--%s: expected a PROMPT, found none", form);
     if (path != NULL && args->trace != NULL)
         return vb_wrong("run", "--%s: expected no --trace, as a choice within a grammar cannot be replayed", form);
-    if (path != NULL && strcmp(path, "-") == 0) return vb_wrong("run", "--%s: expected a file, found standard input", form);
+    if (path != NULL && strcmp(path, "-") == 0)
+        return vb_wrong("run", "--%s: expected a file, found standard input", form);
     if (args->speculate == VB_SPECULATE_DRAFT && args->draft == NULL)
         return vb_wrong("run", "--speculate draft: expected --draft MODEL, found none");
     if (args->trace == NULL && (args->taps != VB_TAPS_NONE || args->sign != NULL))

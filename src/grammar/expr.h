@@ -61,8 +61,8 @@ int vb_expr_literal(vb_rules *r, const char *text, size_t len);
 int vb_expr_text(vb_rules *r, const char *text); /* up to its NUL */
 /* One code point of the ranges, which may overlap and stand in any order; `inverted`: one of all others. */
 int vb_expr_class(vb_rules *r, const vb_range *ranges, int n, int inverted);
-/* The same as ranges: sorted, joined where they touch, turned inside out if wanted. `out` has room for n + 1, and their number
- * is the result. */
+/* The same as ranges: sorted, joined where they touch, turned inside out if wanted. `out` has room for n + 1, and their
+ * number is the result. */
 int vb_ranges_settle(vb_range *out, const vb_range *ranges, int n, int inverted);
 int vb_expr_rule(vb_rules *r, int rule);
 int vb_expr_repeat(vb_rules *r, int what, int least, int most);

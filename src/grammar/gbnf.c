@@ -5,7 +5,8 @@
  *   sequence  (item ("*" | "+" | "?" | "{m}" | "{m,}" | "{m,n}")?)*
  *   item      "text" | [class] | [^class] | "." | name | "(" choice ")"
  *
- * Escapes in texts and classes: \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. A comment goes from # to the end of its line.
+ * Escapes in texts and classes: \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. A comment goes from # to the end of its
+ * line.
  */
 #include "grammar/gbnf.h"
 
@@ -34,9 +35,11 @@ typedef struct {
 
 static vb_status wrong(reader *r, const char *expected)
 {
-    if (r->at >= r->end) return vb_fail(r->err, VB_E_FORMAT, "grammar: line %d: expected %s, found the end", r->line, expected);
+    if (r->at >= r->end)
+        return vb_fail(r->err, VB_E_FORMAT, "grammar: line %d: expected %s, found the end", r->line, expected);
     unsigned char c = (unsigned char)*r->at;
-    if (c < 0x20 || c >= 0x7f) return vb_fail(r->err, VB_E_FORMAT, "grammar: line %d: expected %s, found byte 0x%02x", r->line, expected, c);
+    if (c < 0x20 || c >= 0x7f)
+        return vb_fail(r->err, VB_E_FORMAT, "grammar: line %d: expected %s, found byte 0x%02x", r->line, expected, c);
     return vb_fail(r->err, VB_E_FORMAT, "grammar: line %d: expected %s, found '%c'", r->line, expected, c);
 }
 
@@ -74,7 +77,10 @@ static vb_status hex(reader *r, int digits, uint32_t *out)
     *out = 0;
     for (int i = 0; i < digits; i++, r->at++) {
         int c = peek(r);
-        int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int value = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (value < 0) WRONG(r, "a hexadecimal digit");
         *out = *out << 4 | (uint32_t)value;
     }
@@ -100,7 +106,11 @@ static vb_status escaped(reader *r, uint32_t *out)
 /* One UTF-8 character, or an escape. */
 static vb_status character(reader *r, uint32_t *out)
 {
-    int c = peek(r), n = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : -1;
+    int c = peek(r), n = c < 0x80                ? 0
+                         : c >= 0xc2 && c < 0xe0 ? 1
+                         : c >= 0xe0 && c < 0xf0 ? 2
+                         : c >= 0xf0 && c < 0xf5 ? 3
+                                                 : -1;
     if (c < 0 || n < 0) WRONG(r, "a character");
     if (skip_if(r, '\\')) return escaped(r, out);
     uint32_t point = n == 0 ? (uint32_t)c : (uint32_t)c & (0x3fu >> n);
@@ -269,7 +279,8 @@ static vb_status bounds(reader *r, int *least, int *most)
         *most = VB_GRAMMAR_UNBOUNDED;
         if (peek(r) != '}') VB_TRY(number(r, most));
     }
-    if (*most != VB_GRAMMAR_UNBOUNDED && *most < *least) WRONG(r, "a second number that is not below the first in front of this");
+    if (*most != VB_GRAMMAR_UNBOUNDED && *most < *least)
+        WRONG(r, "a second number that is not below the first in front of this");
     if (!skip_if(r, '}')) WRONG(r, "}");
     return VB_OK;
 }

@@ -116,7 +116,8 @@ VB_API vb_status vb_grammar_accept_text(vb_grammar *g, const char *text, size_t 
     vb_status s = tidy(c, err);
     int state = s == VB_OK ? walk(c, g->state, text, len) : VB_STATE_NONE;
     if (s == VB_OK && state == VB_STATE_FAILED) s = vb_stacks_error(&c->stacks, err);
-    else if (s == VB_OK && state < 0) s = vb_fail(err, VB_E_ARGUMENT, "grammar: expected a text that fits, found another");
+    else if (s == VB_OK && state < 0)
+        s = vb_fail(err, VB_E_ARGUMENT, "grammar: expected a text that fits, found another");
     if (s == VB_OK) g->state = state;
     pthread_mutex_unlock(&c->lock);
     return s;

@@ -103,7 +103,8 @@ static int repeat(maker *m, const vb_expr *e, int next)
     int end = vb_graph_node(m->g, (vb_node){.kind = VB_NODE_END});
     int body = end < 0 ? -1 : compile(m, e->a, end);
     if (body < 0) return -1;
-    return vb_graph_node(m->g, (vb_node){.kind = VB_NODE_REPEAT, .next = next, .to = body, .least = e->b, .most = e->c});
+    return vb_graph_node(m->g,
+                         (vb_node){.kind = VB_NODE_REPEAT, .next = next, .to = body, .least = e->b, .most = e->c});
 }
 
 static int compile(maker *m, int expr, int next)

@@ -55,7 +55,8 @@ static int hex(vb_jg_rules *j, int n)
 /* \uHHHH that is no half of a pair: the second digit of those that begin with d is below 8. */
 static int escaped_point(vb_jg_rules *j)
 {
-    static const vb_range but_d[] = {{'0', '9'}, {'a', 'c'}, {'e', 'f'}, {'A', 'C'}, {'E', 'F'}}, d[] = {{'d', 'd'}, {'D', 'D'}};
+    static const vb_range but_d[] = {{'0', '9'}, {'a', 'c'}, {'e', 'f'}, {'A', 'C'}, {'E', 'F'}},
+                          d[] = {{'d', 'd'}, {'D', 'D'}};
     int single = then(j, vb_expr_class(j->r, but_d, 5, 0), hex(j, 3));
     int after_d = then(j, then(j, vb_expr_class(j->r, d, 2, 0), of(j, '0', '7')), hex(j, 2));
     return then(j, text(j, "\\u"), vb_expr_or(j->r, single, after_d));
@@ -98,7 +99,8 @@ int vb_jg_string(vb_jg_rules *j)
 static const struct {
     uint32_t point;
     const char *escape;
-} short_escapes[] = {{'"', "\\\""}, {'\\', "\\\\"}, {'\b', "\\b"}, {'\f', "\\f"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}};
+} short_escapes[] = {{'"', "\\\""}, {'\\', "\\\\"}, {'\b', "\\b"}, {'\f', "\\f"},
+                     {'\n', "\\n"}, {'\r', "\\r"},  {'\t', "\\t"}};
 enum { SHORT_ESCAPES = sizeof short_escapes / sizeof short_escapes[0] };
 
 int vb_jg_class(vb_jg_rules *j, const vb_range *ranges, int n, int inverted)
@@ -245,8 +247,8 @@ static uint32_t point_at(const char *key, size_t *len)
     return point;
 }
 
-/* What may follow after `at` bytes that all the keys share: not the rest of one of them. Up to where it has become another
- * text nothing is written as an escape, as an escape could spell a key. */
+/* What may follow after `at` bytes that all the keys share: not the rest of one of them. Up to where it has become
+ * another text nothing is written as an escape, as an escape could spell a key. */
 static int differs(vb_jg_rules *j, const char *const *keys, int n, size_t at, int depth)
 {
     vb_range first[VB_RANGES_MOST];

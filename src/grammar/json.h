@@ -1,6 +1,7 @@
 /* json.h - the parts of JSON as expressions: white space, strings and their characters, values of any kind.
  *
- * White space is bounded, so that a model cannot write it forever: nothing, a blank, or up to two line ends and an indent.
+ * White space is bounded, so that a model cannot write it forever: nothing, a blank, or up to two line ends and an
+ * indent.
  */
 #ifndef VB_GRAMMAR_JSON_H
 #define VB_GRAMMAR_JSON_H

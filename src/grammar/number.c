@@ -115,7 +115,8 @@ static int fraction_from(vb_jg_rules *j, const fraction *f, int i, int tight_lo,
     int lo = tight_lo ? digit_of(f->lo, i) : 0, hi = tight_hi ? digit_of(f->hi, i) : 9;
     int expr = i > 0 && may_stop(f, i, tight_lo, tight_hi) ? VB_EXPR_EMPTY : VB_EXPR_NEVER;
     if (lo > hi) return expr;
-    if (lo == hi) return vb_expr_or(j->r, expr, then(j, digit(j, lo, lo), fraction_from(j, f, i + 1, tight_lo, tight_hi)));
+    if (lo == hi)
+        return vb_expr_or(j->r, expr, then(j, digit(j, lo, lo), fraction_from(j, f, i + 1, tight_lo, tight_hi)));
     if (tight_lo) expr = vb_expr_or(j->r, expr, then(j, digit(j, lo, lo), fraction_from(j, f, i + 1, 1, 0)));
     if (tight_hi) expr = vb_expr_or(j->r, expr, then(j, digit(j, hi, hi), fraction_from(j, f, i + 1, 0, 1)));
     return vb_expr_or(j->r, expr, then(j, digit(j, lo + tight_lo, hi - tight_hi), free_digits(j, 0, FREE_DIGITS)));
@@ -163,8 +164,9 @@ static vb_status limit_of(limit *l, double value, int open, vb_err *err)
     while (n > 0 && digits[n - 1] == '0') n--;
     *l = (limit){.open = open};
     if (exponent >= DIGITS_MOST || n - exponent > FRACTION_MOST)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "schema: expected a bound of up to %d digits before and %d behind the point, found %g",
-                DIGITS_MOST, FRACTION_MOST, value);
+        VB_FAIL(err, VB_E_UNSUPPORTED,
+                "schema: expected a bound of up to %d digits before and %d behind the point, found %g", DIGITS_MOST,
+                FRACTION_MOST, value);
     for (int i = 0; i <= exponent; i++) l->whole = l->whole * 10 + (uint64_t)(i < n ? digits[i] - '0' : 0);
     for (int i = exponent + 1; i < n; i++) l->fraction[l->n++] = i < 0 ? '0' : digits[i];
     return VB_OK;

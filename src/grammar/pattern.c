@@ -57,7 +57,10 @@ static int shorthand(char letter, set *s)
 {
     static const vb_range digits[] = {{'0', '9'}}, words[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
                           spaces[] = {{9, 13}, {' ', ' '}, {0xa0, 0xa0}, {0x2028, 0x2029}};
-    const vb_range *ranges = strchr("dD", letter) ? digits : strchr("wW", letter) ? words : strchr("sS", letter) ? spaces : NULL;
+    const vb_range *ranges = strchr("dD", letter)   ? digits
+                             : strchr("wW", letter) ? words
+                             : strchr("sS", letter) ? spaces
+                                                    : NULL;
     int n = ranges == digits ? 1 : 4, inverted = letter < 'a';
     if (ranges == NULL || letter == 0) return 0;
     s->n = vb_ranges_settle(s->ranges, ranges, n, inverted);
@@ -69,7 +72,10 @@ static vb_status hex(reader *r, int n, uint32_t *out)
     *out = 0;
     for (; n > 0; n--, r->at++) {
         char c = *r->at;
-        int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int value = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (value < 0) return wrong(r, VB_E_FORMAT, "a hexadecimal digit");
         *out = *out << 4 | (uint32_t)value;
     }
@@ -126,7 +132,8 @@ static vb_status class_of(reader *r, int *out)
         if (r->at[0] == '-' && r->at[1] != ']' && r->at[1] != 0 && one.n == 1) {
             r->at++;
             VB_TRY(one_of_class(r, &end));
-            if (end.n != 1 || end.ranges[0].lo < one.ranges[0].lo) return wrong(r, VB_E_FORMAT, "a range from low to high in front");
+            if (end.n != 1 || end.ranges[0].lo < one.ranges[0].lo)
+                return wrong(r, VB_E_FORMAT, "a range from low to high in front");
             one.ranges[0].hi = end.ranges[0].hi;
         }
         VB_TRY(add(r, &all, one.ranges, one.n));
@@ -149,7 +156,8 @@ static vb_status atom(reader *r, int *out)
         return VB_OK;
     }
     if (skip_if(r, "(")) {
-        if (!skip_if(r, "?:") && *r->at == '?') return wrong(r, VB_E_UNSUPPORTED, "a group without an assertion or a name");
+        if (!skip_if(r, "?:") && *r->at == '?')
+            return wrong(r, VB_E_UNSUPPORTED, "a group without an assertion or a name");
         if (++r->depth > VB_GRAMMAR_DEPTH_MOST) return wrong(r, VB_E_ARGUMENT, "at most 64 nested groups");
         VB_TRY(choice(r, out));
         r->depth--;
@@ -191,7 +199,8 @@ static vb_status repeated(reader *r, int *expr)
             most = VB_GRAMMAR_UNBOUNDED;
             if (*r->at != '}') VB_TRY(number(r, &most));
         }
-        if (most != VB_GRAMMAR_UNBOUNDED && most < least) return wrong(r, VB_E_FORMAT, "numbers from low to high in front");
+        if (most != VB_GRAMMAR_UNBOUNDED && most < least)
+            return wrong(r, VB_E_FORMAT, "numbers from low to high in front");
         if (!skip_if(r, "}")) return wrong(r, VB_E_FORMAT, "}");
     } else return VB_OK;
     skip_if(r, "?");
@@ -263,15 +272,18 @@ const char *vb_pattern_of_format(const char *format)
         {"date", "^" DATE "$"},
         {"time", "^" TIME "$"},
         {"date-time", "^" DATE "T" TIME "$"},
-        {"duration", "^P([0-9]{1,4}W|([0-9]{1,4}D)?T[0-9]{1,4}(H([0-9]{1,4}M([0-9]{1,4}S)?)?|M([0-9]{1,4}S)?|S)|[0-9]{1,4}D)$"},
+        {"duration",
+         "^P([0-9]{1,4}W|([0-9]{1,4}D)?T[0-9]{1,4}(H([0-9]{1,4}M([0-9]{1,4}S)?)?|M([0-9]{1,4}S)?|S)|[0-9]{1,4}D)$"},
         {"uuid", "^" HEX "{8}-" HEX "{4}-" HEX "{4}-" HEX "{4}-" HEX "{12}$"},
         {"email", "^[a-zA-Z0-9_+-]{1,30}(\\.[a-zA-Z0-9_+-]{1,30}){0,3}@(" LABEL "\\.){1,3}[a-zA-Z]{2,10}$"},
         {"hostname", "^(" LABEL "\\.){0,4}" LABEL "$"},
         {"ipv4", "^" BYTE "(\\." BYTE "){3}$"},
-        {"ipv6", "^((" H4 ":){7}" H4 "|::(" H4 "(:" H4 "){0,6})?|" H4 "::(" H4 "(:" H4 "){0,5})?|(" H4 ":){1}" H4 "::(" H4 "(:" H4
-                 "){0,4})?|(" H4 ":){2}" H4 "::(" H4 "(:" H4 "){0,3})?|(" H4 ":){3}" H4 "::(" H4 "(:" H4 "){0,2})?)$"},
-        {"uri", "^[a-z][a-z0-9+.-]{0,10}://" LABEL "(\\." LABEL "){0,4}(:[1-9][0-9]{0,3})?(/[a-zA-Z0-9._~-]{0,60}){0,10}"
-                "(\\?[a-zA-Z0-9._~=&-]{0,100})?(#[a-zA-Z0-9._~-]{0,60})?$"},
+        {"ipv6",
+         "^((" H4 ":){7}" H4 "|::(" H4 "(:" H4 "){0,6})?|" H4 "::(" H4 "(:" H4 "){0,5})?|(" H4 ":){1}" H4 "::(" H4
+         "(:" H4 "){0,4})?|(" H4 ":){2}" H4 "::(" H4 "(:" H4 "){0,3})?|(" H4 ":){3}" H4 "::(" H4 "(:" H4 "){0,2})?)$"},
+        {"uri",
+         "^[a-z][a-z0-9+.-]{0,10}://" LABEL "(\\." LABEL "){0,4}(:[1-9][0-9]{0,3})?(/[a-zA-Z0-9._~-]{0,60}){0,10}"
+         "(\\?[a-zA-Z0-9._~=&-]{0,100})?(#[a-zA-Z0-9._~-]{0,60})?$"},
     };
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(formats[i].name, format) == 0) return formats[i].pattern;

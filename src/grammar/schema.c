@@ -12,8 +12,17 @@
 
 static void note_unheld(vb_schema *s, const json_t *schema)
 {
-    static const char *const names[] = {"not", "if", "dependentRequired", "dependentSchemas", "dependencies", "patternProperties",
-                                        "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains", "multipleOf"};
+    static const char *const names[] = {"not",
+                                        "if",
+                                        "dependentRequired",
+                                        "dependentSchemas",
+                                        "dependencies",
+                                        "patternProperties",
+                                        "propertyNames",
+                                        "unevaluatedProperties",
+                                        "unevaluatedItems",
+                                        "contains",
+                                        "multipleOf"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (json_object_get(schema, names[i]) != NULL) vb_rules_unheld(s->r, names[i]);
     if (json_is_true(json_object_get(schema, "uniqueItems"))) vb_rules_unheld(s->r, "uniqueItems");
@@ -25,7 +34,8 @@ vb_status vb_schema_count(vb_schema *s, const json_t *schema, const char *key, i
     double n = json_number_value(value);
     *out = missing;
     if (value == NULL) return VB_OK;
-    if (!json_is_number(value) || n < 0 || n != floor(n)) VB_FAIL(s->err, VB_E_FORMAT, "schema: %s: expected a count, found another value", key);
+    if (!json_is_number(value) || n < 0 || n != floor(n))
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: %s: expected a count, found another value", key);
     if (n > VB_GRAMMAR_REPEAT_MOST)
         VB_FAIL(s->err, VB_E_ARGUMENT, "schema: %s: expected at most %d, found %g", key, VB_GRAMMAR_REPEAT_MOST, n);
     *out = (int)n;
@@ -116,10 +126,14 @@ static const char *implied(const json_t *schema)
 {
     static const struct {
         const char *key, *type;
-    } rows[] = {{"properties", "object"}, {"additionalProperties", "object"}, {"required", "object"}, {"minProperties", "object"},
-                {"maxProperties", "object"}, {"items", "array"}, {"prefixItems", "array"}, {"minItems", "array"},
-                {"maxItems", "array"}, {"pattern", "string"}, {"format", "string"}, {"minLength", "string"},
-                {"maxLength", "string"}, {"minimum", "number"}, {"maximum", "number"}, {"exclusiveMinimum", "number"},
+    } rows[] = {{"properties", "object"},      {"additionalProperties", "object"},
+                {"required", "object"},        {"minProperties", "object"},
+                {"maxProperties", "object"},   {"items", "array"},
+                {"prefixItems", "array"},      {"minItems", "array"},
+                {"maxItems", "array"},         {"pattern", "string"},
+                {"format", "string"},          {"minLength", "string"},
+                {"maxLength", "string"},       {"minimum", "number"},
+                {"maximum", "number"},         {"exclusiveMinimum", "number"},
                 {"exclusiveMaximum", "number"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (json_object_get(schema, rows[i].key) != NULL) return rows[i].type;
@@ -135,7 +149,8 @@ static vb_status by_type(vb_schema *s, const json_t *schema, int *out)
         *out = vb_jg_value(&s->json);
         return VB_OK;
     }
-    if (!json_is_array(type)) VB_FAIL(s->err, VB_E_FORMAT, "schema: type: expected a name or names, found another value");
+    if (!json_is_array(type))
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: type: expected a name or names, found another value");
     *out = VB_EXPR_NEVER;
     for (size_t i = 0; i < json_array_size(type); i++) {
         int one;
@@ -164,7 +179,8 @@ static int is_of_type(const json_t *value, const char *type)
 /* Whether a listed value fits the type and the bounds beside the list. */
 static int may_be(const json_t *schema, const json_t *value)
 {
-    const json_t *type = json_object_get(schema, "type"), *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
+    const json_t *type = json_object_get(schema, "type"), *low = json_object_get(schema, "minimum"),
+                 *high = json_object_get(schema, "maximum");
     int fits = type == NULL || (json_is_string(type) && is_of_type(value, json_string_value(type)));
     for (size_t i = 0; i < json_array_size(type) && !fits; i++) {
         const char *name = json_string_value(json_array_get(type, i));
@@ -199,7 +215,8 @@ static vb_status refer(vb_schema *s, const char *ref, int *out)
     VB_TRY(vb_schema_resolve(s, ref, &target));
     while (i < s->n_refs && s->refs[i].target != target) i++;
     if (i == VB_SCHEMA_REFS_MOST)
-        VB_FAIL(s->err, VB_E_ARGUMENT, "schema: expected at most %d places that $ref leads to, found more", VB_SCHEMA_REFS_MOST);
+        VB_FAIL(s->err, VB_E_ARGUMENT, "schema: expected at most %d places that $ref leads to, found more",
+                VB_SCHEMA_REFS_MOST);
     if (i == s->n_refs) {
         s->refs[i].target = target;
         s->refs[i].rule = vb_rule_new(s->r);
@@ -215,7 +232,8 @@ static vb_status any_of(vb_schema *s, const json_t *schema, int *out)
     const json_t *first = json_object_get(schema, "anyOf"), *second = json_object_get(schema, "oneOf");
     int more = vb_schema_says_more(schema) || (first != NULL && second != NULL);
     const json_t *list = first != NULL ? first : second, *one;
-    if (!json_is_array(list)) VB_FAIL(s->err, VB_E_FORMAT, "schema: anyOf, oneOf: expected an array, found another value");
+    if (!json_is_array(list))
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: anyOf, oneOf: expected an array, found another value");
     json_t *rest = json_copy((json_t *)schema);
     if (rest == NULL || json_array_append_new(s->made, rest) < 0) VB_FAIL(s->err, VB_E_MEMORY, "schema: out of memory");
     json_object_del(rest, first != NULL ? "anyOf" : "oneOf");
@@ -243,8 +261,10 @@ static vb_status expr_of(vb_schema *s, const json_t *schema, int *out)
     *out = json_is_true(schema) ? vb_jg_value(&s->json) : VB_EXPR_NEVER;
     if (json_is_boolean(schema)) return VB_OK;
     note_unheld(s, schema);
-    if (json_object_get(schema, "anyOf") != NULL || json_object_get(schema, "oneOf") != NULL) return any_of(s, schema, out);
-    if (json_object_get(schema, "enum") == NULL && json_object_get(schema, "const") == NULL) return by_type(s, schema, out);
+    if (json_object_get(schema, "anyOf") != NULL || json_object_get(schema, "oneOf") != NULL)
+        return any_of(s, schema, out);
+    if (json_object_get(schema, "enum") == NULL && json_object_get(schema, "const") == NULL)
+        return by_type(s, schema, out);
     listed(s, schema, out);
     return VB_OK;
 }
@@ -252,7 +272,8 @@ static vb_status expr_of(vb_schema *s, const json_t *schema, int *out)
 vb_status vb_schema_expr(vb_schema *s, const json_t *schema, int *out)
 {
     if (s->depth >= VB_GRAMMAR_DEPTH_MOST)
-        VB_FAIL(s->err, VB_E_ARGUMENT, "schema: expected at most %d levels, found more (or a $ref that leads to itself)",
+        VB_FAIL(s->err, VB_E_ARGUMENT,
+                "schema: expected at most %d levels, found more (or a $ref that leads to itself)",
                 VB_GRAMMAR_DEPTH_MOST);
     if (++s->nodes > VB_SCHEMA_NODES_MOST)
         VB_FAIL(s->err, VB_E_ARGUMENT, "schema: expected at most %d schemas, found more", VB_SCHEMA_NODES_MOST);

@@ -33,9 +33,10 @@ static vb_status keep(vb_schema *s, json_t *made, const json_t **out)
 
 int vb_schema_says_more(const json_t *schema)
 {
-    static const char *const quiet[] = {"anyOf", "oneOf", "allOf", "$ref", "title", "description", "default", "examples", "example",
-                                        "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly",
-                                        "$anchor", "nullable", "discriminator", "strict", "name"};
+    static const char *const quiet[] = {
+        "anyOf",     "oneOf",   "allOf",    "$ref",          "title",  "description", "default",    "examples",
+        "example",   "$schema", "$id",      "$comment",      "$defs",  "definitions", "deprecated", "readOnly",
+        "writeOnly", "$anchor", "nullable", "discriminator", "strict", "name"};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)schema, key, value) {
@@ -71,7 +72,8 @@ vb_status vb_schema_resolve(vb_schema *s, const char *ref, const json_t **out)
 {
     const json_t *at = s->root;
     const char *rest = ref;
-    if (*rest != '#') VB_FAIL(s->err, VB_E_UNSUPPORTED, "schema: $ref: expected one inside the schema (#/...), found '%.100s'", ref);
+    if (*rest != '#')
+        VB_FAIL(s->err, VB_E_UNSUPPORTED, "schema: $ref: expected one inside the schema (#/...), found '%.100s'", ref);
     for (rest++; *rest == '/' && at != NULL;) {
         char step[256];
         size_t len = strcspn(rest + 1, "/");
@@ -79,7 +81,8 @@ vb_status vb_schema_resolve(vb_schema *s, const char *ref, const json_t **out)
         at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(step, NULL, 10)) : json_object_get(at, step);
         rest += len + 1;
     }
-    if (at == NULL || *rest != 0) VB_FAIL(s->err, VB_E_FORMAT, "schema: $ref: expected something at '%.100s', found nothing", ref);
+    if (at == NULL || *rest != 0)
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: $ref: expected something at '%.100s', found nothing", ref);
     *out = at;
     return VB_OK;
 }
@@ -274,10 +277,12 @@ vb_status vb_schema_flat(vb_schema *s, const json_t *schema, const json_t **out)
 {
     *out = schema;
     if (json_is_boolean(schema)) return VB_OK;
-    if (!json_is_object(schema)) VB_FAIL(s->err, VB_E_FORMAT, "schema: expected an object or a boolean, found another value");
+    if (!json_is_object(schema))
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: expected an object or a boolean, found another value");
     if (json_object_get(schema, "$ref") == NULL && json_object_get(schema, "allOf") == NULL) return VB_OK;
     if (s->depth >= VB_GRAMMAR_DEPTH_MOST)
-        VB_FAIL(s->err, VB_E_ARGUMENT, "schema: expected at most %d levels, found more (or a $ref that leads to itself)",
+        VB_FAIL(s->err, VB_E_ARGUMENT,
+                "schema: expected at most %d levels, found more (or a $ref that leads to itself)",
                 VB_GRAMMAR_DEPTH_MOST);
     s->depth++;
     vb_status status = flat(s, schema, out);

@@ -111,7 +111,8 @@ static vb_status read_members(object *o, const json_t *schema)
     json_t *any = json_true(), *value;
     const char *key;
     if (others == NULL) others = named == NULL && required == NULL ? any : NULL;
-    if (named != NULL && !json_is_object(named)) VB_FAIL(s->err, VB_E_FORMAT, "schema: properties: expected an object, found another value");
+    if (named != NULL && !json_is_object(named))
+        VB_FAIL(s->err, VB_E_FORMAT, "schema: properties: expected an object, found another value");
     json_object_foreach((json_t *)named, key, value) VB_TRY(add(o, key, value, is_required(schema, key)));
     for (size_t i = 0; i < json_array_size(required); i++) {
         key = json_string_value(json_array_get(required, i));
@@ -136,7 +137,8 @@ static void set_place(const object *o, const int *rules, int i, int c)
     int width = counted(o) + 1, next = c + 1 < width ? c + 1 : c, expr = VB_EXPR_NEVER;
     int full = o->most != VB_GRAMMAR_UNBOUNDED && c >= o->most;
     int last = i == o->n, item = last ? o->others : o->all[i].rule;
-    if (last ? c >= o->least : !o->all[i].required) expr = last ? VB_EXPR_EMPTY : vb_expr_rule(s->r, rules[(i + 1) * width + c]);
+    if (last ? c >= o->least : !o->all[i].required)
+        expr = last ? VB_EXPR_EMPTY : vb_expr_rule(s->r, rules[(i + 1) * width + c]);
     if (!full && item >= 0) {
         int rest = vb_expr_rule(s->r, rules[(last ? i : i + 1) * width + next]);
         expr = vb_expr_or(s->r, expr, then(s, separated(s, c == 0, vb_expr_rule(s->r, item)), rest));

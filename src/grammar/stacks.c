@@ -303,8 +303,9 @@ vb_status vb_stacks_error(vb_stacks *s, vb_err *err)
     vb_status failed = s->failed;
     s->failed = VB_OK;
     if (failed == VB_E_MEMORY) VB_FAIL(err, VB_E_MEMORY, "grammar: out of memory");
-    VB_FAIL(err, VB_E_UNSUPPORTED, "grammar: too ambiguous: expected at most %d ways to go on and %d states, found more",
-            VB_STACKS_SET_MOST, VB_STACKS_STATES_MOST);
+    VB_FAIL(err, VB_E_UNSUPPORTED,
+            "grammar: too ambiguous: expected at most %d ways to go on and %d states, found more", VB_STACKS_SET_MOST,
+            VB_STACKS_STATES_MOST);
 }
 
 /* A frame of the old numbering and all it returns to, outermost first. */

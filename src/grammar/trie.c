@@ -86,7 +86,8 @@ static vb_status make(vb_trie *t, vb_trie_text_fn text, void *ud, vb_err *err)
     t->order = calloc(n + 1, sizeof *t->order);
     t->ends = calloc(n + 1, sizeof *t->ends);
     t->at = calloc(n + 1, sizeof *t->at);
-    if (t->order == NULL || t->ends == NULL || t->at == NULL) VB_FAIL(err, VB_E_MEMORY, "grammar: out of memory for %zu tokens", n);
+    if (t->order == NULL || t->ends == NULL || t->at == NULL)
+        VB_FAIL(err, VB_E_MEMORY, "grammar: out of memory for %zu tokens", n);
     VB_TRY(read_texts(t, text, ud, err));
     qsort_r(t->order, (size_t)t->n_tokens, sizeof *t->order, by_text, t);
     t->nodes = calloc(count_nodes(t) + 1, sizeof *t->nodes);

@@ -232,8 +232,8 @@ static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, 
     return draw(c, n, s, position);
 }
 
-/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. The last of the logits,
- * those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
+/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. The last of the
+ * logits, those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
 static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     const float *logits = from->logits;
@@ -358,12 +358,14 @@ static int best_allowed(const vb_sample_from *from, int top_k, vb_grammar *gramm
     return k;
 }
 
-/* With a top_k the candidates are few, and a mask of all tokens is not needed to find them. 1: chosen, 0: they were not found. */
+/* With a top_k the candidates are few, and a mask of all tokens is not needed to find them. 1: chosen, 0: they were not
+ * found. */
 static int within_few(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err)
 {
     vb_token ids[FEW], at = 0;
     float logits[FEW];
-    if (s->top_k <= 0 || s->top_k > FEW / 2 || has_penalties(s) || !vb_all_finite(from->logits, from->n_vocab)) return 0;
+    if (s->top_k <= 0 || s->top_k > FEW / 2 || has_penalties(s) || !vb_all_finite(from->logits, from->n_vocab))
+        return 0;
     int n = best_allowed(from, s->top_k, grammar, ids, err);
     if (n < s->top_k) return n < 0 ? n : 0;
     for (int i = 0; i < n; i++) logits[i] = from->logits[ids[i]];
@@ -380,7 +382,8 @@ static int within_one(const vb_sample_from *from, const vb_sampling *s, vb_gramm
     return vb_grammar_allows(grammar, *out, err);
 }
 
-vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err)
+vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
+                           vb_err *err)
 {
     VB_TRY(vb_sampling_check(s, err));
     int done = is_greedy(s) ? within_one(from, s, grammar, out, err) : within_few(from, s, grammar, out, err);

@@ -13,6 +13,7 @@ typedef struct {
 
 vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err);
 /* The same with the mask of a grammar, which is made only if the choice needs it; from->mask is not looked at. */
-vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out, vb_err *err);
+vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
+                           vb_err *err);
 
 #endif

@@ -6,8 +6,11 @@ Ends with "N passed, N failed".
 """
 import ctypes
 import json
+import os
 import random
+import subprocess
 import sys
+import tempfile
 import time
 
 import jsonschema
@@ -283,5 +286,29 @@ for text in HOSTILE:
 for text, keyword in [('{"not":{}}', b"not"), ('{"type":"array","uniqueItems":true}', b"uniqueItems"), ('{"type":"string","pattern":"^a","maxLength":3}', b"maxLength with pattern or format"),
                       ('{"type":"integer"}', None)]:
     check(Grammar.of(text).unheld() == keyword, text)
+# The command line: bits do not depend on speculation or threads, what a schema does not hold is told, traces are refused.
+with tempfile.TemporaryDirectory() as folder:
+    def run(*args):
+        return subprocess.run([build + "/verbatim", "run", model_path, "--raw", "hello", "-n", "40", *args], capture_output=True, timeout=60)
+
+    def put(name, text):
+        path = os.path.join(folder, name)
+        with open(path, "w") as out:
+            out.write(text)
+        return path
+
+    schema = put("schema", json.dumps(obj(a={"type": "integer"}, b={"type": "array", "items": {"enum": ["aa", "ab"]}, "uniqueItems": True})))
+    gbnf = put("grammar", 'root ::= ("ab" | "ba"){3} "."')
+    for settings in [[], ["--temp", "1", "--seed", "3"], ["--temp", "1", "--top-k", "20"], ["--temp", "0.8", "--repeat-penalty", "1.2"]]:
+        answers = {run("--json-schema", schema, *settings, *more).stdout for more in [["--speculate", "off"], ["--speculate", "ngram"], ["--threads", "1"]]}
+        check(len(answers) == 1 and answers.pop().startswith(b"{"), settings, answers)
+        said = run("--grammar", gbnf, *settings)
+        check(said.returncode == 0 and len(said.stdout) == 7 and said.stdout.endswith(b"."), settings, said)
+    check(b'"uniqueItems" is not held' in run("--json-schema", schema).stderr, "a note")
+    for args in [["--grammar", gbnf, "--trace", folder + "/t"], ["--grammar", gbnf, "--json-schema", schema], ["--grammar", "-"], ["--grammar", folder + "/none"],
+                 ["--grammar", schema], ["--json-schema", gbnf]]:
+        said = run(*args)
+        check(said.returncode > 0 and said.stdout == b"" and said.stderr.startswith(b"verbatim: "), args, said)
+    check(not os.path.exists(folder + "/t"), "no trace is begun")
 print("%d passed, %d failed" % (passed, failed))
 sys.exit(failed > 0)
