@@ -52,7 +52,8 @@ struct vb_exchange {
     unsigned status;
     struct MHD_Response *headers; /* names and values to add; never sent itself */
     char *type;
-    int handled, begun, streams, ended, queued, suspended, gone, watched;
+    int handled; /* of the connection's thread alone */
+    int begun, streams, ended, queued, suspended, gone, watched;
     void (*on_gone)(void *ud);
     void *gone_ud;
     const void *route;
@@ -390,6 +391,7 @@ static enum MHD_Result too_large(vb_exchange *x)
 {
     static const char text[] = "{\"error\":\"request body too large\"}";
     pthread_mutex_lock(&x->lock);
+    x->handled = 1;
     x->owners++;
     pthread_mutex_unlock(&x->lock);
     vb_exchange_answer(x, MHD_HTTP_CONTENT_TOO_LARGE, "application/json; charset=utf-8", text, sizeof text - 1);
@@ -411,13 +413,13 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
         return x->begun ? answer_or_sleep(x) : MHD_YES;
     }
     if (*n > 0) {
-        if (!x->begun && x->body.len + *n > x->most) too_large(x);
-        if (!x->begun && !add(&x->body, data, *n)) return MHD_NO;
+        if (!x->handled && x->body.len + *n > x->most) too_large(x);
+        if (!x->handled && !add(&x->body, data, *n)) return MHD_NO;
         vb_patience_fed(http->patience, waited_of(c), *n);
         *n = 0;
         return MHD_YES;
     }
-    if (!x->handled && !x->begun) {
+    if (!x->handled) {
         vb_patience_end(http->patience, waited_of(c));
         call(x, http->opts.handle);
     }
