@@ -8,17 +8,16 @@ import atexit
 import concurrent.futures
 import datetime
 import hashlib
-import http.client
 import json
 import math
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
+
+import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests/golden"
@@ -61,28 +60,15 @@ def start():
     (WORK / "models").mkdir()
     (WORK / "models" / "gemma3.gguf").symlink_to(GOLDEN / "gemma3/model.gguf")
     (WORK / "models" / "bert.gguf").symlink_to(GOLDEN / "bert-mean/model.gguf")
-    env = {**os.environ, "HOME": str(WORK), "XDG_CACHE_HOME": str(WORK), "VERBATIM_MODELS": str(WORK / "models"),
-           "OLLAMA_MODELS": str(WORK / "ollama")}
-    server = subprocess.Popen([VERBATIM, "serve", "--port", "0", "--json"], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True)
-    atexit.register(server.wait)
-    atexit.register(server.terminate)
-    return json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")["port"]
+    env = {"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK), "OLLAMA_MODELS": str(WORK / "ollama")}
+    server = served.Server(VERBATIM, WORK / "models", env=env)
+    atexit.register(server.__exit__, None, None, None)
+    return server
 
 
 DIGEST = store()
-PORT = start()
-
-
-def ask(method, path, body=None):
-    """Status, content type and text."""
-    c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-    data = body if body is None or isinstance(body, str) else json.dumps(body)
-    c.request(method, path, data, {"Content-Type": "application/json"} if body is not None else {})
-    r = c.getresponse()
-    text = r.read().decode()
-    c.close()
-    return r.status, r.headers["Content-Type"], text
+SERVER = start()
+ask = SERVER.text
 
 
 def post(path, body, status=200):

@@ -6,16 +6,15 @@ status, content type, field names and types must be those that were recorded. En
 """
 import atexit
 import base64
-import http.client
 import json
-import os
 import pathlib
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 import traceback
+
+import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -31,26 +30,14 @@ def same(a, b):
 def start():
     (WORK / "models").mkdir()
     (WORK / "models" / f"{M}.gguf").symlink_to(MODEL)
-    env = {**os.environ, "HOME": str(WORK), "XDG_CACHE_HOME": str(WORK), "VERBATIM_MODELS": str(WORK / "models")}
-    server = subprocess.Popen([VERBATIM, "serve", "--port", "0", "--json"], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True)
-    atexit.register(server.wait)
-    atexit.register(server.terminate)
-    return json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")["port"]
+    env = {"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)}
+    server = served.Server(VERBATIM, WORK / "models", env=env)
+    atexit.register(server.__exit__, None, None, None)
+    return server
 
 
-PORT = start()
-
-
-def ask(method, path, body=None):
-    """Status, content type and text."""
-    c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-    data = body if body is None or isinstance(body, str) else json.dumps(body)
-    c.request(method, path, data, {"Content-Type": "application/json"} if body is not None else {})
-    r = c.getresponse()
-    text = r.read().decode()
-    c.close()
-    return r.status, r.headers["Content-Type"], text
+SERVER = start()
+ask = SERVER.text
 
 
 def post(path, body, status=200):

@@ -102,6 +102,11 @@ class Server:
         finally:
             c.close()
 
+    def text(self, method, path, body=None):
+        """Returns status, content type and text."""
+        status, headers, text = self.ask(method, path, body, {} if body is None else {"Content-Type": "application/json"})
+        return status, headers["Content-Type"], text.decode()
+
     def json(self, method, path, body=None, headers=None):
         status, _, text = self.ask(method, path, body, headers)
         return status, json.loads(text)
