@@ -57,7 +57,7 @@ MODELS     = $(or $(VERBATIM_MODELS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)
 REAL_MODELS = SMOLLM2=$(MODELS)/smollm2.gguf GEMMA3=$(MODELS)/gemma3.gguf VB_SMOLLM2=$(MODELS)/smollm2.gguf VB_GEMMA3=$(MODELS)/gemma3.gguf
 
 # Everything, on a fresh machine too: packages, both real models, all builds, all tests.
-test: test-deps model model-gemma3                  ## prove everything (about 20 minutes on 2 cores)
+test: test-deps model model-gemma3                  ## prove everything (about 25 minutes on 2 cores)
 	@$(MAKE) -s -j$$(nproc) all tests
 	@$(REAL_MODELS) tools/suite.sh check=$B test=$B fuzz=$B -- commands=$B asan=build/asan tsan=build/tsan arm=$B
 soak: all tests fuzz-build model model-gemma3  ## long loops, for a night
