@@ -1,6 +1,7 @@
 /* main.c - finds the command, parses its options, runs it, and makes sure that what was printed really arrived.
  *
- * The command line is a customer of the library like any other: it includes verbatim.h and nothing else of the project.
+ * The command line is a customer of the library like any other: it includes verbatim.h and
+ * the rooms that stand on it (page, parity, prove, serve), nothing of the engine.
  */
 #include "commands.h"
 #include "out.h"

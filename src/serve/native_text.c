@@ -39,18 +39,6 @@ vb_host *vb_native_host(vb_serve *s, vb_exchange *x, const char *name)
 
 /* --- a request ------------------------------------------------------------------------------------------- */
 
-static void put_ignored(const vb_request *r, vb_out *out)
-{
-    char *ignored = vb_request_ignored(r);
-    if (ignored == NULL) return;
-    vb_js_key(out, "verbatim");
-    vb_js_open(out, '{');
-    vb_js_key(out, "ignored");
-    vb_js_raw(out, ignored, strlen(ignored));
-    vb_js_close(out, '}');
-    free(ignored);
-}
-
 typedef struct {
     vb_request request;
     vb_exchange *exchange;
@@ -70,7 +58,7 @@ static void close_call(call *c)
         vb_out_free(&c->out);
         refuse(c->exchange, &c->request.fault);
     } else {
-        put_ignored(&c->request, &c->out);
+        vb_request_put_ignored(&c->request, &c->out);
         vb_js_close(&c->out, '}');
         vb_serve_json(c->exchange, 200, &c->out);
     }

@@ -37,16 +37,6 @@ void vb_ollama_open(vb_out *out, const char *model)
     vb_ollama_put_time(out, "created_at", -1);
 }
 
-void vb_ollama_put_ignored(vb_out *out, const char *ignored)
-{
-    if (ignored == NULL) return;
-    vb_js_key(out, "verbatim");
-    vb_js_open(out, '{');
-    vb_js_key(out, "ignored");
-    vb_js_raw(out, ignored, strlen(ignored));
-    vb_js_close(out, '}');
-}
-
 const char *vb_ollama_full_name(const char *model, char *buf, size_t cap)
 {
     char name[VB_HOST_NAME];

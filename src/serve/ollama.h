@@ -26,8 +26,6 @@ int vb_ollama_load(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask
 void vb_ollama_fault(vb_exchange *x, const vb_fault *fault);
 /* Opens the object with its fields model and created_at. */
 void vb_ollama_open(vb_out *out, const char *model);
-/* "verbatim":{"ignored":[...]}, if there is anything to tell. */
-void vb_ollama_put_ignored(vb_out *out, const char *ignored);
 /* RFC 3339 with nanoseconds; ns since 1970, -1: now. */
 void vb_ollama_put_time(vb_out *out, const char *key, int64_t ns);
 /* registry/library/name:tag, as errors call a model. */

@@ -163,7 +163,7 @@ static void put_last(vb_out *out, answer *a)
     vb_js_put_int(out, "eval_count", e->tokens);
     vb_js_put_int(out, "eval_duration", e->decode_ns);
     put_logprobs(out, &a->logprobs);
-    vb_ollama_put_ignored(out, ignored);
+    vb_ignored_put(out, ignored);
     vb_js_close(out, '}');
     free(ignored);
 }

@@ -196,7 +196,7 @@ int vb_ollama_load(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask
     }
     vb_js_put_bool(&out, "done", 1);
     vb_js_put_string(&out, "done_reason", ends ? "unload" : "load");
-    vb_ollama_put_ignored(&out, ignored);
+    vb_ignored_put(&out, ignored);
     vb_js_close(&out, '}');
     vb_serve_json(x, 200, &out);
     free(ignored);

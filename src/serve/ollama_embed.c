@@ -57,7 +57,7 @@ static void on_done(void *ud, const vb_embedded *e)
     if (a->old) vb_js_key(&out, "embedding");
     if (a->old && e->n > 0) put_row(&out, e->rows, e->width, e->width);
     else if (a->old) vb_js_raw(&out, "[]", 2);
-    vb_ollama_put_ignored(&out, a->ignored);
+    vb_ignored_put(&out, a->ignored);
     vb_js_close(&out, '}');
     vb_serve_json(a->x, 200, &out);
     free_answer(a);

@@ -253,7 +253,7 @@ static void put_show(vb_out *out, const vb_model *model, const vb_catalogued *m,
     put_model_info(out, model, info.parameters);
     put_tensors(out, model);
     put_capabilities(out, &d);
-    vb_ollama_put_ignored(out, ignored);
+    vb_ignored_put(out, ignored);
 }
 
 static void show(vb_serve *s, vb_exchange *x, vb_request *r, const vb_catalogued *m)

@@ -65,8 +65,6 @@ void vb_openai_head_begin(vb_openai_head *head, const char *prefix, const char *
 void vb_openai_head_put(const vb_openai_head *head, vb_out *out);
 /* "usage":{...} */
 void vb_openai_usage_put(vb_out *out, int64_t prompt, int64_t completion);
-/* "verbatim":{"ignored":[...]}, if anything was. */
-void vb_openai_ignored_put(vb_out *out, const vb_request *r);
 /* One entry of "logprobs":{"content":[...]}. */
 void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token);
 

@@ -95,7 +95,7 @@ static void end_stream(chat *c)
         begin_piece(c, &out);
         vb_js_close(&out, ']');
         vb_openai_usage_put(&out, c->prompt, c->completion);
-        vb_openai_ignored_put(&out, &c->request);
+        vb_request_put_ignored(&c->request, &out);
         vb_js_close(&out, '}');
         vb_openai_event(c->turn->exchange, NULL, &out);
     }
@@ -134,7 +134,7 @@ static void answer(chat *c)
     }
     vb_js_close(&out, ']');
     vb_openai_usage_put(&out, c->prompt, c->completion);
-    vb_openai_ignored_put(&out, &c->request);
+    vb_request_put_ignored(&c->request, &out);
     vb_js_close(&out, '}');
     vb_openai_answer(c->turn->exchange, 200, &out);
 }

@@ -75,7 +75,7 @@ static void put_usage(vb_out *out, const completion *c)
         tokens += c->parts[i].tokens;
     }
     vb_openai_usage_put(out, prompt, tokens);
-    vb_openai_ignored_put(out, &c->request);
+    vb_request_put_ignored(&c->request, out);
 }
 
 static void begin_object(completion *c, vb_out *out)

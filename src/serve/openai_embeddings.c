@@ -83,7 +83,7 @@ static void put_all(vb_out *out, const asked *a, const vb_embedded *e)
     vb_js_put_int(out, "prompt_tokens", e->prompt_tokens);
     vb_js_put_int(out, "total_tokens", e->prompt_tokens);
     vb_js_close(out, '}');
-    vb_openai_ignored_put(out, &a->request);
+    vb_request_put_ignored(&a->request, out);
     vb_js_close(out, '}');
 }
 

@@ -141,7 +141,7 @@ static void put_rest(vb_out *out, const response *r, int done)
     put_given(out, "metadata", r->metadata, "{}");
     vb_js_put_string(out, "safety_identifier", NULL);
     vb_js_put_string(out, "prompt_cache_key", NULL);
-    if (done) vb_openai_ignored_put(out, &r->request);
+    if (done) vb_request_put_ignored(&r->request, out);
 }
 
 static void put_response(vb_out *out, const response *r, int done)

@@ -43,18 +43,6 @@ void vb_openai_usage_put(vb_out *out, int64_t prompt, int64_t completion)
     vb_js_close(out, '}');
 }
 
-void vb_openai_ignored_put(vb_out *out, const vb_request *r)
-{
-    char *names = vb_request_ignored(r);
-    if (names == NULL) return;
-    vb_js_key(out, "verbatim");
-    vb_js_open(out, '{');
-    vb_js_key(out, "ignored");
-    vb_js_raw(out, names, strlen(names));
-    vb_js_close(out, '}');
-    free(names);
-}
-
 /* --- log-probabilities ----------------------------------------------------------------------------------- */
 
 static void put_token(vb_out *out, const vb_model *model, vb_token id, float logprob)

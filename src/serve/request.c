@@ -120,6 +120,23 @@ char *vb_request_ignored(const vb_request *r)
     return text;
 }
 
+void vb_ignored_put(vb_out *out, const char *names)
+{
+    if (names == NULL) return;
+    vb_js_key(out, "verbatim");
+    vb_js_open(out, '{');
+    vb_js_key(out, "ignored");
+    vb_js_raw(out, names, strlen(names));
+    vb_js_close(out, '}');
+}
+
+void vb_request_put_ignored(const vb_request *r, vb_out *out)
+{
+    char *names = vb_request_ignored(r);
+    vb_ignored_put(out, names);
+    free(names);
+}
+
 /* --- fields ---------------------------------------------------------------------------------------------- */
 
 json_t *vb_request_any(vb_request *r, const char *key)

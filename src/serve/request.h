@@ -7,6 +7,7 @@
 #ifndef VB_SERVE_REQUEST_H
 #define VB_SERVE_REQUEST_H
 #include "serve/http.h"
+#include "serve/text.h"
 
 #include <jansson.h>
 
@@ -34,6 +35,9 @@ void vb_request_part(vb_request *part, vb_request *r, const char *key);
 void vb_request_join(vb_request *r, vb_request *part);
 /* Names of what was not understood, a JSON array to be freed; NULL: all was. */
 char *vb_request_ignored(const vb_request *r);
+/* The answer's "verbatim":{"ignored":[...]}, into an open object: such names (NULL: nothing is put), or r's. */
+void vb_ignored_put(vb_out *out, const char *names);
+void vb_request_put_ignored(const vb_request *r, vb_out *out);
 /* A field that is known, but not heeded. */
 void vb_request_ignore(vb_request *r, const char *key);
 
