@@ -18,7 +18,8 @@ import sys
 import tempfile
 import termios
 import time
-import traceback
+
+import each
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -31,10 +32,6 @@ ENV = {"PATH": os.environ["PATH"], "HOME": str(WORK), "TERM": "xterm", "LANG": "
        "OLLAMA_MODELS": str(WORK / "nowhere")}
 ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_"))})
 PAGE = ROOT / "docs/man/verbatim.1"
-
-
-class Skip(Exception):
-    pass
 
 
 def run(*args, stdin=b"", env=None, stdout=subprocess.PIPE, timeout=120):
@@ -496,7 +493,7 @@ def test_interrupt_ends_a_run_cleanly():
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
     if child.returncode == 0 and not REAL:
-        raise Skip("the tiny model was faster")
+        raise each.Skip("the tiny model was faster")
     same(child.returncode, 130)
     assert b"digest" in err, err
     good("trace", "show", trace)
@@ -706,7 +703,7 @@ def test_chat_needs_a_person():
 
 def test_chat_interrupt_stops_the_answer():
     if not REAL:
-        raise Skip("needs SMOLLM2")
+        raise each.Skip("needs SMOLLM2")
     terminal = Terminal("run", REAL)
     terminal.until(">>> ")
     terminal.keys("Tell me a short story about a lighthouse.\r")
@@ -725,7 +722,7 @@ def test_chat_interrupt_stops_the_answer():
 
 def test_a_real_model_answers():
     if not REAL:
-        raise Skip("needs SMOLLM2")
+        raise each.Skip("needs SMOLLM2")
     question = "Why is the sky blue?"
     answer = good("run", REAL, "-n", "40", question)
     assert b"Rayleigh scattering" in answer, answer
@@ -738,24 +735,9 @@ def test_a_real_model_answers():
 
 
 def main():
-    wanted = sys.argv[2:]
-    passed = failed = skipped = 0
-    for name, test in [(n, t) for n, t in globals().items() if n.startswith("test_")]:
-        if wanted and not any(w in name for w in wanted):
-            continue
-        try:
-            test()
-            passed += 1
-        except Skip:
-            skipped += 1
-        except Exception as error:  # a failed test must not hide the others
-            failed += 1
-            place = traceback.extract_tb(error.__traceback__)
-            line = next(f.lineno for f in place if f.name == name)
-            print(f"FAIL {name} (line {line}): {str(error) or type(error).__name__}"[:1500])
+    code = each.run(globals(), sys.argv[2:])
     shutil.rmtree(WORK, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed or not passed else 0
+    return code
 
 
 if __name__ == "__main__":

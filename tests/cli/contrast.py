@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import tempfile
-import traceback
+
+import each
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -106,20 +107,5 @@ def test_like_ggml():
     assert done.returncode == 3 and b"expected player oracle" in done.stderr, done
 
 
-def main():
-    passed = failed = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("test_"):
-            continue
-        try:
-            test()
-            passed += 1
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}")
-            traceback.print_exc()
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(each.run(globals()))

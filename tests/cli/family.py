@@ -7,7 +7,8 @@ import struct
 import subprocess
 import sys
 import tempfile
-import traceback
+
+import each
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -218,20 +219,9 @@ def test_the_family_is_shown():
 
 
 def main():
-    passed = failed = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or (len(sys.argv) > 2 and name not in sys.argv[2:]):
-            continue
-        try:
-            test()
-            passed += 1
-        except Exception as error:
-            failed += 1
-            place = traceback.extract_tb(error.__traceback__)
-            print(f"FAIL {name} (line {[f.lineno for f in place if f.filename == __file__][-1]}): {error}")
+    code = each.run(globals(), sys.argv[2:])
     subprocess.run(["rm", "-rf", WORK])
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
+    return code
 
 
 if __name__ == "__main__":

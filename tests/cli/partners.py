@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-import traceback
+
+import each
 
 from partner_server import FAULTS, Exchanges, Ollama, Server
 
@@ -27,10 +28,6 @@ ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN
 OLLAMA = json.loads((ROOT / "tests/recordings/smollm2.json").read_text())
 LLAMA = json.loads((ROOT / "tests/recordings/llama-server.json").read_text())
 PROMPT = OLLAMA["cases"][0]["request"]["prompt"]
-
-
-class Skip(Exception):
-    pass
 
 
 def run(*args, env=None):
@@ -168,7 +165,7 @@ def test_recordings_that_are_none():
 
 def test_without_libcurl():
     if CURL:
-        raise Skip
+        raise each.Skip
     refused(3, "built without libcurl", "--ollama", "http://127.0.0.1:1", "--model", "m", "Hi")
 
 
@@ -183,7 +180,7 @@ def test_usage():
 
 def test_ollama_live_is_as_recorded():
     if not os.path.isfile(REAL):
-        raise Skip
+        raise each.Skip
     raw = [c for c in OLLAMA["cases"] if c["request"].get("raw")][:2]
     sha256 = hashlib.sha256(pathlib.Path(REAL).read_bytes()).hexdigest()
     server = Server(Ollama(OLLAMA, sha256))
@@ -198,7 +195,7 @@ def test_ollama_live_is_as_recorded():
 
 def test_other_weights_are_named():
     if not os.path.isfile(REAL):
-        raise Skip
+        raise each.Skip
     server = ollama()  # says that its weights have another digest
     found = compared("--ollama", server.url, "--model", "recorded", "--ours", REAL, "--raw", PROMPT)
     assert "model" in found["cases"][0]["verdict"], found["cases"][0]
@@ -207,7 +204,7 @@ def test_other_weights_are_named():
 
 def test_chat_of_ollama():
     if not os.path.isfile(REAL):
-        raise Skip
+        raise each.Skip
     chat = next(c for c in OLLAMA["cases"] if c["endpoint"] == "/api/chat" and len(c["request"]["messages"]) == 1)
     server = Server(Ollama(OLLAMA, hashlib.sha256(pathlib.Path(REAL).read_bytes()).hexdigest()))
     found = compared("--ollama", server.url, "--model", "recorded", "--ours", REAL, chat["request"]["messages"][0]["content"])
@@ -221,25 +218,11 @@ OFFLINE = ("test_without_libcurl", "test_usage", "test_recordings_that_are_none"
 
 
 def main():
-    passed = failed = skipped = 0
-    for name, test in [(n, t) for n, t in globals().items() if n.startswith("test_")]:
-        if sys.argv[2:] and not any(w in name for w in sys.argv[2:]):
-            continue
-        try:
-            if not CURL and name not in OFFLINE:
-                raise Skip
-            test()
-            passed += 1
-        except Skip:
-            skipped += 1
-        except Exception as error:  # a failed test must not hide the others
-            failed += 1
-            place = traceback.extract_tb(error.__traceback__)
-            line = next(f.lineno for f in place if f.name == name)
-            print(f"FAIL {name} (line {line}): {str(error) or type(error).__name__}"[:1500])
+    if not CURL:
+        print("built without libcurl: what asks a live engine is left out")
+    code = each.run(globals(), sys.argv[2:], lambda name: CURL or name in OFFLINE)
     shutil.rmtree(WORK, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed or not passed else 0
+    return code
 
 
 if __name__ == "__main__":

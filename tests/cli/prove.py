@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+import each
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 KILLER = "--killer" in sys.argv
@@ -195,22 +197,14 @@ def test_usage():
     run("doctor", "--prove", "a.trace", code=2)
 
 
+def fits(name):
+    return not (KILLER and ("mpi" in name or "mkmodel" in name)) and ALL == ("every_condition" in name)
+
+
 def main():
-    passed = failed = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("test_"):
-            continue
-        if KILLER and ("mpi" in name or "mkmodel" in name) or ALL != ("every_condition" in name):
-            continue
-        try:
-            test()
-            passed += 1
-        except Exception as error:
-            failed += 1
-            print(f"FAIL {name}: {error!r}")
+    code = each.run(globals(), fits=fits)
     shutil.rmtree(WORK)
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
+    return code
 
 
 if __name__ == "__main__":

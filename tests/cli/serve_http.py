@@ -14,7 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
+
+import each
 
 from served import Server, store, stretch, until
 
@@ -411,18 +412,5 @@ def test_metrics():
         same((m["verbatim_models_loaded"], m["verbatim_slots"], m["llamacpp:requests_processing"]), (1, 4, 0))
 
 
-tests = [(name, test) for name, test in list(globals().items()) if name.startswith("test_")]
-if sys.argv[2:]:
-    tests = [(name, test) for name, test in tests if name in sys.argv[2:]]
-failed = 0
-for name, test in tests:
-    try:
-        start = time.monotonic()
-        test()
-        print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
-    except Exception:  # every test runs, whatever the others did
-        failed += 1
-        print(f"FAILED {name}", flush=True)
-        traceback.print_exc(file=sys.stdout)
-print(f"{len(tests) - failed} passed, {failed} failed")
-sys.exit(failed > 0)
+if __name__ == "__main__":
+    sys.exit(each.run(globals(), sys.argv[2:]))

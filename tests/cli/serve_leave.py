@@ -16,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
+
+import each
 
 from served import Server, store, stretch, until
 
@@ -235,16 +236,5 @@ def test_a_second_signal_ends_at_once():
             one.close()
 
 
-failed = 0
-tests = [(name, test) for name, test in list(globals().items()) if name.startswith("test_")]
-for name, test in tests:
-    try:
-        begin = time.monotonic()
-        test()
-        print(f"ok    {name} ({time.monotonic() - begin:.1f} s)", flush=True)
-    except Exception:  # every test runs, whatever the others did
-        failed += 1
-        print(f"FAILED {name}", flush=True)
-        traceback.print_exc(file=sys.stdout)
-print(f"{len(tests) - failed} passed, {failed} failed")
-sys.exit(failed > 0)
+if __name__ == "__main__":
+    sys.exit(each.run(globals()))

@@ -15,8 +15,8 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 
+import each
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -387,18 +387,5 @@ def test_embed_edges():
     post("/api/generate", {"model": "bert", "prompt": "x"}, 400)
 
 
-def main():
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_")]
-    bad = 0
-    for name, test in tests:
-        try:
-            test()
-        except Exception:
-            bad += 1
-            print(f"FAIL {name}\n{traceback.format_exc()}")
-    print(f"{len(tests) - bad} passed, {bad} failed")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(each.run(globals()))

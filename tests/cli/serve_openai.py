@@ -12,8 +12,8 @@ import re
 import struct
 import sys
 import tempfile
-import traceback
 
+import each
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -424,20 +424,5 @@ def test_response_refused():
         same(post(RESPONSES, {"input": "Hi", **body}, 400)["error"]["type"], "invalid_request_error")
 
 
-def main():
-    passed = failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_"):
-            continue
-        try:
-            test()
-            passed += 1
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"FAIL {name}")
-            traceback.print_exc(limit=3, file=sys.stdout)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(each.run(globals()))

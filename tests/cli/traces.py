@@ -12,7 +12,8 @@ import random
 import subprocess
 import sys
 import tempfile
-import traceback
+
+import each
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -147,18 +148,6 @@ def test_taps_are_the_same_for_everybody():
     run("run", TINY, "--raw", "--taps", "all", "a", code=2)
 
 
-def main():
-    failed, tests = 0, [f for name, f in sorted(globals().items()) if name.startswith("test_")]
-    for test in tests:
-        try:
-            test()
-        except Exception:
-            failed += 1
-            print(f"FAIL {test.__name__}\n{traceback.format_exc()}")
-    print(f"{len(tests) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
     os.environ["HOME"] = str(WORK)
-    sys.exit(main())
+    sys.exit(each.run(globals()))
