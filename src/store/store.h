@@ -94,6 +94,7 @@ vb_status vb_image_parse(vb_image *out, const char *json, size_t len, const char
 /* As text, to be freed; the bytes that Ollama would write. NULL: out of memory. */
 char *vb_image_text(const vb_image *image, size_t *len);
 vb_status vb_image_read(vb_image *out, const vb_store *store, const vb_ref *ref, vb_err *err); /* VB_E_NOT_FOUND */
+vb_status vb_image_bytes(const vb_store *store, const vb_ref *ref, char **text, size_t *len, vb_err *err); /* to be freed */
 /* These very bytes become the manifest of that name, in one step. VB_E_NOT_FOUND: a blob is missing. What only the manifest
  * before it named is removed. */
 vb_status vb_store_put(vb_store *store, const vb_ref *ref, const char *json, size_t len, vb_err *err);
