@@ -204,6 +204,10 @@ VB_API int64_t vb_chat_render(const vb_model *model, const vb_message *msgs, siz
 /* The same as ids. Text of the messages never becomes a control token. */
 VB_API int64_t vb_chat_encode(const vb_model *model, const vb_message *msgs, size_t n, vb_token *ids, size_t cap,
                               vb_err *err);
+/* Both, of a conversation in JSON, as vb_template_render takes it: messages with all their fields, tools, kwargs. */
+VB_API int64_t vb_chat_render_json(const vb_model *model, const char *input, size_t len, char *buf, size_t cap, vb_err *err);
+VB_API int64_t vb_chat_encode_json(const vb_model *model, const char *input, size_t len, vb_token *ids, size_t cap,
+                                   vb_err *err);
 /* The chat template's source; NULL if there is none. */
 VB_API const char *vb_model_template(const vb_model *model, size_t *len);
 /* Renders a template. `input` is a JSON object: messages, tools, add_generation_prompt, kwargs (an object of
@@ -301,6 +305,12 @@ typedef struct {
     uint64_t seed, stream;
 } vb_sampling;
 
+/* What is added to the logit of a token before anything else is done with it, -100 to 100. */
+typedef struct {
+    vb_token id;
+    float add;
+} vb_bias;
+
 VB_API vb_status vb_sampling_check(const vb_sampling *sampling, vb_err *err);
 /* Chooses the token that follows the session's last one, at position = number of tokens. */
 VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *sampling, vb_token *out, vb_err *err);
@@ -314,7 +324,7 @@ VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_tok
  * Tokens are taken as bytes, so they may begin and end anywhere in a character or word. The model must outlive it; it
  * may be used by several threads, one after the other is served. */
 
-/* GBNF, as in llama.cpp; the text is what the rule "root" says. */
+/* GBNF, as in llama.cpp, and `%json {...}` for JSON that fits a schema; the text is what the rule "root" says. */
 VB_API vb_status vb_grammar_open_gbnf(vb_grammar **out, const vb_model *model, const char *text, size_t len, vb_err *err);
 /* JSON that fits a JSON Schema; docs/GRAMMAR.md says which keywords are held. White space is free but short, members come
  * in the schema's order. */
@@ -341,6 +351,10 @@ VB_API vb_status vb_grammar_mask(vb_grammar *grammar, uint8_t *mask, size_t byte
 VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *sampling, vb_grammar *grammar, vb_token *out,
                                   vb_err *err);
 
+/* vb_sample_masked (without a grammar: vb_sample) of logits with n biases, of one token at most one. */
+VB_API vb_status vb_sample_biased(const vb_session *session, const vb_sampling *sampling, const vb_bias *biases, int n,
+                                  vb_grammar *grammar, vb_token *out, vb_err *err);
+
 typedef struct {
     vb_token id;
     float logit, logprob; /* log-probability over the whole vocabulary at temperature 1, natural logarithm */
@@ -360,6 +374,8 @@ typedef struct {
     int stopped; /* a stop text was completed; neither it nor what followed it is part of the text */
 } vb_streamed;
 VB_API vb_status vb_stream_open(vb_stream **out, const vb_model *model, const char *const *stops, int n_stops, vb_err *err);
+/* Writes this control token out from now on, as text. */
+VB_API vb_status vb_stream_show(vb_stream *stream, vb_token id, vb_err *err);
 VB_API vb_status vb_stream_add(vb_stream *stream, vb_token id, vb_streamed *out, vb_err *err);
 VB_API vb_status vb_stream_end(vb_stream *stream, vb_streamed *out, vb_err *err); /* what was held back */
 VB_API void vb_stream_close(vb_stream *stream);
@@ -388,6 +404,8 @@ typedef struct {
      * beyond, is yours to close and may draft for one generation at a time. One that vb_draft_check refuses is an
      * error; when its context is full, or it fails, generation goes on without it. */
     vb_session *draft;
+    const vb_bias *biases; /* of distinct tokens; not together with a trace either */
+    int n_biases;
     /* Chooses among what it allows and moves it on, or NULL. Not together with a trace, which could not be replayed. */
     vb_grammar *grammar;
     /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */

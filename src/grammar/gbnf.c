@@ -3,12 +3,14 @@
  *   rule      name "::=" choice newline
  *   choice    sequence ("|" sequence)*           a line may break behind "|" and inside parentheses
  *   sequence  (item ("*" | "+" | "?" | "{m}" | "{m,}" | "{m,n}")?)*
- *   item      "text" | [class] | [^class] | "." | name | "(" choice ")"
+ *   item      "text" | [class] | [^class] | "." | name | "(" choice ")" | "%json" schema
  *
  * Escapes in texts and classes: \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. A comment goes from # to the end of its
  * line.
  */
 #include "grammar/gbnf.h"
+
+#include "grammar/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +21,17 @@ typedef struct {
     const char *text; /* of the name; points into the grammar */
     size_t len;
     int line; /* where it was first seen */
+    int rule;
 } name;
 
 typedef struct {
     vb_rules *rules;
     const char *at, *end;
     int line, depth;
-    name *names; /* [rules] */
-    int *slots;  /* rule + 1 by the hash of its name; 0: free */
-    int n_slots; /* a power of two, at least twice as many as rules */
+    name *names;
+    int n_names;
+    int *slots;  /* name + 1 by its hash; 0: free */
+    int n_slots; /* a power of two, at least twice as many as names */
     vb_err *err;
 } reader;
 
@@ -188,7 +192,7 @@ static uint32_t hash(const name *n)
 
 static vb_status room_for_name(reader *r)
 {
-    int n = r->rules->n_rules;
+    int n = r->n_names;
     if (n * 2 < r->n_slots) return VB_OK;
     int wanted = n * 4 + 64;
     while (wanted & (wanted - 1)) wanted &= wanted - 1;
@@ -212,7 +216,7 @@ static vb_status room_for_name(reader *r)
 
 static vb_status read_name(reader *r, int *rule)
 {
-    name found = {r->at, 0, r->line};
+    name found = {r->at, 0, r->line, 0};
     while (in_name(peek(r))) r->at++;
     found.len = (size_t)(r->at - found.text);
     if (found.len == 0) WRONG(r, "a rule's name");
@@ -222,19 +226,45 @@ static vb_status read_name(reader *r, int *rule)
     for (; r->slots[at & mask] != 0; at++) {
         const name *known = &r->names[r->slots[at & mask] - 1];
         if (known->len != found.len || memcmp(known->text, found.text, found.len) != 0) continue;
-        *rule = r->slots[at & mask] - 1;
+        *rule = known->rule;
         return VB_OK;
     }
-    *rule = vb_rule_new(r->rules);
+    *rule = found.rule = vb_rule_new(r->rules);
     VB_TRY(vb_rules_check(r->rules, r->err));
-    r->names[*rule] = found;
-    r->slots[at & mask] = *rule + 1;
+    r->names[r->n_names++] = found;
+    r->slots[at & mask] = r->n_names;
     return VB_OK;
 }
 
 /* --- expressions ---------------------------------------------------------------------------------------------- */
 
 static vb_status choice(reader *r, int nested, int *out);
+
+/* Length of the JSON object or array at the reader's place; 0: there is none. */
+static size_t json_length(const reader *r)
+{
+    int depth = 0, quoted = 0;
+    for (const char *p = r->at; p < r->end; p++) {
+        if (quoted && *p == '\\') p++;
+        else if (*p == '"') quoted = !quoted;
+        else if (!quoted && (*p == '{' || *p == '[')) depth++;
+        else if (!quoted && (*p == '}' || *p == ']')) depth--;
+        if (depth <= 0) return !quoted && p > r->at ? (size_t)(p - r->at) + 1 : 0;
+    }
+    return 0;
+}
+
+static vb_status schema(reader *r, int *out)
+{
+    int root;
+    blanks(r, 1);
+    size_t len = json_length(r);
+    if (len == 0) WRONG(r, "a JSON Schema, an object");
+    VB_TRY(vb_schema_read(r->rules, &root, r->at, len, r->err));
+    for (; len > 0; len--) r->line += *r->at++ == '\n';
+    *out = vb_expr_rule(r->rules, root);
+    return VB_OK;
+}
 
 static vb_status item(reader *r, int *out)
 {
@@ -245,6 +275,10 @@ static vb_status item(reader *r, int *out)
     if (skip_if(r, '.')) {
         *out = vb_expr_class(r->rules, &none, 0, 1);
         return VB_OK;
+    }
+    if (r->end - r->at > 5 && memcmp(r->at, "%json", 5) == 0) {
+        r->at += 5;
+        return schema(r, out);
     }
     if (skip_if(r, '(')) {
         if (++r->depth > VB_GRAMMAR_DEPTH_MOST) WRONG(r, "at most 64 nested parentheses");
@@ -303,7 +337,7 @@ static vb_status repeated(reader *r, int *expr)
 
 static int begins_item(int c)
 {
-    return c == '"' || c == '[' || c == '.' || c == '(' || in_name(c);
+    return c == '"' || c == '[' || c == '.' || c == '(' || c == '%' || in_name(c);
 }
 
 static vb_status sequence(reader *r, int *out)
@@ -354,12 +388,12 @@ static vb_status rules(reader *r, int *root)
         VB_TRY(rule(r));
         blanks(r, 1);
     }
-    for (int i = 0; i < r->rules->n_rules; i++) {
+    for (int i = 0; i < r->n_names; i++) {
         const name *n = &r->names[i];
-        if (r->rules->rules[i] < 0)
+        if (r->rules->rules[n->rule] < 0)
             VB_FAIL(r->err, VB_E_FORMAT, "grammar: line %d: expected a definition of rule '%.*s', found none", n->line,
                     (int)n->len, n->text);
-        if (n->len == 4 && memcmp(n->text, "root", 4) == 0) *root = i;
+        if (n->len == 4 && memcmp(n->text, "root", 4) == 0) *root = n->rule;
     }
     if (*root < 0) VB_FAIL(r->err, VB_E_FORMAT, "grammar: expected a rule named root, found none");
     return VB_OK;

@@ -12,5 +12,7 @@ typedef struct {
 
 /* *out is NULL if any text will do. 0: *fault says what is wrong with the form. */
 int vb_form_open(vb_grammar **out, const vb_model *model, const vb_form *form, vb_fault *fault);
+/* {"token": number, ...}, or NULL, as a list in the order of the object; to be freed in either case. */
+int vb_biases_read(vb_bias **out, int *n, const json_t *biases, int vocab, vb_fault *fault);
 
 #endif

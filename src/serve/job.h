@@ -37,7 +37,11 @@ typedef struct vb_job {
     const vb_token *ids; /* the prompt; must live until on_end */
     int n;
     vb_sampling sampling;
+    const vb_bias *biases; /* must live until on_end */
+    int n_biases;
     vb_grammar *grammar; /* NULL: any text; the job moves it on */
+    const vb_token *shown; /* control tokens that are text here; must live until on_end */
+    int n_shown;
     int max_tokens;     /* 0: until the model ends or the context is full; -1: only evaluate the prompt */
     const char *const *stops; /* copied */
     int n_stops;

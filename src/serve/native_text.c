@@ -195,16 +195,22 @@ void vb_native_apply_template(vb_serve *s, vb_exchange *x)
         close_call(&c);
         return;
     }
+    vb_tooling tooling;
+    vb_tooling_openai(&tooling, &c.request);
     const json_t *messages = vb_request_list(&c.request, "messages", "[]api.Message");
     if (messages == NULL && c.request.fault.status == 0) vb_fault_set(&c.request.fault, 400, "'messages' is required");
     vb_host *host = host_of(s, &c, vb_request_string(&c.request, "model", NULL));
-    if (host == NULL) return;
-    if (vb_turn_render(host->model, messages, &text, &len, &c.request.fault)) {
+    if (host == NULL) {
+        vb_tooling_free(&tooling);
+        return;
+    }
+    if (vb_turn_render(host->model, messages, &tooling, &text, &len, &c.request.fault)) {
         vb_js_open(&c.out, '{');
         vb_js_key(&c.out, "prompt");
         vb_js_string(&c.out, text, len);
     }
     free(text);
+    vb_tooling_free(&tooling);
     vb_hosts_release(s->hosts, host, VB_KEEP_DEFAULT);
     close_call(&c);
 }

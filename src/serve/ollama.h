@@ -16,7 +16,7 @@ void vb_ollama_ps(vb_serve *s, vb_exchange *x);
 void vb_ollama_common(vb_request *r, vb_ask *ask);
 /* The options, behind those that the store has for the model; s NULL: without these. */
 void vb_ollama_options(vb_serve *s, vb_request *r, vb_ask *ask);
-/* format, think, images and shift: refused or told as ignored where they cannot be served. */
+/* images and shift: refused, and told as ignored. */
 void vb_ollama_refuse(vb_request *r, const char *model);
 /* Only to load or unload: answers and returns 1, or returns 0 with a fault. */
 int vb_ollama_load(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask, int chat);

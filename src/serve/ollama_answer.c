@@ -1,5 +1,6 @@
 /* ollama_answer.c - the answer to generate and chat, as one object or as a line for each piece of text.
  *
+ *   split: thought, calls               --stream--> {"thinking": piece, "done": false}, {"tool_calls": [...], "done": false}
  *   token: ids, text, log-probabilities --stream--> {"response": piece, "done": false}
  *                                       --whole---> kept
  *   over:  the last object, with counts and times
@@ -18,6 +19,9 @@ typedef struct {
     char *model;
     int chat, streams, top, wants_context, begun;
     vb_out text;     /* all of it */
+    vb_out thinking; /* of an answer that is not streamed */
+    vb_out calls;    /* the same; values with commas between them */
+    int n_calls;
     vb_out logprobs; /* those that have not been sent: values with commas between them */
     vb_token *ids;   /* chosen, the ending one left out */
     int n, cap;
@@ -29,6 +33,8 @@ typedef struct {
 static void free_answer(answer *a)
 {
     vb_out_free(&a->text);
+    vb_out_free(&a->thinking);
+    vb_out_free(&a->calls);
     vb_out_free(&a->logprobs);
     vb_request_close(&a->request);
     free(a->model);
@@ -83,7 +89,14 @@ static void put_logprobs(vb_out *out, vb_out *waiting)
 
 /* --- objects --------------------------------------------------------------------------------------------- */
 
-static void put_text(vb_out *out, const answer *a, const char *text, size_t len)
+/* What one object tells, beside its text. */
+typedef struct {
+    const char *text;
+    size_t len;
+    const vb_out *thinking, *calls; /* NULL or empty: none */
+} part;
+
+static void put_part(vb_out *out, const answer *a, const part *p)
 {
     if (a->chat) {
         vb_js_key(out, "message");
@@ -91,7 +104,17 @@ static void put_text(vb_out *out, const answer *a, const char *text, size_t len)
         vb_js_put_string(out, "role", "assistant");
     }
     vb_js_key(out, a->chat ? "content" : "response");
-    vb_js_string(out, text, len);
+    vb_js_string(out, p->text, p->len);
+    if (p->thinking != NULL && p->thinking->len > 0) {
+        vb_js_key(out, "thinking");
+        vb_js_string(out, p->thinking->data, p->thinking->len);
+    }
+    if (p->calls != NULL && p->calls->len > 0) {
+        vb_js_key(out, "tool_calls");
+        vb_js_open(out, '[');
+        vb_js_raw(out, p->calls->data, p->calls->len);
+        vb_js_close(out, ']');
+    }
     if (a->chat) vb_js_close(out, '}');
 }
 
@@ -110,11 +133,11 @@ static void send_line(answer *a, vb_out *out)
     vb_out_free(out);
 }
 
-static void send_piece(answer *a, const char *text, size_t len)
+static void send_piece(answer *a, const part *p)
 {
     vb_out out = {0};
     vb_ollama_open(&out, a->model);
-    put_text(&out, a, text, len);
+    put_part(&out, a, p);
     vb_js_put_bool(&out, "done", 0);
     put_logprobs(&out, &a->logprobs);
     vb_js_close(&out, '}');
@@ -124,7 +147,7 @@ static void send_piece(answer *a, const char *text, size_t len)
 static void take_text(answer *a, const char *text, size_t len)
 {
     vb_out_bytes(&a->text, text, len);
-    if (a->streams && len > 0) send_piece(a, text, len);
+    if (a->streams && len > 0) send_piece(a, &(part){.text = text, .len = len});
 }
 
 /* The prompt and the answer as ids. Those of a text that a stop text has cut are made anew. */
@@ -150,9 +173,10 @@ static void put_last(vb_out *out, answer *a)
 {
     const vb_job_end *e = &a->end;
     int whole = !a->streams;
+    part nothing = {.text = ""}, all = {a->text.data != NULL ? a->text.data : "", a->text.len, &a->thinking, &a->calls};
     char *ignored = vb_request_ignored(&a->request);
     vb_ollama_open(out, a->model);
-    put_text(out, a, whole && a->text.data != NULL ? a->text.data : "", whole ? a->text.len : 0);
+    put_part(out, a, whole ? &all : &nothing);
     vb_js_put_bool(out, "done", 1);
     vb_js_put_string(out, "done_reason", vb_turn_reason(e));
     if (a->wants_context) put_context(out, a);
@@ -183,6 +207,19 @@ static void keep_id(answer *a, vb_token id)
         a->cap = cap;
     }
     a->ids[a->n++] = id;
+}
+
+static void on_split(void *ud, int choice, const vb_reply_piece *piece)
+{
+    answer *a = ud;
+    part p = {.text = "", .thinking = &a->thinking, .calls = &a->calls};
+    (void)choice;
+    vb_out_bytes(&a->thinking, piece->thinking, piece->thinking_len);
+    vb_calls_put_ollama(&a->calls, piece->calls, piece->n_calls, a->n_calls);
+    a->n_calls += piece->n_calls;
+    if (!a->streams) return;
+    send_piece(a, &p);
+    a->thinking.len = a->calls.len = 0;
 }
 
 static int on_token(void *ud, int choice, const vb_job_token *t)
@@ -226,7 +263,7 @@ static void on_over(void *ud)
     vb_out out = {0};
     vb_fault fault;
     vb_turn_judge(&a->end, &fault);
-    if (a->failed || a->text.failed || a->logprobs.failed) vb_fault_set(&fault, 500, "out of memory");
+    if (a->failed || a->text.failed || a->logprobs.failed || a->thinking.failed || a->calls.failed) vb_fault_set(&fault, 500, "out of memory");
     if (a->end.why == VB_JOB_CANCELLED) vb_fault_set(&fault, 499, "request canceled");
     if (fault.status != 0) {
         send_fault(a, &fault);
@@ -261,7 +298,7 @@ static answer *new_answer(vb_exchange *x, vb_request *r, const vb_ask *ask, int 
 
 void vb_ollama_answer(vb_serve *s, vb_exchange *x, vb_request *r, const vb_ask *ask, int chat)
 {
-    static const vb_turn_events events = {.token = on_token, .done = on_done, .over = on_over};
+    static const vb_turn_events events = {.split = on_split, .token = on_token, .done = on_done, .over = on_over};
     vb_fault fault = {0};
     answer *a = new_answer(x, r, ask, chat);
     vb_ask own = *ask;

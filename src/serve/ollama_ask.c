@@ -149,15 +149,8 @@ void vb_ollama_common(vb_request *r, vb_ask *ask)
     read_format(r, ask);
 }
 
-static int asks_for(const json_t *value)
-{
-    if (json_is_string(value)) return json_string_length(value) > 0;
-    return value != NULL && !json_is_false(value);
-}
-
 void vb_ollama_refuse(vb_request *r, const char *model)
 {
-    if (asks_for(vb_request_any(r, "think"))) vb_fault_set(&r->fault, 400, "\"%.200s\" does not support thinking", model);
     if (json_array_size(vb_request_list(r, "images", "[]api.ImageData")) > 0)
         vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model);
     if (vb_request_bool(r, "shift", 0)) vb_request_ignore(r, "shift");

@@ -34,7 +34,7 @@ static void answer_rendered(vb_serve *s, vb_exchange *x, vb_request *r, const vb
     size_t len = 0;
     vb_out out = {0};
     int ok = r->fault.status == 0 && vb_turn_host(s, ask->model, 0, &host, &r->fault);
-    if (ok && ask->messages != NULL) ok = vb_turn_render(host->model, ask->messages, &text, &len, &r->fault);
+    if (ok && ask->messages != NULL) ok = vb_turn_render(host->model, ask->messages, ask->tooling, &text, &len, &r->fault);
     if (ok) put_rendered(&out, ask->model, chat, text != NULL ? text : ask->text, text != NULL ? len : strlen(ask->text));
     if (ok) vb_serve_json(x, 200, &out);
     else vb_ollama_fault(x, &r->fault);
@@ -81,6 +81,7 @@ typedef struct {
     int raw;
     size_t n_context;
     vb_token *context;
+    vb_tooling tooling; /* no tools, but thoughts */
 } generation;
 
 static void read_generation(vb_request *r, generation *g, const char *model)
@@ -92,6 +93,7 @@ static void read_generation(vb_request *r, generation *g, const char *model)
     g->template_ = vb_request_string(r, "template", "");
     g->raw = vb_request_bool(r, "raw", 0);
     g->context = read_context(r, &g->n_context);
+    vb_tooling_ollama(&g->tooling, r);
     vb_ollama_refuse(r, model);
     if (g->raw && (g->system[0] != '\0' || g->template_[0] != '\0' || g->n_context > 0))
         vb_fault_set(&r->fault, 400, "raw mode does not support template, system, or context");
@@ -123,9 +125,11 @@ void vb_ollama_generate(vb_serve *s, vb_exchange *x)
     ask.n_ids = g.n_context;
     ask.text = g.raw ? g.prompt : NULL;
     ask.messages = messages = g.raw ? NULL : as_messages(g.system, g.prompt);
+    ask.tooling = &g.tooling;
     answer(s, x, &r, &ask, 0);
 out:
     json_decref(messages);
+    vb_tooling_free(&g.tooling);
     free(g.context);
     vb_request_close(&r);
 }
@@ -143,15 +147,13 @@ static void check_message(vb_request *r, const json_t *message, const char *mode
         vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model);
 }
 
-static json_t *read_messages(vb_request *r, const char *model)
+static json_t *read_messages(vb_request *r, const char *model, vb_tooling *tooling)
 {
-    char full[VB_HOST_NAME + 32];
     json_t *list = vb_request_list(r, "messages", "[]api.Message"), *one;
     size_t i;
     json_array_foreach(list, i, one) check_message(r, one, model);
     vb_ollama_refuse(r, model);
-    if (json_array_size(vb_request_list(r, "tools", "[]api.Tool")) > 0)
-        vb_fault_set(&r->fault, 400, "%s does not support tools", vb_ollama_full_name(model, full, sizeof full));
+    vb_tooling_ollama(tooling, r);
     return list;
 }
 
@@ -159,18 +161,21 @@ void vb_ollama_chat(vb_serve *s, vb_exchange *x)
 {
     vb_request r;
     vb_ask ask = {0};
+    vb_tooling tooling = {0};
     json_t *messages = NULL;
     if (vb_request_open(&r, x, "ChatRequest")) {
         vb_ollama_common(&r, &ask);
-        messages = read_messages(&r, ask.model);
+        messages = read_messages(&r, ask.model, &tooling);
     }
     int loads = r.fault.status == 0 && json_array_size(messages) == 0;
     vb_ollama_options(loads ? NULL : s, &r, &ask);
     if (loads) vb_request_bool(&r, "stream", 1);
     if (!loads || r.fault.status != 0 || !vb_ollama_load(s, x, &r, &ask, 1)) {
         ask.messages = messages;
+        ask.tooling = &tooling;
         if (r.fault.status != 0) vb_ollama_fault(x, &r.fault);
         else answer(s, x, &r, &ask, 1);
     }
+    vb_tooling_free(&tooling);
     vb_request_close(&r);
 }

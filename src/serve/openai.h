@@ -21,8 +21,6 @@ void vb_openai_ask(vb_ask *ask, vb_request *r);
 void vb_openai_limit(vb_ask *ask, vb_request *r, const char *const *keys);
 /* The form that an answer is held to, found at `key`; NULL: any text. */
 void vb_openai_format(vb_ask *ask, vb_request *r, const json_t *format, const char *key);
-/* There is no way to heed tools, so they are refused. */
-void vb_openai_tools(vb_request *r, const char *model);
 
 /* --- openai_input.c -------------------------------------------------------------------------------------- */
 

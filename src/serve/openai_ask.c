@@ -42,7 +42,9 @@ void vb_openai_ask(vb_ask *ask, vb_request *r)
     s->seed = seed != NULL ? (uint64_t)json_integer_value(seed) : vb_turn_seed();
     ask->choices = (int)vb_request_int(r, "n", 1, 1, VB_CHOICES_MOST);
     ask->top = -1;
+    ask->form.request = r;
     ask->form.gbnf = vb_request_string(r, "grammar", NULL);
+    ask->biases = vb_request_any(r, "logit_bias");
     ask->keep_ns = vb_request_keep(r, "keep_alive");
     read_stops(ask, r);
 }
@@ -64,18 +66,10 @@ void vb_openai_format(vb_ask *ask, vb_request *r, const json_t *format, const ch
     const json_t *within = json_object_get(format, "json_schema");
     const json_t *schema = json_object_get(within != NULL ? within : format, "schema");
     if (format == NULL || (type != NULL && strcmp(type, "text") == 0)) return;
-    ask->form.request = r;
     if (type == NULL) vb_request_mistyped(r, key, format, "*openai.ResponseFormat");
     else if (strcmp(type, "json_object") == 0 && schema == NULL) ask->form.json = 1;
     else if (strcmp(type, "json_schema") != 0 && strcmp(type, "json_object") != 0)
         vb_fault_set(&r->fault, 400, "%s: expected type text, json_object or json_schema, found \"%.100s\"", key, type);
     else if (!json_is_object(schema) && !json_is_boolean(schema)) vb_fault_set(&r->fault, 400, "%s: expected a schema", key);
     else ask->form.schema = schema;
-}
-
-/* An empty list is what some clients send always. */
-void vb_openai_tools(vb_request *r, const char *model)
-{
-    json_t *tools = vb_request_list(r, "tools", "[]api.Tool");
-    if (json_array_size(tools) > 0) vb_fault_set(&r->fault, 400, "%.320s does not support tools", model);
 }

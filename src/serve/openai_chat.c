@@ -1,7 +1,8 @@
 /* openai_chat.c - /v1/chat/completions.
  *
  *   whole    one object, when all choices are done
- *   stream   {"delta":{"role","content"}} {"delta":{"content"}} ... {"delta":{},"finish_reason"} of each choice, then
+ *   stream   {"delta":{"role","content"}} {"delta":{"content"}} ... {"delta":{},"finish_reason"} of each choice, with
+ *            "reasoning" or "tool_calls" beside an empty content where the model thinks or calls, then
  *            with stream_options.include_usage {"choices":[],"usage"}, then [DONE]
  *
  * A stream begins with the first event, so that what fails before it is answered with a status of its own.
@@ -13,14 +14,16 @@
 
 typedef struct {
     vb_out text, logprobs; /* whole: all of it; stream: what the next piece brings */
+    vb_out thinking, calls;
     const char *reason;
-    int begun;
+    int begun, n_calls;
 } choice;
 
 typedef struct {
     vb_openai_head head;
     vb_request request;
     vb_turn *turn;
+    vb_tooling tooling; /* until the turn has started */
     int streams, usage, logprobs, begun;
     int prompt, completion; /* tokens */
     vb_fault fault;         /* of the first choice that failed */
@@ -32,7 +35,10 @@ static void free_chat(chat *c)
     for (int i = 0; i < VB_CHOICES_MOST; i++) {
         vb_out_free(&c->choices[i].text);
         vb_out_free(&c->choices[i].logprobs);
+        vb_out_free(&c->choices[i].thinking);
+        vb_out_free(&c->choices[i].calls);
     }
+    vb_tooling_free(&c->tooling);
     vb_request_close(&c->request);
     free(c);
 }
@@ -61,6 +67,20 @@ static void put_logprobs(vb_out *out, const choice *h)
     vb_js_close(out, '}');
 }
 
+/* Thought and calls, where there are any. */
+static void put_split(vb_out *out, const choice *h)
+{
+    if (h->thinking.len > 0) {
+        vb_js_key(out, "reasoning");
+        vb_js_string(out, h->thinking.data, h->thinking.len);
+    }
+    if (h->calls.len == 0) return;
+    vb_js_key(out, "tool_calls");
+    vb_js_open(out, '[');
+    vb_js_raw(out, h->calls.data, h->calls.len);
+    vb_js_close(out, ']');
+}
+
 /* A piece with the choice's new text, or with its reason to finish. */
 static void send_piece(chat *c, int i, const char *text, size_t len, const char *reason)
 {
@@ -74,6 +94,7 @@ static void send_piece(chat *c, int i, const char *text, size_t len, const char 
     if (!h->begun) vb_js_put_string(&out, "role", "assistant");
     if (!h->begun || reason == NULL) vb_js_key(&out, "content");
     if (!h->begun || reason == NULL) vb_js_string(&out, text, len);
+    put_split(&out, h);
     vb_js_close(&out, '}');
     if (c->logprobs && h->logprobs.len > 0) put_logprobs(&out, h);
     vb_js_put_string(&out, "finish_reason", reason);
@@ -82,6 +103,7 @@ static void send_piece(chat *c, int i, const char *text, size_t len, const char 
     vb_js_close(&out, '}');
     vb_openai_event(c->turn->exchange, NULL, &out);
     vb_out_free(&h->logprobs);
+    h->thinking.len = h->calls.len = 0;
     h->begun = 1;
 }
 
@@ -114,6 +136,7 @@ static void put_choice(vb_out *out, const chat *c, int i)
     vb_js_put_string(out, "role", "assistant");
     vb_js_key(out, "content");
     vb_js_string(out, h->text.data, h->text.len);
+    put_split(out, h);
     vb_js_close(out, '}');
     vb_js_put_string(out, "finish_reason", h->reason);
     if (c->logprobs) put_logprobs(out, h);
@@ -131,6 +154,7 @@ static void answer(chat *c)
     for (int i = 0; i < c->turn->choices; i++) {
         put_choice(&out, c, i);
         out.failed |= c->choices[i].text.failed | c->choices[i].logprobs.failed;
+        out.failed |= c->choices[i].thinking.failed | c->choices[i].calls.failed;
     }
     vb_js_close(&out, ']');
     vb_openai_usage_put(&out, c->prompt, c->completion);
@@ -140,6 +164,16 @@ static void answer(chat *c)
 }
 
 /* --- events ---------------------------------------------------------------------------------------------- */
+
+static void on_split(void *ud, int i, const vb_reply_piece *piece)
+{
+    chat *c = ud;
+    choice *h = &c->choices[i];
+    vb_out_bytes(&h->thinking, piece->thinking, piece->thinking_len);
+    vb_calls_put_openai(&h->calls, piece->calls, piece->n_calls, h->n_calls);
+    h->n_calls += piece->n_calls;
+    if (c->streams) send_piece(c, i, "", 0, NULL);
+}
 
 static int on_token(void *ud, int i, const vb_job_token *token)
 {
@@ -160,7 +194,7 @@ static void on_done(void *ud, int i, const vb_job_end *end)
     if (c->fault.status == 0) c->fault = fault;
     c->prompt = end->prompt_tokens;
     c->completion += end->tokens;
-    h->reason = vb_turn_reason(end);
+    h->reason = h->n_calls > 0 ? "tool_calls" : vb_turn_reason(end);
     if (!c->streams) vb_out_bytes(&h->text, end->text, end->len);
     if (!c->streams || fault.status != 0) return;
     if (end->len > 0 || h->logprobs.len > 0) send_piece(c, i, end->text, end->len, NULL);
@@ -189,23 +223,36 @@ static int readable(const json_t *content)
     return json_is_array(content);
 }
 
+static int has_image(const json_t *content)
+{
+    size_t i;
+    json_t *part;
+    json_array_foreach(content, i, part) {
+        const char *type = json_string_value(json_object_get(part, "type"));
+        if (type != NULL && strcmp(type, "image_url") == 0) return 1;
+    }
+    return 0;
+}
+
 /* OpenAI's newer name for the system's role is read as the old one, which templates know. */
-static void check_message(vb_request *r, json_t *m)
+static void check_message(vb_request *r, json_t *m, const char *model)
 {
     const char *role = json_string_value(json_object_get(m, "role"));
     if (!json_is_object(m)) vb_request_mistyped(r, "messages", m, "openai.Message");
     else if (role == NULL) vb_fault_set(&r->fault, 400, "messages: expected a role in each");
+    else if (has_image(json_object_get(m, "content")))
+        vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model != NULL ? model : "");
     else if (!readable(json_object_get(m, "content")))
         vb_fault_set(&r->fault, 400, "invalid message content type: expected text, or parts of type text");
     else if (strcmp(role, "developer") == 0) json_object_set_new(m, "role", json_string("system"));
 }
 
-static json_t *read_messages(vb_request *r)
+static json_t *read_messages(vb_request *r, const char *model)
 {
     size_t i;
     json_t *messages = vb_request_list(r, "messages", "[]openai.Message"), *m;
     if (json_array_size(messages) == 0) vb_fault_set(&r->fault, 400, "[] is too short - 'messages'");
-    json_array_foreach(messages, i, m) check_message(r, m);
+    json_array_foreach(messages, i, m) check_message(r, m, model);
     return messages;
 }
 
@@ -215,7 +262,7 @@ static void read_chat(chat *c, vb_ask *ask)
     vb_request *r = &c->request, options;
     vb_openai_ask(ask, r);
     vb_openai_limit(ask, r, limits);
-    ask->messages = read_messages(r);
+    ask->messages = read_messages(r, ask->model);
     c->streams = vb_request_bool(r, "stream", 0);
     vb_request_part(&options, r, "stream_options");
     c->usage = vb_request_bool(&options, "include_usage", 0);
@@ -224,13 +271,14 @@ static void read_chat(chat *c, vb_ask *ask)
     int top = (int)vb_request_int(r, "top_logprobs", 0, 0, VB_TOP_MOST);
     ask->top = c->logprobs ? top : -1;
     vb_openai_format(ask, r, vb_request_any(r, "response_format"), "response_format");
-    vb_openai_tools(r, ask->model);
+    vb_tooling_openai(&c->tooling, r);
+    ask->tooling = &c->tooling;
     vb_request_any(r, "user");
 }
 
 void vb_openai_chat(vb_serve *s, vb_exchange *x)
 {
-    static const vb_turn_events events = {.token = on_token, .done = on_done, .over = on_over};
+    static const vb_turn_events events = {.split = on_split, .token = on_token, .done = on_done, .over = on_over};
     vb_ask ask = {0};
     vb_fault none = {.status = 500, .text = "out of memory"}, *fault = &none;
     chat *c = calloc(1, sizeof *c);

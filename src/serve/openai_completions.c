@@ -36,6 +36,8 @@ struct completion {
     int begun;                   /* the stream */
     atomic_int left;
     vb_fault fault;              /* the scheduler's thread writes it, before it counts down */
+    vb_bias *biases;
+    int n_biases;
     part parts[];
 };
 
@@ -49,6 +51,7 @@ static void free_completion(completion *c)
         vb_openai_legacy_clear(&c->parts[i].legacy);
     }
     vb_request_close(&c->request);
+    free(c->biases);
     free(c);
 }
 
@@ -206,6 +209,7 @@ static void make_job(completion *c, int i)
     p->in.text = first->in.text;
     p->job = (vb_job){.host = c->host, .ids = first->in.ids, .n = first->in.n, .sampling = a->sampling,
                       .max_tokens = a->max_tokens, .stops = a->stops, .n_stops = a->n_stops, .top = a->top, .echo = c->echo,
+                      .biases = c->biases, .n_biases = c->n_biases,
                       .priority = vb_exchange_priority(c->exchange),
                       .ending = a->top >= 0, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = p};
     if (a->max_tokens == 0 || a->max_tokens > room) p->job.max_tokens = room;
@@ -281,6 +285,7 @@ static int reads(completion *c, const json_t *prompts)
     int n = c->ask.choices;
     if (vb_sampling_check(&c->ask.sampling, &err) < 0) vb_fault_set(&r->fault, 400, "%s", err.text);
     if (!vb_turn_host(c->serve, c->ask.model, 0, &c->host, &r->fault)) return 0;
+    if (!vb_biases_read(&c->biases, &c->n_biases, c->ask.biases, c->host->info.vocab, &r->fault)) return 0;
     if (c->host->info.encoder) vb_fault_set(&r->fault, 400, "\"%.200s\" does not support generate", c->ask.model);
     for (int i = 0; i < c->n && r->fault.status == 0; i += n)
         vb_openai_input_read(&c->parts[i].in, r, json_array_get(prompts, (size_t)(i / n)), c->host,
@@ -303,7 +308,7 @@ void vb_openai_completions(vb_serve *s, vb_exchange *x)
         vb_request_close(r);
     } else {
         memcpy(c, &whole, sizeof whole);
-        if (c->ask.form.request != NULL) c->ask.form.request = &c->request;
+        c->ask.form.request = &c->request;
         c->n = (int)n;
         if (reads(c, prompts)) submit_all(c);
         else finish(c);

@@ -1,8 +1,15 @@
 /* openai_responses.c - /v1/responses: one message from text or items; nothing is stored.
  *
  *   whole    the response object
- *   stream   created, in_progress, output_item.added, content_part.added, output_text.delta ...,
- *            output_text.done, content_part.done, output_item.done, completed; each with its number
+ *   stream   created, in_progress, then for each item output_item.added, its own events, output_item.done, then completed;
+ *            each with its number
+ *
+ *            reasoning   reasoning_summary_text.delta ..., reasoning_summary_text.done
+ *            a message   content_part.added, output_text.delta ..., output_text.done, content_part.done
+ *            each call   function_call_arguments.delta, function_call_arguments.done
+ *
+ * Items stand in this order, so calls wait until the text is at its end. A message is left out if there are calls and it
+ * would be empty.
  */
 #include "serve/openai.h"
 
@@ -13,15 +20,21 @@
 typedef struct {
     vb_request request;
     vb_turn *turn;
-    char id[VB_OPENAI_ID], item[VB_OPENAI_ID];
+    char id[VB_OPENAI_ID], item[VB_OPENAI_ID], thought[VB_OPENAI_ID];
     const char *model, *instructions;
-    const json_t *metadata, *format; /* as they were sent */
+    const json_t *metadata, *format, *tools, *choice, *reasoning; /* as they were sent */
+    vb_tooling tooling;
     double temperature, top_p, presence, frequency;
     int most, top; /* of output tokens, 0: no limit; of log-probabilities */
     int streams, logprobs, begun, events;
     int64_t created;
     vb_out text, values; /* the whole answer and its log-probabilities */
-    int prompt, reused, tokens;
+    size_t sent;         /* of these values */
+    vb_out thinking;
+    json_t *calls;       /* [{"id", "call_id", "name", "arguments"}] */
+    int item_begun;      /* the message's events */
+    int thought_begun, thought_done; /* the reasoning's */
+    int prompt, reused, tokens, thoughts;
     vb_fault fault;
 } response;
 
@@ -29,6 +42,9 @@ static void free_response(response *r)
 {
     vb_out_free(&r->text);
     vb_out_free(&r->values);
+    vb_out_free(&r->thinking);
+    json_decref(r->calls);
+    vb_tooling_free(&r->tooling);
     vb_request_close(&r->request);
     free(r);
 }
@@ -82,6 +98,54 @@ static void put_item(vb_out *out, const response *r, int done)
     vb_js_close(out, '}');
 }
 
+static void put_reasoning(vb_out *out, const response *r, int done)
+{
+    vb_js_open(out, '{');
+    vb_js_put_string(out, "id", r->thought);
+    vb_js_put_string(out, "type", "reasoning");
+    vb_js_key(out, "summary");
+    vb_js_open(out, '[');
+    if (done) {
+        vb_js_open(out, '{');
+        vb_js_put_string(out, "type", "summary_text");
+        vb_js_key(out, "text");
+        vb_js_string(out, r->thinking.data, r->thinking.len);
+        vb_js_close(out, '}');
+    }
+    vb_js_close(out, ']');
+    vb_js_close(out, '}');
+}
+
+static const char *call_text(const response *r, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(r->calls, i), key));
+}
+
+static void put_call(vb_out *out, const response *r, size_t i, int done)
+{
+    vb_js_open(out, '{');
+    vb_js_put_string(out, "id", call_text(r, i, "id"));
+    vb_js_put_string(out, "type", "function_call");
+    vb_js_put_string(out, "status", done ? "completed" : "in_progress");
+    vb_js_put_string(out, "call_id", call_text(r, i, "call_id"));
+    vb_js_put_string(out, "name", call_text(r, i, "name"));
+    vb_js_put_string(out, "arguments", done ? call_text(r, i, "arguments") : "");
+    vb_js_close(out, '}');
+}
+
+/* Is there a message? */
+static int has_item(const response *r)
+{
+    return r->text.len > 0 || json_array_size(r->calls) == 0;
+}
+
+static void put_output(vb_out *out, const response *r)
+{
+    if (r->thinking.len > 0) put_reasoning(out, r, 1);
+    if (has_item(r)) put_item(out, r, 1);
+    for (size_t i = 0; i < json_array_size(r->calls); i++) put_call(out, r, i, 1);
+}
+
 static void put_usage(vb_out *out, const response *r)
 {
     vb_js_key(out, "usage");
@@ -95,7 +159,7 @@ static void put_usage(vb_out *out, const response *r)
     vb_js_close(out, '}');
     vb_js_key(out, "output_tokens_details");
     vb_js_open(out, '{');
-    vb_js_put_int(out, "reasoning_tokens", 0);
+    vb_js_put_int(out, "reasoning_tokens", r->thoughts);
     vb_js_close(out, '}');
     vb_js_close(out, '}');
 }
@@ -103,7 +167,7 @@ static void put_usage(vb_out *out, const response *r)
 /* A value as it was sent. */
 static void put_given(vb_out *out, const char *key, const json_t *value, const char *otherwise)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     vb_js_key(out, key);
     vb_js_raw(out, text != NULL ? text : otherwise, strlen(text != NULL ? text : otherwise));
     free(text);
@@ -112,10 +176,10 @@ static void put_given(vb_out *out, const char *key, const json_t *value, const c
 /* What was asked, and what OpenAI's clients expect to be told beside it. */
 static void put_settings(vb_out *out, const response *r)
 {
-    put_empty(out, "tools", "[]");
-    vb_js_put_string(out, "tool_choice", "auto");
+    put_given(out, "tools", r->tools, "[]");
+    put_given(out, "tool_choice", r->choice, "\"auto\"");
     vb_js_put_string(out, "truncation", "disabled");
-    vb_js_put_bool(out, "parallel_tool_calls", 1);
+    vb_js_put_bool(out, "parallel_tool_calls", !r->tooling.one);
     vb_js_key(out, "text");
     vb_js_open(out, '{');
     put_given(out, "format", r->format, "{\"type\":\"text\"}");
@@ -125,7 +189,7 @@ static void put_settings(vb_out *out, const response *r)
     put_number(out, "frequency_penalty", r->frequency);
     vb_js_put_int(out, "top_logprobs", r->top);
     put_number(out, "temperature", r->temperature);
-    vb_js_put_string(out, "reasoning", NULL);
+    put_given(out, "reasoning", r->reasoning, "null");
 }
 
 static void put_rest(vb_out *out, const response *r, int done)
@@ -159,13 +223,13 @@ static void put_response(vb_out *out, const response *r, int done)
     vb_js_put_string(out, "instructions", r->instructions);
     vb_js_key(out, "output");
     vb_js_open(out, '[');
-    if (done) put_item(out, r, 1);
+    if (done) put_output(out, r);
     vb_js_close(out, ']');
     vb_js_put_string(out, "error", NULL);
     put_settings(out, r);
     put_rest(out, r, done);
     vb_js_close(out, '}');
-    out->failed |= r->text.failed | r->values.failed;
+    out->failed |= r->text.failed | r->values.failed | r->thinking.failed;
 }
 
 /* --- events of a stream ---------------------------------------------------------------------------------- */
@@ -192,11 +256,17 @@ static void send_response(response *r, const char *name, int done)
     send_event(r, &out, name);
 }
 
+/* "output_index" of the message. */
+static int item_index(const response *r)
+{
+    return r->thinking.len > 0;
+}
+
 static void send_item(response *r, const char *name, int done)
 {
     vb_out out = {0};
     begin_event(r, &out, name);
-    vb_js_put_int(&out, "output_index", 0);
+    vb_js_put_int(&out, "output_index", item_index(r));
     vb_js_key(&out, "item");
     put_item(&out, r, done);
     send_event(r, &out, name);
@@ -207,7 +277,7 @@ static void begin_part_event(response *r, vb_out *out, const char *name)
 {
     begin_event(r, out, name);
     vb_js_put_string(out, "item_id", r->item);
-    vb_js_put_int(out, "output_index", 0);
+    vb_js_put_int(out, "output_index", item_index(r));
     vb_js_put_int(out, "content_index", 0);
 }
 
@@ -237,8 +307,85 @@ static void begin_stream(response *r)
     vb_exchange_begin(r->turn->exchange, 200, "text/event-stream");
     send_response(r, "response.created", 0);
     send_response(r, "response.in_progress", 0);
+}
+
+static void begin_item(response *r)
+{
+    if (r->item_begun) return;
+    r->item_begun = 1;
     send_item(r, "response.output_item.added", 0);
     send_part(r, "response.content_part.added", 0);
+}
+
+static void end_item(response *r)
+{
+    begin_item(r);
+    send_text(r, "response.output_text.done", "text", r->text.data, r->text.len, &r->values);
+    send_part(r, "response.content_part.done", 1);
+    send_item(r, "response.output_item.done", 1);
+}
+
+/* --- events of thoughts and calls -------------------------------------------------------------------------- */
+
+static void send_thought(response *r, const char *name, const char *key, const char *text, size_t len)
+{
+    vb_out out = {0};
+    begin_event(r, &out, name);
+    vb_js_put_string(&out, "item_id", r->thought);
+    vb_js_put_int(&out, "output_index", 0);
+    vb_js_put_int(&out, "summary_index", 0);
+    vb_js_key(&out, key);
+    vb_js_string(&out, text, len);
+    send_event(r, &out, name);
+}
+
+static void send_thought_item(response *r, const char *name, int done)
+{
+    vb_out out = {0};
+    begin_event(r, &out, name);
+    vb_js_put_int(&out, "output_index", 0);
+    vb_js_key(&out, "item");
+    put_reasoning(&out, r, done);
+    send_event(r, &out, name);
+}
+
+static void end_thought(response *r)
+{
+    if (!r->thought_begun || r->thought_done) return;
+    r->thought_done = 1;
+    send_thought(r, "response.reasoning_summary_text.done", "text", r->thinking.data, r->thinking.len);
+    send_thought_item(r, "response.output_item.done", 1);
+}
+
+static void send_call_item(response *r, const char *name, size_t i, int index, int done)
+{
+    vb_out out = {0};
+    begin_event(r, &out, name);
+    vb_js_put_int(&out, "output_index", index);
+    vb_js_key(&out, "item");
+    put_call(&out, r, i, done);
+    send_event(r, &out, name);
+}
+
+static void send_arguments(response *r, const char *name, const char *key, size_t i, int index)
+{
+    vb_out out = {0};
+    begin_event(r, &out, name);
+    vb_js_put_string(&out, "item_id", call_text(r, i, "id"));
+    vb_js_put_int(&out, "output_index", index);
+    vb_js_put_string(&out, key, call_text(r, i, "arguments"));
+    send_event(r, &out, name);
+}
+
+static void send_calls(response *r)
+{
+    int index = item_index(r) + has_item(r);
+    for (size_t i = 0; i < json_array_size(r->calls); i++, index++) {
+        send_call_item(r, "response.output_item.added", i, index, 0);
+        send_arguments(r, "response.function_call_arguments.delta", "delta", i, index);
+        send_arguments(r, "response.function_call_arguments.done", "arguments", i, index);
+        send_call_item(r, "response.output_item.done", i, index, 1);
+    }
 }
 
 static void end_stream(response *r)
@@ -251,9 +398,9 @@ static void end_stream(response *r)
         vb_js_put_string(&out, "param", NULL);
         send_event(r, &out, "error");
     } else {
-        send_text(r, "response.output_text.done", "text", r->text.data, r->text.len, &r->values);
-        send_part(r, "response.content_part.done", 1);
-        send_item(r, "response.output_item.done", 1);
+        end_thought(r);
+        if (has_item(r)) end_item(r);
+        send_calls(r);
         send_response(r, "response.completed", 1);
     }
     vb_exchange_end(r->turn->exchange);
@@ -261,37 +408,65 @@ static void end_stream(response *r)
 
 /* --- the turn's events ----------------------------------------------------------------------------------- */
 
-static void add_text(response *r, const char *text, size_t len, size_t values_before)
+static void add_text(response *r, const char *text, size_t len)
 {
     vb_out fresh = {0};
-    size_t skip = values_before + (values_before > 0); /* and its comma */
     vb_out_bytes(&r->text, text, len);
     if (!r->streams) return;
     begin_stream(r);
+    if (len == 0 && (r->values.len == r->sent || !r->item_begun)) return;
+    end_thought(r);
+    begin_item(r);
+    size_t skip = r->sent + (r->sent > 0); /* and its comma */
     if (r->values.len > skip) vb_out_bytes(&fresh, r->values.data + skip, r->values.len - skip);
-    if (len > 0 || fresh.len > 0) send_text(r, "response.output_text.delta", "delta", text, len, &fresh);
+    r->sent = r->values.len;
+    send_text(r, "response.output_text.delta", "delta", text, len, &fresh);
     vb_out_free(&fresh);
+}
+
+static void add_thought(response *r, const char *text, size_t len)
+{
+    vb_out_bytes(&r->thinking, text, len);
+    if (!r->streams) return;
+    begin_stream(r);
+    if (!r->thought_begun) send_thought_item(r, "response.output_item.added", 0);
+    r->thought_begun = 1;
+    send_thought(r, "response.reasoning_summary_text.delta", "delta", text, len);
+}
+
+/* A thought behind the answer's beginning would come out of order: it is lost. */
+static void on_split(void *ud, int i, const vb_reply_piece *piece)
+{
+    response *r = ud;
+    char id[VB_OPENAI_ID], call[16];
+    (void)i;
+    if (piece->thinking_len > 0 && !r->item_begun && !r->thought_done) add_thought(r, piece->thinking, piece->thinking_len);
+    for (int k = 0; k < piece->n_calls; k++) {
+        vb_openai_id(id, "fc_");
+        vb_call_id(call);
+        json_array_append_new(r->calls, json_pack("{s:s, s:s, s:s, s:s}", "id", id, "call_id", call, "name", piece->calls[k].name,
+                                                  "arguments", piece->calls[k].arguments));
+    }
 }
 
 static int on_token(void *ud, int i, const vb_job_token *token)
 {
     response *r = ud;
-    size_t before = r->values.len;
     (void)i;
     if (r->logprobs) vb_openai_logprob_put(&r->values, r->turn->host->model, token);
-    add_text(r, token->text, token->len, before);
+    add_text(r, token->text, token->len);
     return r->streams && vb_turn_stalled(r->turn);
 }
 
 static void on_done(void *ud, int i, const vb_job_end *end)
 {
     response *r = ud;
-    (void)i;
     vb_turn_judge(end, &r->fault);
     r->prompt = end->prompt_tokens;
     r->reused = end->reused;
     r->tokens = end->tokens;
-    if (r->fault.status == 0) add_text(r, end->text, end->len, r->values.len);
+    r->thoughts = vb_turn_thoughts(r->turn, i);
+    if (r->fault.status == 0) add_text(r, end->text, end->len);
 }
 
 static void on_over(void *ud)
@@ -327,14 +502,51 @@ static int is_text(const json_t *content)
     return json_is_array(content);
 }
 
+static int has_image(const json_t *content)
+{
+    size_t i;
+    json_t *part;
+    json_array_foreach(content, i, part) {
+        const char *type = json_string_value(json_object_get(part, "type"));
+        if (type != NULL && strcmp(type, "input_image") == 0) return 1;
+    }
+    return 0;
+}
+
+/* Calls that follow each other are one message's. */
+static void add_call(vb_request *r, json_t *messages, json_t *item)
+{
+    json_t *last = json_array_get(messages, json_array_size(messages) - 1), *name = json_object_get(item, "name");
+    json_t *calls = json_object_get(last, "tool_calls"), *arguments = json_object_get(item, "arguments");
+    if (!json_is_string(name)) vb_fault_set(&r->fault, 400, "input: expected a name in each function_call");
+    if (calls == NULL) {
+        calls = json_array();
+        json_array_append_new(messages, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content", "", "tool_calls", calls));
+    }
+    json_t *function = json_pack("{s:O?, s:O?}", "name", name, "arguments", arguments);
+    json_array_append_new(calls, json_pack("{s:O?, s:s, s:o}", "id", json_object_get(item, "call_id"), "type", "function",
+                                           "function", function));
+}
+
+static void add_result(vb_request *r, json_t *messages, json_t *item)
+{
+    json_t *output = json_object_get(item, "output");
+    if (!is_text(output)) vb_fault_set(&r->fault, 400, "input: expected text as output of a function");
+    json_array_append_new(messages, json_pack("{s:s, s:O?, s:O?}", "role", "tool", "tool_call_id",
+                                              json_object_get(item, "call_id"), "content", output));
+}
+
 /* An item of a conversation. What a model has thought before is not shown to it again. */
-static void read_item(vb_request *r, json_t *messages, json_t *item)
+static void read_item(vb_request *r, const char *model, json_t *messages, json_t *item)
 {
     const char *role = json_string_value(json_object_get(item, "role"));
     const char *type = json_string_value(json_object_get(item, "type"));
     json_t *content = json_object_get(item, "content");
     if (type != NULL && strcmp(type, "reasoning") == 0) return;
-    if (type != NULL && strcmp(type, "message") != 0)
+    if (type != NULL && strcmp(type, "function_call") == 0) add_call(r, messages, item);
+    else if (type != NULL && strcmp(type, "function_call_output") == 0) add_result(r, messages, item);
+    else if (has_image(content)) vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model != NULL ? model : "");
+    else if (type != NULL && strcmp(type, "message") != 0)
         vb_fault_set(&r->fault, 400, "input: expected items of type \"message\", found \"%.100s\"", type);
     else if (role == NULL || !is_text(content))
         vb_fault_set(&r->fault, 400, "input: expected items with a role, and text as content");
@@ -349,7 +561,7 @@ static json_t *read_input(response *p)
     if (p->instructions != NULL) add_message(messages, "system", json_string(p->instructions));
     if (json_is_string(input)) add_message(messages, "user", json_incref(input));
     else if (json_array_size(input) == 0) vb_fault_set(&r->fault, 400, "input: expected text, or items");
-    json_array_foreach(input, i, item) read_item(r, messages, item);
+    json_array_foreach(input, i, item) read_item(r, p->model, messages, item);
     return messages;
 }
 
@@ -374,7 +586,11 @@ static void read_settings(response *p, vb_ask *ask)
     p->format = vb_request_any(&text, "format");
     vb_openai_format(ask, r, p->format, "text.format");
     vb_request_join(r, &text);
-    vb_openai_tools(r, p->model);
+    p->tools = json_object_get(r->root, "tools");
+    p->choice = json_object_get(r->root, "tool_choice");
+    p->reasoning = json_object_get(r->root, "reasoning");
+    vb_tooling_openai(&p->tooling, r);
+    ask->tooling = &p->tooling;
     p->metadata = vb_request_any(r, "metadata");
     if (p->metadata != NULL && !json_is_object(p->metadata)) vb_request_mistyped(r, "metadata", p->metadata, "map[string]string");
     vb_request_any(r, "user");
@@ -411,7 +627,7 @@ static void read_response(response *p, vb_ask *ask)
 
 void vb_openai_responses(vb_serve *s, vb_exchange *x)
 {
-    static const vb_turn_events events = {.token = on_token, .done = on_done, .over = on_over};
+    static const vb_turn_events events = {.split = on_split, .token = on_token, .done = on_done, .over = on_over};
     vb_ask ask = {0};
     vb_fault none = {.status = 500, .text = "out of memory"}, *fault = &none;
     int started = 0;
@@ -421,6 +637,8 @@ void vb_openai_responses(vb_serve *s, vb_exchange *x)
         if (vb_request_open(&p->request, x, "ResponsesRequest")) read_response(p, &ask);
         vb_openai_id(p->id, "resp_");
         vb_openai_id(p->item, "msg_");
+        vb_openai_id(p->thought, "rs_");
+        p->calls = json_array();
         p->created = (int64_t)time(NULL);
         started = fault->status == 0 && vb_turn_start(&p->turn, s, x, &ask, &events, p, fault);
     }

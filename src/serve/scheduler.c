@@ -179,6 +179,7 @@ static vb_status begin_job(vb_scheduler *s, vb_job *j, const vb_job *neighbour, 
     }
     VB_TRY(open_session(s, j, err));
     VB_TRY(vb_stream_open(&j->stream, j->host->model, j->stops, j->n_stops, err));
+    for (int i = 0; i < j->n_shown; i++) VB_TRY(vb_stream_show(j->stream, j->shown[i], err));
     return j->embed ? VB_OK : keep_beginning(j, err);
 }
 
@@ -247,9 +248,8 @@ static void describe_top(const vb_job *j, vb_job_token *out, const float *logits
 
 static vb_status sample(vb_job *j, vb_token *id, vb_err *err)
 {
-    if (j->grammar == NULL) return vb_sample(session_of(j), &j->sampling, id, err);
-    VB_TRY(vb_sample_masked(session_of(j), &j->sampling, j->grammar, id, err));
-    return vb_grammar_accept(j->grammar, *id, err);
+    VB_TRY(vb_sample_biased(session_of(j), &j->sampling, j->biases, j->n_biases, j->grammar, id, err));
+    return j->grammar != NULL ? vb_grammar_accept(j->grammar, *id, err) : VB_OK;
 }
 
 /* Chooses the next token from the session's logits and tells it; *why is set if the job ends with it. Returns 1 then. */

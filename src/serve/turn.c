@@ -6,16 +6,21 @@
  */
 #include "serve/turn.h"
 
+#include "serve/conversation.h"
+#include "serve/ollama.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-enum { BACKLOG_MOST = 1 << 20, LONGEST_PIECE = 512, BUSY_SECONDS = 5 };
+enum { BACKLOG_MOST = 1 << 20, LONGEST_PIECE = 512, BUSY_SECONDS = 5, TAIL_TOKENS = 32, TAIL_BYTES = 4096 };
 
 typedef struct {
     vb_turn *turn;
     vb_job job;
     int choice, ended;
+    vb_reply *reply; /* NULL: all that comes is content */
+    int thoughts;    /* tokens */
 } choice;
 
 struct vb_turn_more {
@@ -23,6 +28,15 @@ struct vb_turn_more {
     int pending;
     int64_t keep_ns;
     char *stops[VB_STOPS_MOST]; /* the scheduler reads them when the job gets its slot */
+    vb_token *shown;            /* and these */
+    int n_shown;
+    vb_bias *biases;
+    int n_biases;
+    vb_tooling tooling;         /* the asker's, while the turn starts */
+    vb_reply_style style;
+    char tail[TAIL_BYTES];
+    size_t tail_len;
+    char *begun, *gbnf;         /* of a call that has to be made */
     choice choices[VB_CHOICES_MOST];
 };
 
@@ -52,6 +66,11 @@ void vb_turn_judge(const vb_job_end *end, vb_fault *fault)
     memset(fault, 0, sizeof *fault);
     if (end->why == VB_JOB_FAILED) fault_of(fault, &end->err);
     else if (end->why == VB_JOB_TIMEOUT) fault_of(fault, &waited);
+}
+
+int vb_turn_thoughts(const vb_turn *t, int i)
+{
+    return t->more->choices[i].thoughts;
 }
 
 const char *vb_turn_reason(const vb_job_end *end)
@@ -89,73 +108,18 @@ int vb_turn_host(vb_serve *s, const char *model, int embeds, vb_host **out, vb_f
 
 /* --- the prompt ------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    vb_message *list;
-    size_t n;
-} messages;
-
-/* A content may be a text, or parts of which those of type text count. */
-static const char *content_of(const json_t *message, json_t *texts)
+int vb_turn_render(const vb_model *model, const json_t *all, const vb_tooling *tooling, char **text, size_t *len,
+                   vb_fault *fault)
 {
-    json_t *content = json_object_get(message, "content"), *part;
-    size_t i;
-    if (json_is_string(content)) return json_string_value(content);
-    vb_out joined = {0};
-    json_array_foreach(content, i, part) {
-        const char *text = json_string_value(json_object_get(part, "text"));
-        if (text != NULL) vb_out_text(&joined, text);
-    }
-    json_t *text = json_string(joined.data != NULL ? joined.data : "");
-    json_array_append_new(texts, text);
-    vb_out_free(&joined);
-    return text != NULL ? json_string_value(text) : "";
-}
-
-/* What the store wants to be said first, where nothing of that kind is. */
-static const char *stored_system(const vb_model *model, const json_t *all)
-{
-    size_t i;
-    json_t *m;
-    json_array_foreach(all, i, m) {
-        const char *role = json_string_value(json_object_get(m, "role"));
-        if (role != NULL && strcmp(role, "system") == 0) return NULL;
-    }
-    const char *text = vb_model_stored(model, "system");
-    return text != NULL && text[0] != '\0' ? text : NULL;
-}
-
-static int read_messages(messages *out, const vb_model *model, const json_t *all, json_t *texts, vb_fault *fault)
-{
-    const char *system = stored_system(model, all);
-    out->n = 0;
-    out->list = calloc(json_array_size(all) + 2, sizeof *out->list);
-    if (out->list != NULL && system != NULL) out->list[out->n++] = (vb_message){"system", system};
-    for (size_t i = 0; out->list != NULL && i < json_array_size(all); i++) {
-        const json_t *m = json_array_get(all, i);
-        const char *role = json_string_value(json_object_get(m, "role"));
-        if (!json_is_object(m)) vb_fault_set(fault, 400, "messages: expected objects");
-        out->list[out->n++] = (vb_message){role != NULL ? role : "", content_of(m, texts)};
-    }
-    if (out->list == NULL) vb_fault_set(fault, 500, "out of memory");
-    return fault->status == 0;
-}
-
-int vb_turn_render(const vb_model *model, const json_t *all, char **text, size_t *len, vb_fault *fault)
-{
-    messages m;
+    vb_conversation c;
     vb_err err = {0};
-    json_t *texts = json_array();
     *text = NULL;
-    if (read_messages(&m, model, all, texts, fault)) {
-        int64_t n = vb_chat_render(model, m.list, m.n, NULL, 0, &err);
-        *text = n >= 0 ? malloc((size_t)n + 1) : NULL;
-        if (*text != NULL) n = vb_chat_render(model, m.list, m.n, *text, (size_t)n, &err);
-        if (*text != NULL && n >= 0) (*text)[*len = (size_t)n] = '\0';
-        else if (n < 0) fault_of(fault, &err);
-        else vb_fault_set(fault, 500, "out of memory");
+    if (vb_conversation_open(&c, model, all, tooling, fault)) {
+        int64_t n = vb_conversation_render(&c, model, text, &err);
+        if (n >= 0) *len = (size_t)n;
+        else fault_of(fault, &err);
     }
-    free(m.list);
-    json_decref(texts);
+    vb_conversation_close(&c);
     return fault->status == 0;
 }
 
@@ -189,39 +153,6 @@ static int add_ids(vb_turn *t, const vb_token *ids, size_t n, vb_fault *fault)
     return 1;
 }
 
-/* The messages without the first `drop` of those that are not system's, encoded. */
-static int64_t encode(const vb_model *model, const messages *all, size_t drop, vb_token **ids, vb_err *err)
-{
-    vb_message *kept = calloc(all->n + 1, sizeof *kept);
-    size_t n = 0;
-    int64_t count = VB_E_MEMORY;
-    for (size_t i = 0; kept != NULL && i < all->n; i++) {
-        if (drop > 0 && strcmp(all->list[i].role, "system") != 0) drop--;
-        else kept[n++] = all->list[i];
-    }
-    if (kept != NULL) count = vb_chat_encode(model, kept, n, NULL, 0, err);
-    *ids = count >= 0 ? malloc(((size_t)count + 1) * sizeof **ids) : NULL;
-    if (*ids != NULL) count = vb_chat_encode(model, kept, n, *ids, (size_t)count, err);
-    else if (count >= 0) count = VB_E_MEMORY;
-    free(kept);
-    return count;
-}
-
-/* How many messages may be dropped: all but system's and the last. */
-static size_t droppable(const messages *all)
-{
-    size_t n = 0;
-    for (size_t i = 0; i + 1 < all->n; i++) n += strcmp(all->list[i].role, "system") != 0;
-    return n;
-}
-
-static size_t bytes_of(const messages *all)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < all->n; i++) n += strlen(all->list[i].content);
-    return n;
-}
-
 /* Is it the id that the model wants at the beginning of every text, and nowhere else? */
 static int begins_with_bos(const vb_model *model, vb_token id)
 {
@@ -231,26 +162,25 @@ static int begins_with_bos(const vb_model *model, vb_token id)
 
 static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fault)
 {
-    messages all;
+    vb_conversation c;
     vb_err err = {0};
     vb_token *ids = NULL;
-    json_t *texts = json_array();
-    if (read_messages(&all, t->host->model, ask->messages, texts, fault)) {
-        size_t most = ask->truncate ? droppable(&all) : 0, drop = 0;
+    const vb_model *model = t->host->model;
+    if (vb_conversation_open(&c, model, ask->messages, &t->more->tooling, fault)) {
         int64_t n = (int64_t)context;
-        if (bytes_of(&all) / LONGEST_PIECE <= (size_t)context || most > 0) n = encode(t->host->model, &all, 0, &ids, &err);
-        while (n >= context && drop < most) {
+        if (c.bytes / LONGEST_PIECE <= (size_t)context || ask->truncate) n = vb_conversation_encode(&c, model, &ids, &err);
+        while (n >= context && ask->truncate && vb_conversation_droppable(&c) > 0) {
             free(ids);
-            n = encode(t->host->model, &all, ++drop, &ids, &err);
+            vb_conversation_drop(&c);
+            n = vb_conversation_encode(&c, model, &ids, &err);
         }
         if (n < 0) fault_of(fault, &err);
         else if (t->n + n >= context) too_long(fault, t->n + n, context);
-        else if (t->n > 0 && n > 0 && begins_with_bos(t->host->model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
+        else if (t->n > 0 && n > 0 && begins_with_bos(model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
         else add_ids(t, ids, (size_t)n, fault);
     }
     free(ids);
-    free(all.list);
-    json_decref(texts);
+    vb_conversation_close(&c);
     return fault->status == 0;
 }
 
@@ -284,10 +214,40 @@ static int add_text(vb_turn *t, const char *text, int context, vb_fault *fault)
     return fault->status == 0;
 }
 
+/* The prompt's end as text: what it has opened decides how the answer begins. */
+static void look_back(vb_turn *t)
+{
+    struct vb_turn_more *more = t->more;
+    int from = t->n > TAIL_TOKENS ? t->n - TAIL_TOKENS : 0;
+    int64_t n = vb_detokenize(t->host->model, t->ids + from, (size_t)(t->n - from), 1, more->tail, sizeof more->tail, NULL);
+    more->tail_len = n > 0 && n <= (int64_t)sizeof more->tail ? (size_t)n : 0;
+}
+
+/* An answer that is held to a form does not think: a thought that the prompt has opened is closed. A call that has to be
+ * made is opened. */
+static int open_answer(vb_turn *t, const vb_ask *ask, int context, vb_fault *fault)
+{
+    struct vb_turn_more *more = t->more;
+    vb_err err = {0};
+    int held = more->tooling.required || ask->form.gbnf != NULL || ask->form.schema != NULL || ask->form.json;
+    look_back(t);
+    const char *close = held ? vb_reply_unthink(&more->style, more->tail, more->tail_len) : NULL;
+    if (close != NULL) more->tail_len = 0;
+    if (close != NULL && (!add_text(t, close, context, fault) || !add_text(t, "\n\n", context, fault))) return 0;
+    if (!more->tooling.required) return 1;
+    if (vb_reply_demand(&more->style, more->tooling.tools, more->tooling.name, more->tooling.one, &more->begun, &more->gbnf,
+                        &err) < 0) {
+        fault_of(fault, &err);
+        return 0;
+    }
+    return more->begun[0] == '\0' || add_text(t, more->begun, context, fault);
+}
+
 static int make_prompt(vb_turn *t, const vb_ask *ask, int context, vb_fault *fault)
 {
     if (!add_ids(t, ask->ids, ask->n_ids, fault)) return 0;
     if (ask->messages != NULL && !add_messages(t, ask, context, fault)) return 0;
+    if (ask->messages != NULL && !open_answer(t, ask, context, fault)) return 0;
     if (ask->text != NULL && !add_text(t, ask->text, context, fault)) return 0;
     if (t->n == 0) vb_fault_set(fault, 400, "the prompt has no tokens");
     else if (t->n >= context) too_long(fault, t->n, context);
@@ -298,10 +258,17 @@ static int make_prompt(vb_turn *t, const vb_ask *ask, int context, vb_fault *fau
 
 static void free_turn(vb_turn *t)
 {
-    for (int i = 0; i < VB_CHOICES_MOST; i++) vb_grammar_close(t->more->choices[i].job.grammar);
+    for (int i = 0; i < VB_CHOICES_MOST; i++) {
+        vb_grammar_close(t->more->choices[i].job.grammar);
+        vb_reply_close(t->more->choices[i].reply);
+    }
     if (t->host != NULL) vb_hosts_release(t->serve->hosts, t->host, t->more->keep_ns);
     pthread_mutex_destroy(&t->more->lock);
     for (int i = 0; i < VB_STOPS_MOST; i++) free(t->more->stops[i]);
+    free(t->more->shown);
+    free(t->more->biases);
+    free(t->more->begun);
+    free(t->more->gbnf);
     free(t->ids);
     free(t->more);
     free(t);
@@ -318,13 +285,29 @@ static void end_part(vb_turn *t)
     free_turn(t);
 }
 
+static void tell_piece(choice *c, const vb_reply_piece *piece)
+{
+    if ((piece->thinking_len > 0 || piece->n_calls > 0) && c->turn->events.split != NULL)
+        c->turn->events.split(c->turn->ud, c->choice, piece);
+}
+
 static int on_token(void *ud, const vb_job_token *token)
 {
     choice *c = ud;
+    vb_job_token content = *token;
+    vb_reply_piece piece;
+    int failed = 0;
     pthread_mutex_lock(&c->turn->more->lock);
-    int stop = c->turn->events.token(c->turn->ud, c->choice, token);
+    if (c->reply != NULL) {
+        c->thoughts += vb_reply_thinks(c->reply);
+        failed = vb_reply_add(c->reply, token->text, token->len, &piece, NULL) < 0;
+        tell_piece(c, &piece);
+        content.text = piece.content;
+        content.len = piece.content_len;
+    }
+    int stop = c->turn->events.token(c->turn->ud, c->choice, &content);
     pthread_mutex_unlock(&c->turn->more->lock);
-    return stop;
+    return stop || failed;
 }
 
 static void on_prompt(void *ud, int position, const vb_job_token *token)
@@ -338,9 +321,17 @@ static void on_prompt(void *ud, int position, const vb_job_token *token)
 static void on_end(void *ud, const vb_job_end *end)
 {
     choice *c = ud;
+    vb_job_end own = *end;
+    vb_reply_piece piece;
     pthread_mutex_lock(&c->turn->more->lock);
     c->ended = 1;
-    c->turn->events.done(c->turn->ud, c->choice, end);
+    if (c->reply != NULL) {
+        if (vb_reply_end(c->reply, end->text, end->len, &piece, &own.err) < 0) own.why = VB_JOB_FAILED;
+        tell_piece(c, &piece);
+        own.text = piece.content;
+        own.len = piece.content_len;
+    }
+    c->turn->events.done(c->turn->ud, c->choice, &own);
     pthread_mutex_unlock(&c->turn->more->lock);
     end_part(c->turn);
 }
@@ -387,6 +378,8 @@ static void make_job(vb_turn *t, const vb_ask *ask, int i)
     c->choice = i;
     c->job = (vb_job){.host = t->host, .ids = t->ids, .n = t->n, .sampling = ask->sampling, .max_tokens = ask->max_tokens,
                       .stops = (const char *const *)t->more->stops, .n_stops = ask->n_stops, .top = ask->top,
+                      .biases = t->more->biases, .n_biases = t->more->n_biases, .shown = t->more->shown,
+                      .n_shown = t->more->n_shown,
                       .echo = ask->echo, .priority = ask->priority + vb_exchange_priority(t->exchange),
                       .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = c};
     if (c->job.max_tokens == 0 || c->job.max_tokens > room) c->job.max_tokens = room;
@@ -403,6 +396,44 @@ static int copy_stops(vb_turn *t, const vb_ask *ask, vb_fault *fault)
     return fault->status == 0;
 }
 
+/* Marks that are control tokens are text in an answer that is taken apart. */
+static int show_marks(vb_turn *t, vb_fault *fault)
+{
+    struct vb_turn_more *more = t->more;
+    const char *mark;
+    vb_token ids[2];
+    int calls = more->tooling.tools != NULL;
+    for (int i = 0; (mark = vb_reply_mark(&more->style, calls, i)) != NULL; i++) {
+        if (vb_tokenize(t->host->model, mark, strlen(mark), VB_PARSE_SPECIAL, ids, 2, NULL) != 1) continue;
+        vb_token *shown = realloc(more->shown, ((size_t)more->n_shown + 1) * sizeof *shown);
+        if (shown == NULL) vb_fault_set(fault, 500, "out of memory");
+        if (shown == NULL) return 0;
+        more->shown = shown;
+        more->shown[more->n_shown++] = ids[0];
+    }
+    return 1;
+}
+
+/* Tools and thoughts only where the template knows of them; biases of tokens that there are. */
+static int equip(vb_turn *t, const vb_ask *ask, vb_fault *fault)
+{
+    struct vb_turn_more *more = t->more;
+    char full[VB_HOST_NAME + 32];
+    size_t len = 0;
+    if (!vb_biases_read(&more->biases, &more->n_biases, ask->biases, t->host->info.vocab, fault)) return 0;
+    if (ask->messages == NULL) return 1;
+    const char *tmpl = vb_model_template(t->host->model, &len);
+    vb_reply_recognise(&more->style, tmpl, len);
+    if (ask->tooling != NULL) more->tooling = *ask->tooling;
+    if (more->tooling.required) more->tooling.think = -1;
+    if (more->tooling.tools != NULL && !more->style.tools)
+        vb_fault_set(fault, 400, "%s does not support tools", vb_ollama_full_name(ask->model, full, sizeof full));
+    else if (more->tooling.think > 0 && !more->style.thinks)
+        vb_fault_set(fault, 400, "\"%.200s\" does not support thinking", ask->model);
+    if (fault->status != 0 || (more->tooling.tools == NULL && !more->style.thinks)) return fault->status == 0;
+    return show_marks(t, fault);
+}
+
 static int prepare(vb_turn *t, const vb_ask *ask, vb_fault *fault)
 {
     vb_err err = {0};
@@ -411,7 +442,20 @@ static int prepare(vb_turn *t, const vb_ask *ask, vb_fault *fault)
     if (fault->status != 0 || !vb_turn_host(t->serve, ask->model, 0, &t->host, fault)) return 0;
     t->load_ns = vb_now_ns() - t->started_ns;
     if (t->host->info.encoder) vb_fault_set(fault, 400, "\"%.200s\" does not support generate", ask->model);
-    return fault->status == 0 && copy_stops(t, ask, fault) && make_prompt(t, ask, context_of(t, ask), fault);
+    return fault->status == 0 && copy_stops(t, ask, fault) && equip(t, ask, fault) &&
+           make_prompt(t, ask, context_of(t, ask), fault);
+}
+
+/* Each choice is taken apart for itself. */
+static int split(vb_turn *t, vb_fault *fault)
+{
+    struct vb_turn_more *more = t->more;
+    vb_err err = {0};
+    vb_reply_opts opts = {.style = &more->style, .tools = more->tooling.tools, .most_calls = more->tooling.one,
+                          .prompt = more->tail, .prompt_len = more->tail_len, .begun = more->begun};
+    for (int i = 0; i < t->choices && (more->tooling.tools != NULL || more->style.thinks); i++)
+        if (vb_reply_open(&more->choices[i].reply, &opts, &err) < 0) fault_of(fault, &err);
+    return fault->status == 0;
 }
 
 /* Each choice goes its own way through the grammar. */
@@ -419,7 +463,9 @@ static int hold(vb_turn *t, const vb_ask *ask, vb_fault *fault)
 {
     choice *all = t->more->choices;
     vb_err err = {0};
-    if (!vb_form_open(&all[0].job.grammar, t->host->model, &ask->form, fault)) return 0;
+    vb_form demanded = {.gbnf = t->more->gbnf, .request = ask->form.request};
+    const vb_form *form = demanded.gbnf != NULL ? &demanded : &ask->form;
+    if (!vb_form_open(&all[0].job.grammar, t->host->model, form, fault)) return 0;
     for (int i = 1; i < t->choices && all[0].job.grammar != NULL; i++)
         if (vb_grammar_fork(&all[i].job.grammar, all[0].job.grammar, &err) < 0) {
             fault_of(fault, &err);
@@ -451,7 +497,8 @@ int vb_turn_start(vb_turn **out, vb_serve *s, vb_exchange *x, const vb_ask *ask,
     t->ud = ud;
     int started = prepare(t, ask, fault);
     for (int i = 0; started && i < t->choices; i++) make_job(t, ask, i);
-    if (started) started = hold(t, ask, fault);
+    if (started) started = hold(t, ask, fault) && split(t, fault);
+    memset(&t->more->tooling, 0, sizeof t->more->tooling);
     for (int i = 0; started && i < t->choices; i++) started = submit(t, i, fault);
     if (!started) {
         *out = NULL;

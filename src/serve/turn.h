@@ -11,6 +11,7 @@
 #define VB_SERVE_TURN_H
 #include "serve/form.h"
 #include "serve/serve.h"
+#include "serve/tools.h"
 
 enum { VB_CHOICES_MOST = 16, VB_STOPS_MOST = 16 };
 
@@ -18,6 +19,9 @@ typedef struct vb_turn vb_turn;
 
 /* From the scheduler's thread, or the one that starts the turn; quick. */
 typedef struct {
+    /* Thought and calls, in front of the token that brought them, or of `done`; their text is in no other event. May be
+     * NULL: then they are lost. */
+    void (*split)(void *ud, int choice, const vb_reply_piece *piece);
     /* A token and the text that has become certain with it. Not 0: this choice ends here. */
     int (*token)(void *ud, int choice, const vb_job_token *token);
     void (*prompt)(void *ud, int choice, int position, const vb_job_token *token); /* if ask.echo */
@@ -33,9 +37,11 @@ typedef struct {
     size_t n_ids;
     const json_t *messages; /* [{role, content}], through the model's template, an answer opened at the end; the store's
                              * system message goes before them if they have none */
+    const vb_tooling *tooling; /* of the messages; NULL: neither tools nor a word about thoughts */
     const char *text;       /* with control tokens read, and BOS if nothing stands before it */
     int truncate;           /* 1: the oldest messages, except system's, go when the context is too small */
     vb_sampling sampling;
+    const json_t *biases;   /* {"token": number}, what is added to logits; NULL: nothing */
     vb_form form;
     int max_tokens;         /* 0: no limit but the context; -1: only evaluate the prompt */
     const char *stops[VB_STOPS_MOST];
@@ -65,11 +71,14 @@ int vb_turn_start(vb_turn **out, vb_serve *s, vb_exchange *x, const vb_ask *ask,
 /* The loaded model of a client's name; to be given back with vb_hosts_release. 0: *fault says why not. */
 int vb_turn_host(vb_serve *s, const char *model, int embeds, vb_host **out, vb_fault *fault);
 /* A conversation as the model would get it, to be freed; 0: *fault says why not. */
-int vb_turn_render(const vb_model *model, const json_t *messages, char **text, size_t *len, vb_fault *fault);
+int vb_turn_render(const vb_model *model, const json_t *messages, const vb_tooling *tooling, char **text, size_t *len,
+                   vb_fault *fault);
 /* Text to ids, to be freed; `flags` as of vb_tokenize. -1: *fault says why not. */
 int64_t vb_turn_tokenize(const vb_host *host, const char *text, int flags, vb_token **ids, vb_fault *fault);
 /* What an end means for the client: a fault of status 0 if it got its answer. */
 void vb_turn_judge(const vb_job_end *end, vb_fault *fault);
+/* Tokens of this choice that were thought. */
+int vb_turn_thoughts(const vb_turn *turn, int choice);
 /* "stop" or "length". */
 const char *vb_turn_reason(const vb_job_end *end);
 /* A status of the library as one of HTTP. */

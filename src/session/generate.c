@@ -1,6 +1,6 @@
 /* generate.c - the loop: choose, record, append, show.
  *
- *   logits (speculate.h) -> vb_sample, vb_sample_masked -> trace -> session -> vb_stream (stream.c) -> on_text
+ *   logits (speculate.h) -> vb_sample_biased -> trace -> session -> vb_stream (stream.c) -> on_text
  *
  * Invariant: a token is in the trace before its text is shown.
  */
@@ -23,10 +23,9 @@ static int show(const run *r, const vb_streamed *piece)
 
 static vb_status choose(const run *r, vb_token *id)
 {
-    vb_grammar *grammar = r->how->grammar;
-    if (grammar == NULL) return vb_sample(r->session, &r->how->sampling, id, r->err);
-    VB_TRY(vb_sample_masked(r->session, &r->how->sampling, grammar, id, r->err));
-    return vb_grammar_accept(grammar, *id, r->err);
+    const vb_generation *how = r->how;
+    VB_TRY(vb_sample_biased(r->session, &how->sampling, how->biases, how->n_biases, how->grammar, id, r->err));
+    return how->grammar != NULL ? vb_grammar_accept(how->grammar, *id, r->err) : VB_OK;
 }
 
 /* Chooses and records one token; *end tells whether and why the generation ends with it. */
@@ -80,6 +79,8 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
     if (session->n == 0) VB_FAIL(err, VB_E_ARGUMENT, "generation: expected a session with tokens, found an empty one");
     if (how->max_tokens < 0)
         VB_FAIL(err, VB_E_ARGUMENT, "max_tokens: expected 0 or more, found %d", how->max_tokens);
+    if (how->n_biases > 0 && how->trace != NULL)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "generation: a biased choice cannot be replayed; expected no trace, found one");
     if (how->grammar != NULL && how->trace != NULL)
         VB_FAIL(err, VB_E_UNSUPPORTED, "generation: a choice within a grammar cannot be replayed; expected no trace, found one");
     VB_TRY(vb_sampling_check(&how->sampling, err));

@@ -1,6 +1,6 @@
 /* sampler.c - choosing a token: a pure function of (logits, settings, seed, stream, position), ARITHMETIC J6.
  *
- *   logits -> mask -> penalties -> sorted candidates -> top_k -> typical -> top_p -> min_p -> temperature -> draw
+ *   logits -> biases -> penalties -> mask -> sorted candidates -> top_k -> typical -> top_p -> min_p -> temperature -> draw
  *
  * Candidates are sorted by logit descending, then id ascending; every sum is binary64 in candidate order. The sort
  * works on 64-bit keys that are all different, so any sorting method gives the same order.
@@ -43,6 +43,24 @@ VB_API vb_status vb_sampling_check(const vb_sampling *s, vb_err *err)
     if (s->top_k < 0) VB_FAIL(err, VB_E_ARGUMENT, "top_k: expected 0 or more, found %d", s->top_k);
     if (s->repeat_last < -1) VB_FAIL(err, VB_E_ARGUMENT, "repeat_last: expected -1 or more, found %d", s->repeat_last);
     return VB_OK;
+}
+
+/* --- biases (J6 0a) ------------------------------------------------------------------------------------------ */
+
+static vb_status check_biases(const vb_sample_from *from, vb_err *err)
+{
+    for (int i = 0; i < from->n_biases; i++) {
+        const vb_bias *b = &from->biases[i];
+        if (b->id < 0 || b->id >= from->n_vocab)
+            VB_FAIL(err, VB_E_ARGUMENT, "bias: expected a token below %d, found %d", from->n_vocab, b->id);
+        VB_TRY(in_range("bias", b->add, -100.0f, 100.0f, err));
+    }
+    return VB_OK;
+}
+
+static void add_biases(float *logits, const vb_sample_from *from)
+{
+    for (int i = 0; i < from->n_biases; i++) logits[from->biases[i].id] = logits[from->biases[i].id] + from->biases[i].add;
 }
 
 /* --- penalties (J6 a) --------------------------------------------------------------------------------------- */
@@ -281,7 +299,7 @@ static int leave_out(float *logits, int n, const uint8_t *mask)
     return left;
 }
 
-/* On a copy of the logits, with penalties and mask applied. */
+/* On a copy of the logits, with biases, penalties and mask applied. */
 static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     int n = from->n_vocab, left = n;
@@ -289,6 +307,7 @@ static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s
     vb_status status = VB_OK;
     if (copy == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for %d logits", n);
     memcpy(copy, from->logits, (size_t)n * sizeof *copy);
+    add_biases(copy, from);
     if (has_penalties(s)) penalise(copy, n, from->past, from->n_past, s);
     if (from->mask != NULL) left = leave_out(copy, n, from->mask);
     vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past};
@@ -303,11 +322,12 @@ vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_t
     int n = from->n_vocab;
     if (n < 1 || from->n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n);
     VB_TRY(vb_sampling_check(s, err));
+    VB_TRY(check_biases(from, err));
     int finite = vb_all_finite(from->logits, n);
     for (int i = 0; i < n && !finite; i++)
         if (!isfinite(from->logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
     uint64_t fp = vb_fp_enter();
-    int changed = has_penalties(s) || from->mask != NULL;
+    int changed = has_penalties(s) || from->mask != NULL || from->n_biases > 0;
     vb_status status = changed ? sample_changed(from, s, out, err) : sample(from, n, s, out, err);
     vb_fp_leave(fp);
     return status;
@@ -316,7 +336,7 @@ vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_t
 VB_API vb_status vb_sample_logits(const float *logits, int n_vocab, const vb_token *past, int n_past,
                                   const vb_sampling *s, vb_token *out, vb_err *err)
 {
-    vb_sample_from from = {logits, n_vocab, NULL, past, n_past};
+    vb_sample_from from = {.logits = logits, .n_vocab = n_vocab, .past = past, .n_past = n_past};
     return vb_sample_among(&from, s, out, err);
 }
 
@@ -329,13 +349,6 @@ static vb_status from_session(vb_sample_from *from, const vb_session *session, v
     if (from->logits == NULL)
         VB_FAIL(err, VB_E_ARGUMENT, "sampling: the session has no logits; evaluate a token first");
     return VB_OK;
-}
-
-VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_token *out, vb_err *err)
-{
-    vb_sample_from from;
-    VB_TRY(from_session(&from, session, err));
-    return vb_sample_among(&from, s, out, err);
 }
 
 static int by_id(const void *a, const void *b)
@@ -364,7 +377,8 @@ static int within_few(const vb_sample_from *from, const vb_sampling *s, vb_gramm
 {
     vb_token ids[FEW], at = 0;
     float logits[FEW];
-    if (s->top_k <= 0 || s->top_k > FEW / 2 || has_penalties(s) || !vb_all_finite(from->logits, from->n_vocab))
+    int changed = has_penalties(s) || from->n_biases > 0;
+    if (s->top_k <= 0 || s->top_k > FEW / 2 || changed || !vb_all_finite(from->logits, from->n_vocab))
         return 0;
     int n = best_allowed(from, s->top_k, grammar, ids, err);
     if (n < s->top_k) return n < 0 ? n : 0;
@@ -399,10 +413,23 @@ vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_
     return status;
 }
 
-VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
-                                  vb_err *err)
+VB_API vb_status vb_sample_biased(const vb_session *session, const vb_sampling *s, const vb_bias *biases, int n,
+                                  vb_grammar *grammar, vb_token *out, vb_err *err)
 {
     vb_sample_from from;
     VB_TRY(from_session(&from, session, err));
-    return vb_sample_within(&from, s, grammar, out, err);
+    from.biases = biases;
+    from.n_biases = n;
+    return grammar != NULL ? vb_sample_within(&from, s, grammar, out, err) : vb_sample_among(&from, s, out, err);
+}
+
+VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
+                                  vb_err *err)
+{
+    return vb_sample_biased(session, s, NULL, 0, grammar, out, err);
+}
+
+VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    return vb_sample_biased(session, s, NULL, 0, NULL, out, err);
 }

@@ -9,6 +9,8 @@ typedef struct {
     const uint8_t *mask; /* tokens that may be chosen, as vb_grammar_mask writes them; NULL: all */
     const vb_token *past;
     int n_past;
+    const vb_bias *biases;
+    int n_biases;
 } vb_sample_from;
 
 vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err);

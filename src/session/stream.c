@@ -19,6 +19,8 @@ struct vb_stream {
     const vb_model *model;
     char **stops;
     int n_stops;
+    vb_token *shown; /* control tokens that are text here */
+    int n_shown;
     bytes held, ready;
 };
 
@@ -33,10 +35,17 @@ static vb_status reserve(bytes *b, size_t more, vb_err *err)
     return VB_OK;
 }
 
+static int is_shown(const vb_stream *t, vb_token id)
+{
+    for (int i = 0; i < t->n_shown; i++)
+        if (t->shown[i] == id) return 1;
+    return 0;
+}
+
 static vb_status hold(vb_stream *t, vb_token id, vb_err *err)
 {
     const vb_tokenizer *k = t->model->tokenizer;
-    if (k == NULL || vb_tokenizer_kind_of(k, id) == VB_TOKEN_CONTROL) return VB_OK;
+    if (k == NULL || (vb_tokenizer_kind_of(k, id) == VB_TOKEN_CONTROL && !is_shown(t, id))) return VB_OK;
     int64_t n = vb_tokenizer_piece(k, id, NULL, 0);
     if (n <= 0) return VB_OK;
     VB_TRY(reserve(&t->held, (size_t)n, err));
@@ -104,6 +113,15 @@ static vb_status release(vb_stream *t, size_t certain, int end, vb_err *err)
     return VB_OK;
 }
 
+VB_API vb_status vb_stream_show(vb_stream *t, vb_token id, vb_err *err)
+{
+    vb_token *shown = realloc(t->shown, ((size_t)t->n_shown + 1) * sizeof *shown);
+    if (shown == NULL) VB_FAIL(err, VB_E_MEMORY, "text: out of memory for a control token");
+    t->shown = shown;
+    t->shown[t->n_shown++] = id;
+    return VB_OK;
+}
+
 VB_API vb_status vb_stream_add(vb_stream *t, vb_token id, vb_streamed *out, vb_err *err)
 {
     size_t partial;
@@ -154,6 +172,7 @@ VB_API void vb_stream_close(vb_stream *t)
     if (t == NULL) return;
     for (int i = 0; i < t->n_stops; i++) free(t->stops[i]);
     free(t->stops);
+    free(t->shown);
     free(t->held.data);
     free(t->ready.data);
     free(t);

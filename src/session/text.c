@@ -89,7 +89,8 @@ static void announce(const vb_model *m)
     vb_log(VB_LOG_NOTICE, "%s has no chat template: rendering as %s", vb_gguf_path(m->gguf), m->template_.instead);
 }
 
-static vb_status render(const vb_model *m, const vb_message *msgs, size_t n, vb_jinja_text *out, vb_err *err)
+/* `input`: a conversation in JSON. */
+static vb_status render(const vb_model *m, const char *input, size_t len, vb_jinja_text *out, vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
     if (m->template_.text == NULL)
@@ -99,27 +100,45 @@ static vb_status render(const vb_model *m, const vb_message *msgs, size_t n, vb_
     char *bos = special_text(m, vb_tokenizer_bos(m->tokenizer));
     char *eos = special_text(m, vb_tokenizer_eos(m->tokenizer));
     vb_chat_style style = {&m->template_, bos, eos};
-    vb_status s = vb_chat_render_text(&style, msgs, n, out, err);
+    vb_status s = vb_chat_render_text(&style, input, len, out, err);
     free(bos);
     free(eos);
     return s;
 }
 
-VB_API int64_t vb_chat_render(const vb_model *m, const vb_message *msgs, size_t n, char *buf, size_t cap, vb_err *err)
+VB_API int64_t vb_chat_render_json(const vb_model *m, const char *input, size_t len, char *buf, size_t cap, vb_err *err)
 {
     vb_jinja_text text = {0};
-    VB_TRY(render(m, msgs, n, &text, err));
-    int64_t len = give(&text, buf, cap);
+    VB_TRY(render(m, input, len, &text, err));
+    int64_t n = give(&text, buf, cap);
     vb_jinja_text_free(&text);
+    return n;
+}
+
+VB_API int64_t vb_chat_encode_json(const vb_model *m, const char *input, size_t len, vb_token *ids, size_t cap, vb_err *err)
+{
+    vb_jinja_text text = {0};
+    VB_TRY(render(m, input, len, &text, err));
+    int64_t n = vb_encode_rendered(m->tokenizer, &text, ids, cap, err);
+    vb_jinja_text_free(&text);
+    return n;
+}
+
+VB_API int64_t vb_chat_render(const vb_model *m, const vb_message *msgs, size_t n, char *buf, size_t cap, vb_err *err)
+{
+    char *input;
+    VB_TRY(vb_chat_input(&input, msgs, n, err));
+    int64_t len = vb_chat_render_json(m, input, strlen(input), buf, cap, err);
+    free(input);
     return len;
 }
 
 VB_API int64_t vb_chat_encode(const vb_model *m, const vb_message *msgs, size_t n, vb_token *ids, size_t cap,
                               vb_err *err)
 {
-    vb_jinja_text text = {0};
-    VB_TRY(render(m, msgs, n, &text, err));
-    int64_t count = vb_encode_rendered(m->tokenizer, &text, ids, cap, err);
-    vb_jinja_text_free(&text);
+    char *input;
+    VB_TRY(vb_chat_input(&input, msgs, n, err));
+    int64_t count = vb_chat_encode_json(m, input, strlen(input), ids, cap, err);
+    free(input);
     return count;
 }

@@ -184,7 +184,7 @@ static vb_status add_message(json_t *list, const vb_message *msg, size_t i, vb_e
     return VB_OK;
 }
 
-static vb_status make_input(json_t *input, const vb_message *msgs, size_t n, char **text, vb_err *err)
+static vb_status fill_input(json_t *input, const vb_message *msgs, size_t n, char **text, vb_err *err)
 {
     json_t *list = json_array();
     if (json_object_set_new(input, "messages", list) != 0 ||
@@ -196,20 +196,20 @@ static vb_status make_input(json_t *input, const vb_message *msgs, size_t n, cha
     return VB_OK;
 }
 
-vb_status vb_chat_render_text(const vb_chat_style *style, const vb_message *msgs, size_t n, vb_jinja_text *out,
-                              vb_err *err)
+vb_status vb_chat_input(char **out, const vb_message *msgs, size_t n, vb_err *err)
 {
-    char *text = NULL;
+    json_t *input = json_object();
+    *out = NULL;
+    vb_status status = fill_input(input, msgs, n, out, err);
+    json_decref(input);
+    return status;
+}
+
+vb_status vb_chat_render_text(const vb_chat_style *style, const char *input, size_t len, vb_jinja_text *out, vb_err *err)
+{
     *out = (vb_jinja_text){0};
     if (style->tmpl->text == NULL)
         VB_FAIL(err, VB_E_UNSUPPORTED, "chat template: expected one in the model's file or of its family, found none");
-    json_t *input = json_object();
-    vb_status status = make_input(input, msgs, n, &text, err);
-    if (status == VB_OK) {
-        vb_jinja_job job = {style->tmpl->text, style->tmpl->len, text, strlen(text), style->bos, style->eos};
-        status = vb_jinja_render(&job, out, err);
-    }
-    free(text);
-    json_decref(input);
-    return status;
+    vb_jinja_job job = {style->tmpl->text, style->tmpl->len, input, len, style->bos, style->eos};
+    return vb_jinja_render(&job, out, err);
 }

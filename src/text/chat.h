@@ -29,9 +29,10 @@ typedef struct {
     const vb_chat_template *tmpl;
     const char *bos, *eos; /* texts of these tokens, NULL if the vocabulary has none */
 } vb_chat_style;
-/* The conversation with an assistant's turn opened at its end. Spans with data hold what the messages said; encode them
- * without control tokens. Release *out with vb_jinja_text_free. */
-vb_status vb_chat_render_text(const vb_chat_style *style, const vb_message *msgs, size_t n, vb_jinja_text *out,
-                              vb_err *err);
+/* Messages as a template's input, with an assistant's turn opened at the end; to be freed. */
+vb_status vb_chat_input(char **out, const vb_message *msgs, size_t n, vb_err *err);
+/* `input` through the template. Spans with data hold what the messages said; encode them without control tokens. Release
+ * *out with vb_jinja_text_free. */
+vb_status vb_chat_render_text(const vb_chat_style *style, const char *input, size_t len, vb_jinja_text *out, vb_err *err);
 
 #endif

@@ -232,8 +232,8 @@ def test_chat_messages():
 
 
 def test_chat_ignored():
-    answer = chat(store=False, user="me", stream_options={"x": 1}, logit_bias={"5": 1})
-    same(sorted(answer["verbatim"]["ignored"]), ["logit_bias", "store", "stream_options.x"])
+    answer = chat(store=False, user="me", stream_options={"x": 1}, modalities=["text"])
+    same(sorted(answer["verbatim"]["ignored"]), ["modalities", "store", "stream_options.x"])
     assert "verbatim" not in chat(tools=[], response_format={"type": "text"})
 
 

@@ -361,7 +361,7 @@ Test(grammar, choice_within_a_mask_equals_the_twin_on_what_is_left)
             past[i] = (vb_token)below(&x, (uint32_t)n);
             fewer[i] = place[past[i]];
         }
-        vb_sample_from from = {logits, n, mask, past, n_past};
+        vb_sample_from from = {.logits = logits, .n_vocab = n, .mask = mask, .past = past, .n_past = n_past};
         vb_status status = vb_sample_among(&from, &s, &fast, NULL);
         cr_assert_eq(status, n_left > 0 ? VB_OK : VB_E_NOT_FOUND);
         if (n_left == 0) continue;
@@ -389,7 +389,7 @@ Test(grammar, choice_within_a_grammar_is_that_within_its_mask)
         cr_assert_eq(vb_grammar_mask(fork, mask, sizeof mask, NULL), VB_OK);
         for (int i = 0; i < N_VOCAB; i++) logits[i] = (float)((int)below(&x, 80) - 40) * 0.25f;
         vb_sampling s = settings(&x, 60);
-        vb_sample_from from = {logits, N_VOCAB, NULL, past, 4};
+        vb_sample_from from = {.logits = logits, .n_vocab = N_VOCAB, .past = past, .n_past = 4};
         cr_assert_eq(vb_sample_within(&from, &s, fork, &direct, NULL), VB_OK);
         from.mask = mask;
         cr_assert_eq(vb_sample_among(&from, &s, &masked, NULL), VB_OK);

@@ -272,7 +272,10 @@ static void expect_family(const char *arch, const char *as, const char *tokens, 
     vb_sha256_of(tmpl.text, tmpl.len, digest);
     cr_expect_str_eq(tmpl.source, source);
     cr_expect_arr_eq(tmpl.digest, digest, 32);
-    cr_assert_eq(vb_chat_render_text(&style, msgs, 4, &text, &err), VB_OK, "%s", err.text);
+    char *input;
+    cr_assert_eq(vb_chat_input(&input, msgs, 4, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(vb_chat_render_text(&style, input, strlen(input), &text, &err), VB_OK, "%s", err.text);
+    free(input);
     cr_expect_str_eq(text.text, expected, "expected %s, found %s", expected, text.text);
     for (size_t i = 0; i < text.n_spans; i++)
         cr_expect(text.spans[i].data || memmem(text.text + text.spans[i].offset, text.spans[i].len, "brief",
@@ -352,16 +355,17 @@ Test(chat, none_and_wrong)
     vb_gguf *g;
     vb_err err = {0};
     vb_jinja_text text;
+    char *input;
     put_header(&w, 3, 0, 0);
     vb_chat_template tmpl = choose(&w, "bert", NULL, "<s>", &g);
     vb_chat_style style = {&tmpl, NULL, NULL};
     cr_expect_str_eq(tmpl.source, "none");
-    cr_expect_eq(vb_chat_render_text(&style, NULL, 0, &text, &err), VB_E_UNSUPPORTED);
+    cr_expect_eq(vb_chat_render_text(&style, "{}", 2, &text, &err), VB_E_UNSUPPORTED);
     cr_expect_eq(vb_chat_template_choose(&tmpl, g, "llama", "lmstudio", has_token, "", &err), VB_E_ARGUMENT);
     vb_chat_template_choose(&tmpl, g, "llama", "ollama", has_token, "", &err);
-    cr_expect_eq(vb_chat_render_text(&style, &(vb_message){"user", "\xff"}, 1, &text, &err), VB_E_ARGUMENT);
+    cr_expect_eq(vb_chat_input(&input, &(vb_message){"user", "\xff"}, 1, &err), VB_E_ARGUMENT);
     cr_expect_str_eq(err.text, "message 0: content: expected UTF-8, found other bytes");
-    cr_expect_eq(vb_chat_render_text(&style, &(vb_message){"user", NULL}, 1, &text, &err), VB_E_ARGUMENT);
+    cr_expect_eq(vb_chat_input(&input, &(vb_message){"user", NULL}, 1, &err), VB_E_ARGUMENT);
     vb_gguf_close(g);
     free(w.data);
 }

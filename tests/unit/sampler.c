@@ -1,9 +1,11 @@
 /* sampler.c - the sampler against its naive twin, over random logits, settings and pasts; and its edges. */
 #include "oracle/oracle.h"
+#include "session/sampler.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t state = 88172645463325252u;
 
@@ -62,6 +64,34 @@ Test(sampler, equals_its_naive_twin)
         cr_assert_eq(fast, slow, "round %d: sampler %d, twin %d", round, fast, slow);
         float a = vb_logprob(logits, n, fast), b = vb_oracle_logprob(logits, n, fast);
         cr_assert(a == b, "round %d: log-probability %a, twin %a", round, (double)a, (double)b);
+    }
+}
+
+Test(sampler, biases_are_logits_that_were_raised)
+{
+    enum { MOST = 300, PAST = 20, BIASES = 6 };
+    float logits[MOST], raised[MOST];
+    vb_token past[PAST], fast, slow;
+    for (int round = 0; round < 5000; round++) {
+        int n = BIASES + (int)(word() % (MOST - BIASES)), n_past = (int)(word() % PAST);
+        vb_bias biases[BIASES];
+        fill(logits, n, round & 1);
+        memcpy(raised, logits, sizeof raised);
+        for (int i = 0; i < BIASES; i++) {
+            biases[i] = (vb_bias){i * (n / BIASES), (float)((int)(word() % 41) - 20)};
+            raised[biases[i].id] = raised[biases[i].id] + biases[i].add;
+        }
+        vb_sampling s = settings(n);
+        for (int i = 0; i < n_past; i++) past[i] = (vb_token)(word() % (uint32_t)n);
+        vb_sample_from from = {.logits = logits, .n_vocab = n, .past = past, .n_past = n_past, .biases = biases, .n_biases = BIASES};
+        cr_assert_eq(vb_sample_among(&from, &s, &fast, NULL), VB_OK);
+        cr_assert_eq(vb_oracle_sample(raised, n, past, n_past, &s, &slow), VB_OK);
+        cr_assert_eq(fast, slow, "round %d: sampler %d, twin %d", round, fast, slow);
+    }
+    vb_bias wrong[] = {{-1, 1}, {MOST, 1}, {0, 101}, {0, NAN}};
+    for (size_t i = 0; i < 4; i++) {
+        vb_sample_from from = {.logits = logits, .n_vocab = BIASES, .biases = &wrong[i], .n_biases = 1};
+        cr_expect_eq(vb_sample_among(&from, &(vb_sampling){0}, &fast, NULL), VB_E_ARGUMENT);
     }
 }
 

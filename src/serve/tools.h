@@ -1,0 +1,31 @@
+/* tools.h - what a request says of tools and thoughts, and how an answer tells of them, in the words of three APIs.
+ *
+ *   tools.c         fields of requests             conversation.c  messages with calls and results, for the template
+ *   tools_answer.c  calls in answers
+ */
+#ifndef VB_SERVE_TOOLS_H
+#define VB_SERVE_TOOLS_H
+#include "reply/reply.h"
+#include "serve/request.h"
+
+typedef struct {
+    json_t *tools;      /* [{"type", "function": {"name", ...}}], ours; NULL: none */
+    int required, one;  /* a call must be made; at most one may */
+    const char *name;   /* of the tool that must be called; NULL: any */
+    int think;          /* 1: yes, -1: no, 0: nothing was said */
+    const char *effort; /* "low", "medium", "high"; NULL: nothing was said */
+} vb_tooling;
+
+/* tools and think, of Ollama's requests. */
+void vb_tooling_ollama(vb_tooling *t, vb_request *r);
+/* tools, tool_choice, parallel_tool_calls, reasoning_effort and reasoning, of OpenAI's. */
+void vb_tooling_openai(vb_tooling *t, vb_request *r);
+void vb_tooling_free(vb_tooling *t);
+
+/* An id for a call: "call_0123abcd". */
+void vb_call_id(char id[16]);
+/* Calls as an array that is open: OpenAI's, arguments as text, or Ollama's, as an object. `first`: the index of the first. */
+void vb_calls_put_openai(vb_out *out, const vb_reply_call *calls, int n, int first);
+void vb_calls_put_ollama(vb_out *out, const vb_reply_call *calls, int n, int first);
+
+#endif

@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+"""serve_tools.py VERBATIM - tools, thoughts and biases of `verbatim serve`, asked over the wire in all three APIs.
+
+The model is a small random one that gets a chat template of our own; what it "writes" is dictated by a grammar, so that
+an answer is known before it is asked for. Ends with "N passed, N failed".
+"""
+import atexit
+import json
+import pathlib
+import struct
+import sys
+import tempfile
+
+import each
+import served
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
+TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-tools-"))
+
+# Tools by name, calls between marks, a thought that is opened if one is asked for.
+MARKED = """{%- for t in tools or [] %}+{{ t.function.name }}{% endfor %}
+{%- for m in messages %}|{{ m.role }}:{{ m.content }}
+{%- for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}#{{ c.id }}</tool_call>{% endfor %}
+{%- if m.role == 'tool' %}#{{ m.tool_call_id }}/{{ m.name }}{% endif %}
+{%- endfor %}|a:{% if enable_thinking %}<think>{% endif %}{# content.split('</think>') #}"""
+PLAIN = "{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}"
+
+
+def same(a, b):
+    assert a == b, f"expected {b!r}, found {a!r}"
+
+
+def with_template(source, target, template):
+    """A copy of a GGUF file with one more key, tokenizer.chat_template."""
+    data = source.read_bytes()
+    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+
+    def skip(kind, at):
+        if kind == 8:
+            return at + 8 + struct.unpack_from("<Q", data, at)[0]
+        if kind != 9:
+            return at + sizes[kind]
+        inner, n = struct.unpack_from("<IQ", data, at)
+        at += 12
+        if inner != 8:
+            return at + n * sizes[inner]
+        for _ in range(n):
+            at = skip(8, at)
+        return at
+
+    version, tensors, keys = struct.unpack_from("<IQQ", data, 4)
+    at = 24
+    for _ in range(keys):
+        at = skip(8, at)
+        at = skip(struct.unpack_from("<I", data, at)[0], at + 4)
+    end = at
+    for _ in range(tensors):
+        at = skip(8, at)
+        dims, = struct.unpack_from("<I", data, at)
+        at += 4 + 8 * dims + 12
+    weights = data[(at + 31) // 32 * 32:]
+    text = template.encode()
+    key = b"tokenizer.chat_template"
+    head = data[:4] + struct.pack("<IQQ", version, tensors, keys + 1) + data[24:end]
+    head += struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(text)) + text + data[end:at]
+    target.write_bytes(head + bytes(-len(head) % 32) + weights)
+
+
+def start():
+    models = WORK / "models"
+    models.mkdir()
+    with_template(TINY, models / "marked.gguf", MARKED)
+    with_template(TINY, models / "plain.gguf", PLAIN)
+    (models / "none.gguf").symlink_to(TINY)
+    server = served.Server(VERBATIM, models, env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+SERVER = start()
+ask = SERVER.text
+
+ADD = {"type": "function", "function": {"name": "add", "parameters": {
+    "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}}}
+SUB = {"type": "function", "function": {"name": "sub", "parameters": {
+    "type": "object", "properties": {"b": {"enum": [7]}}, "required": ["b"], "additionalProperties": False}}}
+HI = [{"role": "user", "content": "hi"}]
+
+
+def says(text):
+    """A grammar whose only text this is."""
+    return "root ::= " + json.dumps(text)
+
+
+def post(path, body, status=200):
+    code, _, text = ask("POST", path, {"model": "marked", **body})
+    assert code == status, f"{path} {body}: expected {status}, found {code}: {text}"
+    return json.loads(text)
+
+
+def chat(text=None, status=200, **body):
+    if text is not None:
+        body["grammar"] = says(text)
+    return post("/v1/chat/completions", {"messages": HI, "seed": 1, **body}, status)
+
+
+def message(*args, **body):
+    return chat(*args, **body)["choices"][0]["message"]
+
+
+def lines(path, body):
+    code, _, text = ask("POST", path, {"model": "marked", "stream": True, **body})
+    assert code == 200, text
+    if text.startswith(("data: ", "event: ")):
+        data = [e.split("\n")[-1][6:] for e in text[:-2].split("\n\n")]
+        return [json.loads(d) for d in data if d != "[DONE]"]
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def calls_of(m):
+    return [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in m.get("tool_calls", [])]
+
+
+CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 5}}\n</tool_call>'
+
+
+# --- OpenAI's chats ------------------------------------------------------------------------------------------
+
+
+def test_call():
+    whole = chat("I add. " + CALL, tools=[ADD])
+    same(whole["choices"][0]["finish_reason"], "tool_calls")
+    m = whole["choices"][0]["message"]
+    same((m["content"], calls_of(m)), ("I add.", [("add", {"a": 5})]))
+    call = m["tool_calls"][0]
+    same((sorted(call), call["index"], call["type"], call["id"][:5]), (["function", "id", "index", "type"], 0, "function", "call_"))
+    two = message(CALL + CALL, tools=[ADD])
+    same([c["index"] for c in two["tool_calls"]], [0, 1])
+    assert two["tool_calls"][0]["id"] != two["tool_calls"][1]["id"]
+    same(len(message(CALL + CALL, tools=[ADD], parallel_tool_calls=False)["tool_calls"]), 1)
+
+
+def test_no_call():
+    same(message("<tool_call>oh</tool_call>", tools=[ADD]), {"role": "assistant", "content": "<tool_call>oh</tool_call>"})
+    same(message(CALL), {"role": "assistant", "content": CALL})
+    same(message(CALL, tools=[ADD], tool_choice="none"), {"role": "assistant", "content": CALL})
+    same(chat("x", tools=[ADD])["choices"][0]["finish_reason"], "stop")
+
+
+def test_call_stream():
+    pieces = [p["choices"][0] for p in lines("/v1/chat/completions", {"messages": HI, "tools": [ADD], "grammar": says("Yes. " + CALL)})]
+    same("".join(p["delta"].get("content", "") for p in pieces), "Yes.")
+    calls = [c for p in pieces for c in p["delta"].get("tool_calls", [])]
+    same([(c["function"]["name"], c["function"]["arguments"]) for c in calls], [("add", '{"a":5}')])
+    same([p["finish_reason"] for p in pieces if p["finish_reason"]], ["tool_calls"])
+    same([i for i, p in enumerate(pieces) if "role" in p["delta"]], [0])
+
+
+def test_choice_required():
+    for seed in range(12):
+        m = message(tools=[ADD, SUB], tool_choice="required", parallel_tool_calls=False, seed=seed, temperature=1.5)
+        (name, arguments), = calls_of(m)
+        assert (name == "add" and list(arguments) == ["a"] and isinstance(arguments["a"], int)) or \
+            (name, arguments) == ("sub", {"b": 7}), m
+        same(m["content"], "")
+
+
+def test_choice_named():
+    choice = {"type": "function", "function": {"name": "sub"}}
+    for seed in range(4):
+        same(calls_of(message(tools=[ADD, SUB], tool_choice=choice, parallel_tool_calls=False, seed=seed)), [("sub", {"b": 7})])
+    whole = chat(tools=[SUB], tool_choice="required", parallel_tool_calls=False, model="plain")
+    same(calls_of(whole["choices"][0]["message"]), [("sub", {"b": 7})])
+    same(whole["choices"][0]["finish_reason"], "tool_calls")
+    pieces = lines("/v1/chat/completions", {"messages": HI, "tools": [SUB], "tool_choice": "required", "parallel_tool_calls": False})
+    same(sum(len(p["choices"][0]["delta"].get("tool_calls", [])) for p in pieces), 1)
+
+
+def test_refused():
+    wrong = chat(tools=[ADD], model="none", status=400)["error"]
+    same((wrong["message"], wrong["type"]), ("registry.ollama.ai/library/none:latest does not support tools", "invalid_request_error"))
+    same(chat(reasoning_effort="high", model="none", status=400)["error"]["message"], '"none" does not support thinking')
+    chat("x", reasoning_effort="none", model="none")
+    chat("x", tools=[ADD], tool_choice="none", model="none")
+    for body in ({"tools": 5}, {"tools": [5]}, {"tools": [{}]}, {"tools": [{"type": "retrieval"}]}, {"tool_choice": "required"},
+                 {"tools": [{"type": "function", "function": {}}]}, {"tools": [ADD], "tool_choice": "maybe"},
+                 {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, {"reasoning_effort": "much"},
+                 {"tools": [ADD], "tool_choice": 5}, {"parallel_tool_calls": 1},
+                 {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"type": "nonsense"}}}], "tool_choice": "required"}):
+        same(chat(status=400, **body)["error"]["type"], "invalid_request_error")
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]}]
+    same(chat(messages=image, status=400)["error"]["message"], '"marked" does not support vision')
+
+
+# --- what the model gets ---------------------------------------------------------------------------------------
+
+
+def rendered(messages, **body):
+    return post("/api/chat", {"messages": messages, "_debug_render_only": True, **body})["_debug_info"]["rendered_template"]
+
+
+def test_prompt():
+    same(rendered(HI, tools=[ADD, SUB]), "+add+sub|user:hi|a:")
+    same(rendered(HI, think=True), "|user:hi|a:<think>")
+    same(rendered(HI, think=False), "|user:hi|a:")
+    call = {"function": {"name": "add", "arguments": {"a": 1}}}
+    said = HI + [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_name": "add", "content": "6"}]
+    same(rendered(said, tools=[ADD]),
+         '+add|user:hi|assistant:<tool_call>{"name": "add", "arguments": {"a": 1}}#call_0</tool_call>|tool:6#call_0/add|a:')
+    openai = HI + [{"role": "assistant", "content": None, "tool_calls": [
+        {"id": "x1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}},
+        {"id": "x2", "type": "function", "function": {"name": "sub", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "x2", "content": "7"}, {"role": "tool", "tool_call_id": "x1", "content": "6"}]
+    code, _, text = ask("POST", "/apply-template", {"model": "marked", "messages": openai, "tools": [ADD, SUB]})
+    same(json.loads(text)["prompt"],
+         '+add+sub|user:hi|assistant:<tool_call>{"name": "add", "arguments": {"a": 1}}#x1</tool_call>'
+         '<tool_call>{"name": "sub", "arguments": {}}#x2</tool_call>|tool:7#x2/sub|tool:6#x1/add|a:')
+
+
+def test_results_need_their_calls():
+    """A conversation that is too long loses results along with the calls that they belong to."""
+    long = [{"role": "user", "content": "x" * 150}, {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {}}}]},
+            {"role": "tool", "content": "y" * 20}, {"role": "user", "content": "hi"}]
+    a = post("/api/chat", {"messages": long + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
+    b = post("/api/chat", {"messages": long[3:] + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
+    c = post("/api/chat", {"messages": long[1:] + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
+    assert a["prompt_eval_count"] in (b["prompt_eval_count"], c["prompt_eval_count"]), a
+
+
+# --- thoughts --------------------------------------------------------------------------------------------------
+
+
+def test_thought():
+    m = message("<think>\nHm.\n</think>\n\nYes.")
+    same((m["content"], m["reasoning"]), ("Yes.", "Hm."))
+    same(message("Yes."), {"role": "assistant", "content": "Yes."})
+    pieces = [p["choices"][0]["delta"] for p in lines("/v1/chat/completions", {"messages": HI, "grammar": says("<think>A b</think>C")})]
+    same("".join(p.get("reasoning", "") for p in pieces), "A b")
+    same("".join(p.get("content", "") for p in pieces), "C")
+    m = message("<think>Add.</think>" + CALL, tools=[ADD])
+    same((m["reasoning"], calls_of(m)), ("Add.", [("add", {"a": 5})]))
+
+
+def test_opened_thought():
+    """The prompt opens a thought; an answer that has to be JSON does without."""
+    for effort in ("low", "medium", "high"):
+        m = message(reasoning_effort=effort, max_tokens=6)
+        same(m["content"], "")
+        assert m["reasoning"], m
+    m = message(reasoning_effort="low", response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": 5}}})
+    same(m, {"role": "assistant", "content": "5"})
+    assert calls_of(message(reasoning_effort="low", tools=[SUB], tool_choice="required", parallel_tool_calls=False))
+
+
+# --- Ollama ----------------------------------------------------------------------------------------------------
+
+OPTIONS = {"seed": 1, "num_predict": 40, "temperature": 0}
+
+
+def test_ollama_call():
+    schema = {"type": "object", "properties": {"name": {"const": "add"}, "arguments": {"const": {"a": 2}}}, "required": ["name", "arguments"]}
+    body = {"model": "plain", "messages": HI, "tools": [ADD], "format": schema, "options": {"seed": 1}}
+    whole = post("/api/chat", {**body, "stream": False})
+    m = whole["message"]
+    same((m["role"], m["content"], whole["done_reason"]), ("assistant", "", "stop"))
+    call, = m["tool_calls"]
+    same(call["function"], {"index": 0, "name": "add", "arguments": {"a": 2}})
+    streamed = lines("/api/chat", body)
+    same([c["function"]["arguments"] for line in streamed for c in line["message"].get("tool_calls", [])], [{"a": 2}])
+    same((streamed[-1]["done"], streamed[-1]["message"]), (True, {"role": "assistant", "content": ""}))
+    assert all(not line["done"] for line in streamed[:-1])
+
+
+def test_ollama_thought():
+    whole = post("/api/chat", {"messages": HI, "think": True, "stream": False, "options": OPTIONS})
+    assert whole["message"]["thinking"] and whole["message"]["content"] == "", whole
+    streamed = lines("/api/chat", {"messages": HI, "think": "high", "options": OPTIONS})
+    same("".join(line["message"].get("thinking", "") for line in streamed), whole["message"]["thinking"])
+    whole = post("/api/generate", {"prompt": "hi", "think": True, "stream": False, "options": OPTIONS})
+    assert whole["thinking"] and whole["response"] == "", whole
+    assert "thinking" not in post("/api/generate", {"prompt": "hi", "think": False, "stream": False, "options": OPTIONS})
+
+
+def test_ollama_refused():
+    def wrong(path, **body):
+        return post(path, {"messages": HI, "prompt": "x", **body}, 400)["error"]
+    same(wrong("/api/chat", tools=[ADD], model="none"), "registry.ollama.ai/library/none:latest does not support tools")
+    same(wrong("/api/chat", think=True, model="none"), '"none" does not support thinking')
+    same(wrong("/api/generate", think="high", model="none"), '"none" does not support thinking')
+    same(wrong("/api/generate", images=["aGk="]), '"marked" does not support vision')
+    same(wrong("/api/chat", messages=[{"role": "user", "content": "x", "images": ["aGk="]}]), '"marked" does not support vision')
+    wrong("/api/chat", think="much")
+    wrong("/api/chat", think=5)
+    post("/api/chat", {"model": "none", "messages": HI, "think": False, "tools": [], "stream": False, "options": OPTIONS})
+
+
+# --- responses ---------------------------------------------------------------------------------------------------
+
+
+def test_responses():
+    flat = {"type": "function", "name": "sub", "parameters": SUB["function"]["parameters"]}
+    body = {"input": "hi", "tools": [flat], "tool_choice": "required", "parallel_tool_calls": False}
+    whole = post("/v1/responses", body)
+    call, = whole["output"]
+    same((call["type"], call["name"], json.loads(call["arguments"]), call["status"]), ("function_call", "sub", {"b": 7}, "completed"))
+    same((whole["tools"], whole["tool_choice"], whole["parallel_tool_calls"]), ([flat], "required", False))
+    events = lines("/v1/responses", body)
+    same([e["sequence_number"] for e in events], list(range(len(events))))
+    same([e["type"][9:] for e in events], ["created", "in_progress", "output_item.added", "function_call_arguments.delta",
+                                           "function_call_arguments.done", "output_item.done", "completed"])
+    same(json.loads(events[4]["arguments"]), {"b": 7})
+    answer = [{"role": "user", "content": "hi"}, {"type": "function_call", "call_id": "c", "name": "sub", "arguments": "{}"},
+              {"type": "function_call_output", "call_id": "c", "output": "7"}]
+    post("/v1/responses", {"input": answer, "tools": [flat], "max_output_tokens": 2})
+    image = [{"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,aGk="}]}]
+    same(post("/v1/responses", {"input": image}, 400)["error"]["message"], '"marked" does not support vision')
+
+
+def test_responses_thought():
+    body = {"input": "hi", "grammar": says("<think>A b</think>Cd")}
+    whole = post("/v1/responses", body)
+    same([o["type"] for o in whole["output"]], ["reasoning", "message"])
+    same(whole["output"][0]["summary"], [{"type": "summary_text", "text": "A b"}])
+    same(whole["output"][1]["content"][0]["text"], "Cd")
+    assert 0 < whole["usage"]["output_tokens_details"]["reasoning_tokens"] < whole["usage"]["output_tokens"]
+    events = lines("/v1/responses", body)
+    kinds = [e["type"][9:] for e in events]
+    kinds = [k for i, k in enumerate(kinds) if i == 0 or kinds[i - 1] != k]
+    same(kinds, ["created", "in_progress", "output_item.added", "reasoning_summary_text.delta", "reasoning_summary_text.done",
+                 "output_item.done", "output_item.added", "content_part.added", "output_text.delta", "output_text.done",
+                 "content_part.done", "output_item.done", "completed"])
+    same("".join(e["delta"] for e in events if e["type"].endswith("output_text.delta")), "Cd")
+    same([e["output_index"] for e in events if "output_index" in e][-1], 1)
+
+
+# --- biases -----------------------------------------------------------------------------------------------------
+
+
+def text_of(**body):
+    return post("/v1/completions", {"prompt": "ab", "max_tokens": 4, "temperature": 0, **body})["choices"][0]["text"]
+
+
+def token(text):
+    return json.loads(ask("POST", "/tokenize", {"model": "marked", "content": text})[2])["tokens"][-1]
+
+
+def test_bias():
+    q = token("q")
+    same(text_of(logit_bias={str(q): 100}), "qqqq")
+    same(text_of(logit_bias={str(q): -100}), text_of(logit_bias={str(token("z")): -100}))
+    same(text_of(logit_bias={}), text_of())
+    same(message(logit_bias={str(q): 100}, max_tokens=3)["content"], "qqq")
+    assert "verbatim" not in chat(logit_bias={str(q): 1}, max_tokens=1)
+    same(post("/v1/completions", {"prompt": "ab", "max_tokens": 9, "grammar": 'root ::= "a" | "q"', "logit_bias": {str(q): 100}})
+         ["choices"][0]["text"], "q")
+    for wrong in ({"x": 1}, {"-5": 1}, {"1000000000": 1}, {str(q): 101}, {str(q): "a"}, 5, [1]):
+        chat(logit_bias=wrong, status=400)
+        post("/v1/completions", {"prompt": "ab", "logit_bias": wrong}, 400)
+
+
+sys.exit(each.run(globals(), sys.argv[2:]))
