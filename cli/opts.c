@@ -65,6 +65,7 @@ const vb_opt vb_opts[] = {
      "how long a client may take to say a request (default 60)"},
     {"keep-alive", 0, VB_OPT_TEXT, "TIME", 0, 0, AT(keep_alive), ON(SERVE),
      "how long an unused model stays loaded: 5m (default), 30s, 0, -1 (for ever)"},
+    {"file", 'f', VB_OPT_FILE, "FILE", 0, 0, AT(modelfile), ON(CREATE), "the Modelfile (default: Modelfile; -: stdin)"},
     {"models", 0, VB_OPT_FILE, "DIR", 0, 0, AT(models), ON(SERVE), "our store of models (default $VERBATIM_MODELS)"},
     {"api-key-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(api_key_file), ON(SERVE),
      "requests need one of these keys: a line each, KEY or KEY PRIORITY"},

@@ -38,7 +38,7 @@ typedef struct {
     const char *html; /* the page to write */
     const char *host, *unix_path;
     int port, parallel, max_queue, request_seconds;
-    const char *api_key_file, *keep_alive, *models;
+    const char *api_key_file, *keep_alive, *models, *modelfile;
     vb_texts origins;
     vb_texts stops, recordings;
     int normalize;

@@ -8,7 +8,9 @@ FUZZERS    = $(patsubst fuzz/%.c,$B/fuzz/%,$(sort $(wildcard fuzz/*.c)))
 # Criterion's macros are written for other warnings than ours.
 $(UNIT:%=%.o): WARN = -Wall -Wextra
 $(UNIT): $B/%: $B/%.o $B/libverbatim.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcriterion
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS) -lcriterion
+$B/tests/unit/own_store: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
+$B/tests/unit/own_store: LDLIBS += $(CURL_FLAGS)
 $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o

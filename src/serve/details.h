@@ -3,10 +3,10 @@
 #define VB_SERVE_DETAILS_H
 #include "serve/catalogue.h"
 #include "serve/text.h"
+#include "store/figures.h"
 
 typedef struct {
-    char family[48], format[16], parameters[16]; /* "llama", "Q4_K_M", "134.52M" */
-    int context, width, embeds;                  /* embeds: made for embeddings */
+    vb_figures figures;
     uint8_t sha256[32];
     int64_t modified_ns; /* since 1970 */
 } vb_details;

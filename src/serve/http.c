@@ -56,6 +56,8 @@ struct vb_exchange {
     int begun, streams, ended, queued, suspended, gone, watched;
     void (*on_gone)(void *ud);
     void *gone_ud;
+    size_t (*take)(void *ud, const char *data, size_t n); /* NULL: the body is gathered */
+    void *take_ud;
     const void *route;
     int priority;
     uint64_t since_ns;
@@ -170,6 +172,23 @@ int vb_exchange_answered(const vb_exchange *x)
     return x->begun;
 }
 
+int64_t vb_exchange_length(const vb_exchange *x)
+{
+    const char *said = vb_exchange_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    char *end;
+    if (said == NULL) return -1;
+    long long n = strtoll(said, &end, 10);
+    return *end == '\0' && n >= 0 ? n : -1;
+}
+
+void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *data, size_t n), void (*gone)(void *ud),
+                           void *ud)
+{
+    x->take = take;
+    x->on_gone = gone;
+    x->take_ud = x->gone_ud = ud;
+}
+
 void vb_exchange_set_route(vb_exchange *x, const void *route)
 {
     x->route = route;
@@ -257,6 +276,13 @@ void vb_exchange_end(vb_exchange *x)
     wake(x);
     pthread_mutex_unlock(&x->lock);
     let_go(x);
+}
+
+void vb_exchange_more(vb_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
 }
 
 size_t vb_exchange_backlog(vb_exchange *x)
@@ -372,19 +398,18 @@ static vb_waited *waited_of(struct MHD_Connection *c)
     return info != NULL ? info->socket_context : NULL;
 }
 
-static int64_t content_length(const vb_exchange *x)
+static int has_begun(vb_exchange *x)
 {
-    const char *said = vb_exchange_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    char *end;
-    if (said == NULL) return -1;
-    long long n = strtoll(said, &end, 10);
-    return *end == '\0' && n >= 0 ? n : -1;
+    pthread_mutex_lock(&x->lock);
+    int begun = x->begun;
+    pthread_mutex_unlock(&x->lock);
+    return begun;
 }
 
 static void ask_admission(void *ud, vb_exchange *x)
 {
-    x->most = x->http->opts.admit(ud, x, content_length(x));
-    if (!x->begun) let_go(x); /* nobody keeps it yet */
+    x->most = x->http->opts.admit(ud, x, vb_exchange_length(x));
+    if (!has_begun(x) && x->take == NULL) let_go(x); /* nobody keeps it yet */
 }
 
 static enum MHD_Result too_large(vb_exchange *x)
@@ -398,6 +423,30 @@ static enum MHD_Result too_large(vb_exchange *x)
     return MHD_YES;
 }
 
+/* A piece of a body that somebody takes; what he has no room for stays where it is until he has. */
+static enum MHD_Result pass_on(vb_exchange *x, const char *data, size_t *n)
+{
+    pthread_mutex_lock(&x->lock);
+    int gone = x->gone;
+    size_t took = x->begun ? *n : x->take(x->take_ud, data, *n);
+    *n -= took;
+    if (*n > 0) {
+        x->suspended = 1;
+        MHD_suspend_connection(x->connection);
+    }
+    pthread_mutex_unlock(&x->lock);
+    vb_patience_fed(x->http->patience, waited_of(x->connection), took);
+    return gone ? MHD_NO : MHD_YES;
+}
+
+static void pass_end(vb_exchange *x)
+{
+    x->handled = 1;
+    pthread_mutex_lock(&x->lock);
+    if (!x->begun) x->take(x->take_ud, NULL, 0);
+    pthread_mutex_unlock(&x->lock);
+}
+
 /* Called with headers, with pieces of the body, with the end of the body, and again whenever it was resumed. */
 static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char *path, const char *method,
                                   const char *version, const char *data, size_t *n, void **state)
@@ -409,9 +458,10 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
         *state = x = new_exchange(http, c, method, path);
         if (x == NULL) return MHD_NO;
         call(x, ask_admission);
-        x->handled = x->begun;
-        return x->begun ? answer_or_sleep(x) : MHD_YES;
+        x->handled = has_begun(x);
+        return x->handled ? answer_or_sleep(x) : MHD_YES;
     }
+    if (*n > 0 && x->take != NULL) return pass_on(x, data, n);
     if (*n > 0) {
         if (!x->handled && x->body.len + *n > x->most) too_large(x);
         if (!x->handled && !add(&x->body, data, *n)) return MHD_NO;
@@ -421,7 +471,8 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
     }
     if (!x->handled) {
         vb_patience_end(http->patience, waited_of(c));
-        call(x, http->opts.handle);
+        if (x->take != NULL) pass_end(x);
+        else call(x, http->opts.handle);
     }
     return answer_or_sleep(x);
 }

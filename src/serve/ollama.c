@@ -1,6 +1,8 @@
 /* ollama.c - Ollama's API: its routes, and how their answers begin. */
 #include "serve/ollama.h"
 
+#include "serve/manage.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -74,5 +76,14 @@ const vb_route vb_ollama_routes[] = {
     {"POST", "/api/chat", vb_ollama_chat},
     {"POST", "/api/embed", vb_ollama_embed},
     {"POST", "/api/embeddings", vb_ollama_embeddings},
+    {"POST", "/api/create", vb_manage_create},
+    {"POST", "/api/copy", vb_manage_copy},
+    {"DELETE", "/api/delete", vb_manage_delete},
+    {"HEAD", "/api/blobs/", vb_upload_head},
+    {NULL, NULL, NULL},
+};
+
+const vb_route vb_upload_routes[] = {
+    {"POST", "/api/blobs/", vb_upload_begin},
     {NULL, NULL, NULL},
 };

@@ -25,7 +25,7 @@ static void put_digest(vb_out *out, const uint8_t sha256[32])
 
 static void put_capabilities(vb_out *out, const vb_details *d)
 {
-    const char *what = d->embeds ? "embedding" : "completion";
+    const char *what = d->figures.embeds ? "embedding" : "completion";
     vb_js_key(out, "capabilities");
     vb_js_open(out, '[');
     vb_js_string(out, what, strlen(what));

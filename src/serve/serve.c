@@ -8,6 +8,7 @@
 #include "serve/serve.h"
 
 #include "base/err.h"
+#include "serve/chores.h"
 #include "serve/metrics.h"
 
 #include <stddef.h>
@@ -15,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BODY_MOST = 4 << 20 };
-static const vb_route *const tables[] = {vb_ollama_routes, vb_openai_routes, vb_native_routes};
+enum { BODY_MOST = 4 << 20, CHORES_MOST = 8 };
+static const vb_route *const tables[] = {vb_ollama_routes, vb_openai_routes, vb_native_routes, vb_upload_routes};
 
 typedef struct {
     vb_serve serve;
@@ -98,17 +99,26 @@ static const vb_route *find(const char *method, const char *path, int *known)
     return NULL;
 }
 
+static int is_upload(const vb_route *r)
+{
+    const vb_route *u = vb_upload_routes;
+    while (u->path != NULL && u != r) u++;
+    return u->path != NULL;
+}
+
 static size_t admit(void *ud, vb_exchange *x, int64_t length)
 {
     server *s = ud;
     int known = 0;
-    vb_exchange_set_route(x, find(vb_exchange_method(x), vb_exchange_path(x), &known));
+    const vb_route *r = find(vb_exchange_method(x), vb_exchange_path(x), &known);
+    vb_exchange_set_route(x, r);
     if (atomic_load(&s->serve.ending)) {
         vb_exchange_set(x, "Connection", "close");
         vb_exchange_set(x, "Retry-After", "5");
         vb_serve_error(x, 503, "the server is ending");
-    } else if (vb_guard_admits(s->guard, x) && length > (int64_t)s->body_most) {
-        vb_serve_error(x, 413, "request body too large");
+    } else if (vb_guard_admits(s->guard, x)) {
+        if (is_upload(r)) r->handle(&s->serve, x);
+        else if (length > (int64_t)s->body_most) vb_serve_error(x, 413, "request body too large");
     }
     return s->body_most;
 }
@@ -167,6 +177,7 @@ static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
     scheduler.ended = job_ended;
     http.ud = scheduler.ud = s;
     VB_TRY(vb_metrics_open(&s->serve.metrics, err));
+    VB_TRY(vb_chores_open(&s->serve.chores, CHORES_MOST, err));
     VB_TRY(vb_guard_open(&s->guard, &guard, err));
     VB_TRY(listen_at(s, opts, &http.listener, err));
     VB_TRY(vb_hosts_open(&s->serve.hosts, &opts->hosts, err));
@@ -215,6 +226,7 @@ void vb_serve_close(vb_serve *s)
     server *own = server_of(s);
     atomic_store(&s->ending, 1);
     vb_scheduler_close(s->scheduler);
+    vb_chores_close(s->chores);
     vb_http_close(s->http);
     vb_hosts_close(s->hosts);
     vb_guard_close(own->guard);

@@ -15,12 +15,14 @@
 #include <stdatomic.h>
 
 typedef struct vb_metrics vb_metrics;
+typedef struct vb_chores vb_chores;
 
 typedef struct vb_serve {
     vb_http *http;
     vb_hosts *hosts;
     vb_scheduler *scheduler;
     vb_metrics *metrics;
+    vb_chores *chores; /* requests that change the store */
     atomic_int ending; /* nothing new is begun */
 } vb_serve;
 
@@ -31,6 +33,7 @@ typedef struct {
 } vb_route;
 /* Each API's routes, ended by a row of NULLs. */
 extern const vb_route vb_ollama_routes[], vb_openai_routes[], vb_native_routes[];
+extern const vb_route vb_upload_routes[]; /* called with the headers alone: they answer, or take the body as it comes */
 
 typedef struct {
     const char *host;      /* NULL: 127.0.0.1; an address that others can reach needs keys */

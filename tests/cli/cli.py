@@ -258,8 +258,10 @@ def test_json_everywhere():
     good("run", TINY, "--raw", "-n3", "--trace", trace, "ab")
     (WORK / "in.json").write_text('{"messages": []}')
     (WORK / "t.jinja").write_text("x")
+    (WORK / "Modelfile").write_text(f"FROM {TINY}")
     samples = {"run": [TINY, "--raw", "-n3", "ab"], "logits": [TINY, "--tokens", "1"], "tokenize": [TINY, "a"],
-               "embed": [TINY, "a", "b"],
+               "embed": [TINY, "a", "b"], "create": ["made", "-f", WORK / "Modelfile"], "cp": ["made", "copied"],
+               "rm": ["made", "copied"],
                "detokenize": [TINY, "80"], "template": ["--template", WORK / "t.jinja", WORK / "in.json"],
                "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace], "trace export": [trace],
                "trace keygen": [WORK / "json.key"], "trace sign": [trace, "--key", WORK / "json.key"],
