@@ -33,14 +33,22 @@ static vb_status check_utf8(const char *text, size_t len, vb_err *err)
     return VB_OK;
 }
 
-/* Newlines become "\n" and the last one goes, as Jinja reads its sources. */
-static vb_status load_source(vb_jinja *j, const char *tmpl, size_t len)
+vb_status vb_j_load_source(vb_jinja *j, const char *tmpl, size_t len)
 {
-    size_t n = 0;
     if (len > VB_JINJA_MAX_TEMPLATE)
         VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template: expected at most %d bytes, found %zu", VB_JINJA_MAX_TEMPLATE,
                 len);
     VB_TRY(check_utf8(tmpl, len, j->err));
+    j->source = tmpl;
+    j->source_len = len;
+    return VB_OK;
+}
+
+/* Newlines become "\n" and the last one goes, as Jinja reads its sources. */
+static vb_status load_source(vb_jinja *j, const char *tmpl, size_t len)
+{
+    size_t n = 0;
+    VB_TRY(vb_j_load_source(j, tmpl, len));
     char *copy = vb_j_alloc(j, len + 1, 1);
     if (copy == NULL) return VB_E_MEMORY;
     for (size_t i = 0; i < len; i++) {
@@ -70,8 +78,7 @@ static void unmark(vb_jval *v)
     for (size_t i = 0; i < v->u.list->n; i++) v->u.list->items[i].mark = NULL;
 }
 
-/* input[key]; NULL if it is absent or null. */
-static vb_status field(vb_jinja *j, const vb_jval *input, const char *key, vb_jval **out)
+vb_status vb_j_input(vb_jinja *j, const vb_jval *input, const char *key, vb_jval **out)
 {
     vb_jval name = vb_j_text(key);
     VB_TRY(vb_j_dict_find(j, input->u.dict, &name, out));
@@ -88,15 +95,16 @@ static vb_status set(vb_jinja *j, const char *name, const vb_jval *value)
 static vb_status set_field(vb_jinja *j, const vb_jval *input, const char *key, const vb_jval *otherwise)
 {
     vb_jval *value;
-    VB_TRY(field(j, input, key, &value));
+    VB_TRY(vb_j_input(j, input, key, &value));
     return set(j, key, value != NULL ? value : otherwise);
 }
 
-static vb_status set_messages(vb_jinja *j, const vb_jval *input)
+/* Roles are the program's words; messages must be a list of objects where there are any. */
+static vb_status unmark_roles(vb_jinja *j, const vb_jval *input)
 {
     vb_jval *messages, *role, name = vb_j_text("role");
-    VB_TRY(field(j, input, "messages", &messages));
-    if (messages == NULL) return bad_input(j, "messages", "a list", &vb_j_none);
+    VB_TRY(vb_j_input(j, input, "messages", &messages));
+    if (messages == NULL) return VB_OK;
     if (messages->type != VB_J_LIST) return bad_input(j, "messages", "a list", messages);
     for (size_t i = 0; i < messages->u.list->n; i++) {
         vb_jval *message = &messages->u.list->items[i];
@@ -104,14 +112,14 @@ static vb_status set_messages(vb_jinja *j, const vb_jval *input)
         VB_TRY(vb_j_dict_find(j, message->u.dict, &name, &role));
         if (role != NULL) unmark(role);
     }
-    return set(j, "messages", messages);
+    return VB_OK;
 }
 
 /* The entries of input[key] as variables. */
 static vb_status set_entries(vb_jinja *j, const vb_jval *input, const char *key, int special)
 {
     vb_jval *entries;
-    VB_TRY(field(j, input, key, &entries));
+    VB_TRY(vb_j_input(j, input, key, &entries));
     if (entries == NULL) return VB_OK;
     if (entries->type != VB_J_DICT) return bad_input(j, key, "an object", entries);
     for (size_t i = 0; i < entries->u.dict->n; i++) {
@@ -138,7 +146,7 @@ static vb_status set_date(vb_jinja *j, const vb_jval *input)
     vb_jval *value;
     char text[32], rest;
     struct tm given = {0};
-    VB_TRY(field(j, input, "strftime_now", &value));
+    VB_TRY(vb_j_input(j, input, "strftime_now", &value));
     if (value == NULL) {
         time_t now = time(NULL);
         localtime_r(&now, &j->now);
@@ -158,9 +166,8 @@ static vb_status set_date(vb_jinja *j, const vb_jval *input)
     return VB_OK;
 }
 
-static vb_status load_input(vb_jinja *j, const vb_jinja_job *job)
+static vb_status load_input(vb_jinja *j, const vb_jinja_job *job, vb_jval *out)
 {
-    vb_jval input, no = vb_j_bool(0);
     if (job->input_len > VB_JINJA_MAX_INPUT)
         VB_FAIL(j->err, VB_E_UNSUPPORTED, "chat template input: expected at most %d bytes, found %zu",
                 VB_JINJA_MAX_INPUT, job->input_len);
@@ -169,17 +176,25 @@ static vb_status load_input(vb_jinja *j, const vb_jinja_job *job)
     memset(ones, 1, job->input_len);
     j->ones = ones;
     j->n_ones = job->input_len;
-    VB_TRY(vb_j_from_json(j, job->input, job->input_len, 1, &input));
-    if (input.type != VB_J_DICT) return bad_input(j, "everything", "an object", &input);
-    VB_TRY(set_entries(j, &input, "special_tokens", 1));
+    VB_TRY(vb_j_from_json(j, job->input, job->input_len, 1, out));
+    if (out->type != VB_J_DICT) return bad_input(j, "everything", "an object", out);
+    VB_TRY(set_date(j, out));
+    return unmark_roles(j, out);
+}
+
+static vb_status set_variables(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input)
+{
+    vb_jval no = vb_j_bool(0), *messages;
+    VB_TRY(vb_j_input(j, input, "messages", &messages));
+    if (messages == NULL) return bad_input(j, "messages", "a list", &vb_j_none);
+    VB_TRY(set_entries(j, input, "special_tokens", 1));
     VB_TRY(set_token(j, "bos_token", job->bos));
     VB_TRY(set_token(j, "eos_token", job->eos));
-    VB_TRY(set_messages(j, &input));
-    VB_TRY(set_field(j, &input, "tools", &vb_j_none));
-    VB_TRY(set_field(j, &input, "documents", &vb_j_none));
-    VB_TRY(set_field(j, &input, "add_generation_prompt", &no));
-    VB_TRY(set_entries(j, &input, "kwargs", 0));
-    return set_date(j, &input);
+    VB_TRY(set(j, "messages", messages));
+    VB_TRY(set_field(j, input, "tools", &vb_j_none));
+    VB_TRY(set_field(j, input, "documents", &vb_j_none));
+    VB_TRY(set_field(j, input, "add_generation_prompt", &no));
+    return set_entries(j, input, "kwargs", 0);
 }
 
 /* --- result -------------------------------------------------------------------------------------------- */
@@ -217,13 +232,31 @@ void vb_jinja_text_free(vb_jinja_text *text)
     *text = (vb_jinja_text){0};
 }
 
-/* --- the two calls ------------------------------------------------------------------------------------- */
+/* --- the calls ----------------------------------------------------------------------------------------- */
 
-static vb_status render(vb_jinja *j, const vb_jinja_job *job, vb_jbuf *out)
+vb_status vb_j_render(const vb_jinja_job *job, vb_jbody body, vb_jinja_text *out, vb_err *err)
+{
+    vb_jinja j = {.err = err};
+    vb_jbuf buf = {0};
+    vb_jval input;
+    *out = (vb_jinja_text){0};
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (plain == (locale_t)0) VB_FAIL(err, VB_E_MEMORY, "chat template: out of memory");
+    locale_t before = uselocale(plain);
+    vb_status status = load_input(&j, job, &input);
+    if (status == VB_OK) status = body(&j, job, &input, &buf);
+    if (status == VB_OK) status = hand_over(&buf, out, err);
+    uselocale(before);
+    freelocale(plain);
+    vb_arena_free(&j.arena);
+    return status;
+}
+
+static vb_status render(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out)
 {
     vb_jnode *tree;
     VB_TRY(vb_j_scope_new(j, NULL, &j->scope));
-    VB_TRY(load_input(j, job));
+    VB_TRY(set_variables(j, job, input));
     VB_TRY(vb_j_scope_new(j, j->scope, &j->scope)); /* the template's own variables */
     VB_TRY(load_source(j, job->tmpl, job->tmpl_len));
     VB_TRY(vb_j_parse(j, &tree));
@@ -233,18 +266,7 @@ static vb_status render(vb_jinja *j, const vb_jinja_job *job, vb_jbuf *out)
 
 vb_status vb_jinja_render(const vb_jinja_job *job, vb_jinja_text *out, vb_err *err)
 {
-    vb_jinja j = {.err = err};
-    vb_jbuf buf = {0};
-    *out = (vb_jinja_text){0};
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (plain == (locale_t)0) VB_FAIL(err, VB_E_MEMORY, "chat template: out of memory");
-    locale_t before = uselocale(plain);
-    vb_status status = render(&j, job, &buf);
-    if (status == VB_OK) status = hand_over(&buf, out, err);
-    uselocale(before);
-    freelocale(plain);
-    vb_arena_free(&j.arena);
-    return status;
+    return vb_j_render(job, render, out, err);
 }
 
 vb_status vb_jinja_check(const char *tmpl, size_t tmpl_len, vb_err *err)

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The shortest decimal digits that read back as `value`, without the point; *exponent is that of the first. */
-static int digits_of(double value, char digits[20], int *exponent)
+int vb_j_digits(double value, char digits[20], int *exponent)
 {
     char text[40];
     int n = 0;
@@ -32,7 +31,7 @@ void vb_j_float_text(double value, char out[40])
         snprintf(out, 40, "%s", value != value ? "nan" : value > 0 ? "inf" : "-inf");
         return;
     }
-    int n = digits_of(value < 0 ? -value : value, digits, &exponent);
+    int n = vb_j_digits(value < 0 ? -value : value, digits, &exponent);
     if (exponent < -4 || exponent > 15)
         snprintf(out, 40, "%s%c%s%se%c%02d", sign, digits[0], n > 1 ? "." : "", digits + 1, exponent < 0 ? '-' : '+',
                  abs(exponent));

@@ -97,6 +97,15 @@ struct vb_jinja {
     struct tm now;
 };
 
+/* --- a render (jinja.c), for both languages --- */
+typedef vb_status (*vb_jbody)(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out);
+/* Makes an interpreter and values of the input, lets `body` print into a buffer, and hands the text over. */
+vb_status vb_j_render(const vb_jinja_job *job, vb_jbody body, vb_jinja_text *out, vb_err *err);
+/* input[key]; NULL if it is absent or null. */
+vb_status vb_j_input(vb_jinja *j, const vb_jval *input, const char *key, vb_jval **out);
+/* The template's text, checked for its size and for UTF-8. */
+vb_status vb_j_load_source(vb_jinja *j, const char *tmpl, size_t len);
+
 /* --- limits and errors --- */
 vb_status vb_j_fail(vb_jinja *j, vb_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 vb_status vb_j_step(vb_jinja *j, size_t n);
@@ -150,6 +159,8 @@ vb_status vb_j_need_str(vb_jinja *j, const vb_jval *v, const char *what);
 vb_status vb_j_str(vb_jinja *j, const vb_jval *v, vb_jval *out); /* Python's str() */
 vb_status vb_j_add_repr(vb_jinja *j, vb_jbuf *buf, const vb_jval *v);
 void vb_j_float_text(double value, char out[40]); /* Python's repr() */
+/* The shortest decimal digits that read back as `value`, without the point; *exponent is that of the first. */
+int vb_j_digits(double value, char digits[20], int *exponent);
 typedef struct {
     int ascii, sort;
     const vb_jval *indent; /* a string or NULL */
