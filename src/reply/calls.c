@@ -301,7 +301,7 @@ int vb_calls_read(json_t *calls, const json_t *tools, int known, const char *tex
 {
     found f = {json_array(), tools};
     vb_cursor c = {text, text + len};
-    int good = 1;
+    int good = memchr(text, '\0', len) == NULL; /* JSON's readers would stop there */
     for (vb_cursor_blanks(&c); good && c.at < c.end; vb_cursor_blanks(&c)) {
         good = read_json(&f, &c) || read_tags(&f, &c) || read_functions(&f, &c) || read_function(&f, &c) ||
                read_keys(&f, &c) || read_named(&f, &c);

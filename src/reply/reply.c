@@ -31,6 +31,7 @@ struct vb_reply {
     size_t given;          /* calls that were handed out */
     int most, failed;
     int spoke;    /* a channel was opened */
+    int wrote;    /* there was content */
     int demanded; /* it has to be a call */
     place at;
     int trimming;          /* blanks that come next belong to nobody */
@@ -75,6 +76,7 @@ static void put(vb_reply *r, bytes *to, const char *text, size_t len)
         add(r, to, r->blanks.data, r->blanks.len);
         add(r, to, text + from, end - from);
         r->blanks.len = 0;
+        r->wrote |= to == &r->content;
     }
     add(r, &r->blanks, text + end, len - end);
 }
@@ -100,6 +102,7 @@ static void end_call(vb_reply *r, const char *open, const char *close)
     } else {
         add(r, &r->content, r->blanks.data, r->blanks.len);
         r->blanks.len = 0;
+        r->wrote = 1;
         add(r, &r->content, open, strlen(open));
         add(r, &r->content, text, len);
         add(r, &r->content, close, strlen(close));
@@ -218,14 +221,14 @@ static int begins_bare(const vb_reply *r, char c)
 {
     const char *sign = r->style.calls->sign;
     int unmarked = r->demanded || sign == NULL || strcmp(sign, "<|python_tag|>") == 0;
-    return r->tools != NULL && unmarked && (c == '{' || c == '[');
+    return r->tools != NULL && !r->style.channels && unmarked && (c == '{' || c == '[');
 }
 
 /* Text in front of a mark, or that belongs to none. */
 static void take_text(vb_reply *r, const char *text, size_t len)
 {
     size_t i = 0;
-    if (r->at == START || (r->at == TEXT && r->content.len == 0 && r->trimming)) {
+    if (r->at == START || (r->at == TEXT && !r->wrote && r->trimming)) {
         while (i < len && is_blank(text[i])) i++;
         if (i == len) {
             if (r->at == START) add(r, &r->blanks, text, len);

@@ -10,6 +10,15 @@ void vb_tooling_free(vb_tooling *t)
     t->tools = NULL;
 }
 
+void vb_tooling_settle(vb_tooling *t, const vb_model *model, vb_reply_style *style)
+{
+    size_t len = 0;
+    const char *tmpl = vb_model_template(model, &len);
+    vb_reply_recognise(style, tmpl, len);
+    if (t->required) t->think = -1;
+    if (t->think == 0 && t->thinks && style->thinks) t->think = 1;
+}
+
 /* --- tools ------------------------------------------------------------------------------------------------ */
 
 /* A tool as chats have it; /v1/responses leaves the inner object out. */
@@ -78,7 +87,7 @@ static int read_effort(vb_tooling *t, const char *word)
 
 void vb_tooling_ollama(vb_tooling *t, vb_request *r)
 {
-    *t = (vb_tooling){0};
+    *t = (vb_tooling){.thinks = 1};
     read_tools(t, r);
     const json_t *think = vb_request_any(r, "think");
     const char *word = json_string_value(think);

@@ -13,6 +13,7 @@ typedef struct {
     int required, one;  /* a call must be made; at most one may */
     const char *name;   /* of the tool that must be called; NULL: any */
     int think;          /* 1: yes, -1: no, 0: nothing was said */
+    int thinks;         /* 1: if nothing was said, a model that can think does */
     const char *effort; /* "low", "medium", "high"; NULL: nothing was said */
 } vb_tooling;
 
@@ -21,6 +22,8 @@ void vb_tooling_ollama(vb_tooling *t, vb_request *r);
 /* tools, tool_choice, parallel_tool_calls, reasoning_effort and reasoning, of OpenAI's. */
 void vb_tooling_openai(vb_tooling *t, vb_request *r);
 void vb_tooling_free(vb_tooling *t);
+/* The model's style, and what was not said about thoughts. */
+void vb_tooling_settle(vb_tooling *t, const vb_model *model, vb_reply_style *style);
 
 /* An id for a call: "call_0123abcd". */
 void vb_call_id(char id[16]);

@@ -112,9 +112,12 @@ int vb_turn_render(const vb_model *model, const json_t *all, const vb_tooling *t
                    vb_fault *fault)
 {
     vb_conversation c;
+    vb_reply_style style;
+    vb_tooling own = tooling != NULL ? *tooling : (vb_tooling){0};
     vb_err err = {0};
     *text = NULL;
-    if (vb_conversation_open(&c, model, all, tooling, fault)) {
+    vb_tooling_settle(&own, model, &style);
+    if (vb_conversation_open(&c, model, all, &own, fault)) {
         int64_t n = vb_conversation_render(&c, model, text, &err);
         if (n >= 0) *len = (size_t)n;
         else fault_of(fault, &err);
@@ -419,13 +422,10 @@ static int equip(vb_turn *t, const vb_ask *ask, vb_fault *fault)
 {
     struct vb_turn_more *more = t->more;
     char full[VB_HOST_NAME + 32];
-    size_t len = 0;
     if (!vb_biases_read(&more->biases, &more->n_biases, ask->biases, t->host->info.vocab, fault)) return 0;
     if (ask->messages == NULL) return 1;
-    const char *tmpl = vb_model_template(t->host->model, &len);
-    vb_reply_recognise(&more->style, tmpl, len);
     if (ask->tooling != NULL) more->tooling = *ask->tooling;
-    if (more->tooling.required) more->tooling.think = -1;
+    vb_tooling_settle(&more->tooling, t->host->model, &more->style);
     if (more->tooling.tools != NULL && !more->style.tools)
         vb_fault_set(fault, 400, "%s does not support tools", vb_ollama_full_name(ask->model, full, sizeof full));
     else if (more->tooling.think > 0 && !more->style.thinks)

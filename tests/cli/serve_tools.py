@@ -27,13 +27,16 @@ MARKED = """{%- for t in tools or [] %}+{{ t.function.name }}{% endfor %}
 {%- endfor %}|a:{% if enable_thinking %}<think>{% endif %}{# content.split('</think>') #}"""
 PLAIN = "{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}"
 
+CONTROL = "{% for m in messages %}{{ m.role }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}{# [TOOL_CALLS] [ARGS] #}"
+
 
 def same(a, b):
     assert a == b, f"expected {b!r}, found {a!r}"
 
 
-def with_template(source, target, template):
-    """A copy of a GGUF file with one more key, tokenizer.chat_template."""
+def with_template(source, target, template, control=()):
+    """A copy of a GGUF file with one more key, tokenizer.chat_template; `control`: tokens' texts and what control tokens
+    they become."""
     data = source.read_bytes()
     sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
@@ -65,7 +68,23 @@ def with_template(source, target, template):
     key = b"tokenizer.chat_template"
     head = data[:4] + struct.pack("<IQQ", version, tensors, keys + 1) + data[24:end]
     head += struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(text)) + text + data[end:at]
+    for old, new in control:
+        head = with_control(head, old, new)
     target.write_bytes(head + bytes(-len(head) % 32) + weights)
+
+
+def with_control(data, old, new):
+    """Renames a token and makes it a control token."""
+    count, at = struct.unpack_from("<Q", data, data.index(b"tokenizer.ggml.tokens") + 29)[0], data.index(b"tokenizer.ggml.tokens") + 37
+    types = data.index(b"tokenizer.ggml.token_type") + 41
+    for i in range(count):
+        n, = struct.unpack_from("<Q", data, at)
+        if data[at + 8:at + 8 + n].decode() == old:
+            assert types > at
+            data = data[:types + 4 * i] + struct.pack("<i", 3) + data[types + 4 * i + 4:]
+            return data[:at] + struct.pack("<Q", len(new)) + new.encode() + data[at + 8 + n:]
+        at += 8 + n
+    raise KeyError(old)
 
 
 def start():
@@ -73,6 +92,7 @@ def start():
     models.mkdir()
     with_template(TINY, models / "marked.gguf", MARKED)
     with_template(TINY, models / "plain.gguf", PLAIN)
+    with_template(TINY, models / "control.gguf", CONTROL, [("q", "[TOOL_CALLS]"), ("z", "[ARGS]")])
     (models / "none.gguf").symlink_to(TINY)
     server = served.Server(VERBATIM, models, env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
     atexit.register(server.__exit__, None, None, None)
@@ -194,6 +214,19 @@ def test_refused():
     same(chat(messages=image, status=400)["error"]["message"], '"marked" does not support vision')
 
 
+def test_control_tokens():
+    """Marks that are tokens: written out where calls are looked for, and given as tokens where a call must be made."""
+    mark = {str(token("[TOOL_CALLS]", "control")): 100}
+    same(message(model="control", logit_bias=mark, max_tokens=2)["content"], "")
+    same(message(model="control", logit_bias=mark, max_tokens=2, tools=[SUB])["content"], "[TOOL_CALLS][TOOL_CALLS]")
+    named = chat(model="control", tools=[SUB], tool_choice="required", seed=3)
+    same(calls_of(named["choices"][0]["message"]), [("sub", {"b": 7})])
+    bare = chat(model="control", tools=[SUB], max_tokens=1)
+    same(named["usage"]["prompt_tokens"] - bare["usage"]["prompt_tokens"], 2 + len("sub")) # and a blank, as this tokenizer has it
+    both = message(model="control", tools=[ADD, SUB], tool_choice="required", seed=3)
+    assert calls_of(both)[0][0] in ("add", "sub"), both
+
+
 # --- what the model gets ---------------------------------------------------------------------------------------
 
 
@@ -202,12 +235,13 @@ def rendered(messages, **body):
 
 
 def test_prompt():
-    same(rendered(HI, tools=[ADD, SUB]), "+add+sub|user:hi|a:")
+    same(rendered(HI, tools=[ADD, SUB]), "+add+sub|user:hi|a:<think>")
     same(rendered(HI, think=True), "|user:hi|a:<think>")
     same(rendered(HI, think=False), "|user:hi|a:")
+    same(rendered(HI, think=False, model="plain"), "user:hi|")
     call = {"function": {"name": "add", "arguments": {"a": 1}}}
     said = HI + [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_name": "add", "content": "6"}]
-    same(rendered(said, tools=[ADD]),
+    same(rendered(said, tools=[ADD], think=False),
          '+add|user:hi|assistant:<tool_call>{"name": "add", "arguments": {"a": 1}}#call_0</tool_call>|tool:6#call_0/add|a:')
     openai = HI + [{"role": "assistant", "content": None, "tool_calls": [
         {"id": "x1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}},
@@ -342,8 +376,8 @@ def text_of(**body):
     return post("/v1/completions", {"prompt": "ab", "max_tokens": 4, "temperature": 0, **body})["choices"][0]["text"]
 
 
-def token(text):
-    return json.loads(ask("POST", "/tokenize", {"model": "marked", "content": text})[2])["tokens"][-1]
+def token(text, model="marked"):
+    return json.loads(ask("POST", "/tokenize", {"model": model, "content": text})[2])["tokens"][-1]
 
 
 def test_bias():
