@@ -274,6 +274,38 @@ Test(own_store, manifest, .init = make_store, .fini = remove_store)
     cr_expect_eq(unfinished(), 0);
 }
 
+Test(own_store, manifests_that_are_none, .init = make_store, .fini = remove_store)
+{
+    static const char digits[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const char *const bad[] = {
+        "", "{", "[]", "{}", "{\"layers\":{}}", "{\"layers\":[],\"layers\":[]}", "{\"layers\":[1]}", "{\"layers\":[{}]}",
+        "{\"layers\":[{\"mediaType\":\"m\",\"digest\":\"sha256:../../x\",\"size\":0}]}",
+        "{\"layers\":[{\"mediaType\":\"m\",\"digest\":\"sha256:%s\",\"size\":-1}]}",
+        "{\"layers\":[{\"mediaType\":\"m\",\"digest\":\"sha256:%s\"}]}",
+        "{\"layers\":[{\"mediaType\":5,\"digest\":\"sha256:%s\",\"size\":0}]}",
+        "{\"config\":{\"mediaType\":\"m\",\"digest\":\"x\",\"size\":0},\"layers\":[]}"};
+    char text[300], name[100];
+    vb_ref ref;
+    cr_assert(vb_ref_parse(&ref, "a"));
+    snprintf(name, sizeof name, "own/models/blobs/sha256-%s", digits);
+    fclose(fopen(at(name), "w"));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int n = snprintf(text, sizeof text, bad[i], digits);
+        cr_expect_eq(vb_store_put(store, &ref, text, (size_t)n, &why), VB_E_FORMAT, "%s", bad[i]);
+    }
+    char *many = NULL;
+    size_t len;
+    FILE *to = open_memstream(&many, &len);
+    fprintf(to, "{\"layers\":[");
+    for (int i = 0; i <= VB_LAYERS_MOST; i++)
+        fprintf(to, "%s{\"mediaType\":\"m\",\"digest\":\"sha256:%s\",\"size\":0}", i > 0 ? "," : "", digits);
+    fprintf(to, "]}");
+    fclose(to);
+    cr_expect_eq(vb_store_put(store, &ref, many, len, &why), VB_E_FORMAT);
+    free(many);
+    cr_expect_eq(access(at("own/models/manifests/registry" ".ollama.ai"), F_OK), -1);
+}
+
 Test(own_store, what_nobody_names_goes, .init = make_store, .fini = remove_store)
 {
     cr_assert_eq(put("a", (const char *const[]){"shared", "of a"}, 2), VB_OK);
