@@ -35,7 +35,7 @@ $B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c
 $B/simd/isa_avxvnni.o: CFLAGS += -mavx2 -mf16c -mavxvnni
 $B/simd/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mf16c
 $B/simd/isa_neon.o: CFLAGS += -march=armv8.2-a+dotprod
-$B/parity/http.o: CPPFLAGS += $(if $(CURL_FLAGS),-DVB_HAVE_CURL $(filter-out -l%,$(CURL_FLAGS)))
+$B/parity/http.o $B/src/store/fetch.o: CPPFLAGS += $(if $(CURL_FLAGS),-DVB_HAVE_CURL $(filter-out -l%,$(CURL_FLAGS)))
 
 $B/page/assets.o: page/page.css page/page.js
 

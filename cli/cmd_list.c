@@ -1,13 +1,15 @@
-/* cmd_list.c - `verbatim list`: the models of the local stores, by name. */
+/* cmd_list.c - `verbatim list`: the models of the local stores, by name, with what each takes of the disk and of memory:
+ * its weights and one session of the default size. */
 #include "commands.h"
 #include "out.h"
+#include "store/transfer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct {
     char *name, *path, *store;
-    uint64_t bytes;
+    uint64_t bytes, memory; /* memory 0: verbatim cannot run it */
 } row;
 
 typedef struct {
@@ -26,7 +28,7 @@ static int add_row(void *ud, const vb_store_entry *entry)
         t->cap = cap;
     }
     row *r = &t->rows[t->n++];
-    *r = (row){strdup(entry->name), strdup(entry->path), strdup(entry->store), entry->bytes};
+    *r = (row){strdup(entry->name), strdup(entry->path), strdup(entry->store), entry->bytes, 0};
     return r->name == NULL || r->path == NULL || r->store == NULL;
 }
 
@@ -35,31 +37,69 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const row *)a)->name, ((const row *)b)->name);
 }
 
-static int print_json(const table *t)
+static void measure(row *r)
+{
+    vb_model *model;
+    vb_model_info info;
+    vb_session_opts session = {0};
+    vb_err err;
+    if (vb_model_open(&model, r->path, &(vb_model_opts){0}, &err) < 0) return;
+    vb_model_describe(model, &info);
+    r->memory = info.weight_bytes + vb_session_bytes(model, &session);
+    vb_model_close(model);
+}
+
+static int print_json(const table *t, uint64_t available)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
-        json_array_append_new(array, json_pack("{s:o, s:s, s:I, s:o}", "name", vb_json_string(r->name), "store",
-                                               r->store, "bytes", (json_int_t)r->bytes, "path",
-                                               vb_json_string(r->path)));
+        json_t *memory = r->memory > 0 ? json_integer((json_int_t)r->memory) : json_null();
+        json_array_append_new(array, json_pack("{s:o, s:s, s:I, s:o, s:b, s:o}", "name", vb_json_string(r->name), "store",
+                                               r->store, "bytes", (json_int_t)r->bytes, "memory_bytes", memory, "fits",
+                                               r->memory > 0 && r->memory <= available, "path", vb_json_string(r->path)));
     }
     return vb_print_json(array);
 }
 
-static void print_text(const table *t)
+/* "104.5", with a mark where it is more than the machine has left. */
+static void put_memory(const row *r, uint64_t available)
 {
-    int width = 4;
+    if (r->memory == 0) printf("  %10s ", "-");
+    else printf("  %10.1f%c", (double)r->memory / (1 << 20), r->memory <= available ? ' ' : '!');
+}
+
+static void say_partial(void)
+{
+    vb_store *store;
+    uint64_t bytes = 0;
+    if (vb_store_open_readonly(&store, NULL, NULL) < 0) return;
+    int n = vb_store_partial(store, &bytes);
+    vb_store_close(store);
+    if (n == 0) return;
+    fprintf(stderr, "verbatim: %d download%s not complete, ", n, n == 1 ? " is" : "s are");
+    vb_put_bytes(stderr, bytes);
+    fputs(" so far; `verbatim pull` goes on with it\n", stderr);
+}
+
+static void print_text(const table *t, uint64_t available)
+{
+    int width = 4, large = 0;
     for (size_t i = 0; i < t->n; i++)
         if ((int)strlen(t->rows[i].name) > width) width = (int)strlen(t->rows[i].name);
     if (t->n == 0) vb_say("no models in Ollama's store and in verbatim's own; make model fetches smollm2");
-    else printf("%-*s  %10s  %-8s  %s\n", width, "NAME", "MIB", "STORE", "PATH");
+    else printf("%-*s  %10s  %10s   %-8s  %s\n", width, "NAME", "DISK MIB", "MEMORY MIB", "STORE", "PATH");
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
-        printf("%-*s  %10.1f  %-8s  ", width, r->name, (double)r->bytes / (1 << 20), r->store);
+        printf("%-*s  %10.1f", width, r->name, (double)r->bytes / (1 << 20));
+        put_memory(r, available);
+        printf("  %-8s  ", r->store);
+        large |= r->memory > available;
         vb_put_escaped(stdout, r->path, strlen(r->path));
         putchar('\n');
     }
+    if (large) vb_say("! more than this machine has free: %.1f MiB", (double)available / (1 << 20));
+    say_partial();
 }
 
 int vb_cmd_list(const vb_args *args)
@@ -67,12 +107,15 @@ int vb_cmd_list(const vb_args *args)
     vb_err err = {0};
     table t = {0};
     int code = VB_EXIT_OK;
+    vb_machine machine;
+    vb_machine_describe(&machine);
     vb_status status = vb_store_list(add_row, &t, &err);
     if (t.n > 0 && (t.rows[t.n - 1].path == NULL || t.rows[t.n - 1].store == NULL)) code = vb_no_memory();
     else if (status < 0) code = vb_report(status, &err);
     if (t.n > 1 && code == 0) qsort(t.rows, t.n, sizeof *t.rows, by_name);
-    if (code == 0 && args->json) code = print_json(&t);
-    else if (code == 0) print_text(&t);
+    for (size_t i = 0; i < t.n && code == 0; i++) measure(&t.rows[i]);
+    if (code == 0 && args->json) code = print_json(&t, machine.available_bytes);
+    else if (code == 0) print_text(&t, machine.available_bytes);
     for (size_t i = 0; i < t.n; i++) {
         free(t.rows[i].name);
         free(t.rows[i].path);

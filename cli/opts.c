@@ -23,6 +23,7 @@
 #define PLAYS (EVAL | PARTNERS | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
 #define PLANS (PLAYS | ON(EXPLAIN) | ON(SERVE))
 #define GENERATES (ON(RUN) | ON(TRACE_BRANCH))
+#define SERVER (ON(SERVE) | ON(PS) | ON(STOP))
 
 const vb_opt vb_opts[] = {
     {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), GENERATES | PARTNERS,
@@ -55,9 +56,9 @@ const vb_opt vb_opts[] = {
     {"draft", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(draft), ON(RUN),
      "a smaller model with the same vocabulary that guesses tokens; never changes a bit"},
     {"stop", 0, VB_OPT_TEXTS, "TEXT", 0, 0, AT(stops), GENERATES | PARTNERS, "end the answer before TEXT; may be given again"},
-    {"host", 0, VB_OPT_TEXT, "ADDRESS", 0, 0, AT(host), ON(SERVE), "address to listen at (default 127.0.0.1)"},
-    {"port", 0, VB_OPT_INT, "N", 0, 65535, AT(port), ON(SERVE), "port to listen at (default 11434; 0: any that is free)"},
-    {"unix", 0, VB_OPT_FILE, "PATH", 0, 0, AT(unix_path), ON(SERVE), "listen at a socket in the file system instead"},
+    {"host", 0, VB_OPT_TEXT, "ADDRESS", 0, 0, AT(host), SERVER, "address where the server listens (default 127.0.0.1)"},
+    {"port", 0, VB_OPT_INT, "N", 0, 65535, AT(port), SERVER, "its port (default 11434; serve with 0: any that is free)"},
+    {"unix", 0, VB_OPT_FILE, "PATH", 0, 0, AT(unix_path), SERVER, "a socket in the file system instead"},
     {"parallel", 0, VB_OPT_INT, "N", 1, 64, AT(parallel), ON(SERVE), "requests of a model that are answered together (default 4)"},
     {"max-queue", 0, VB_OPT_INT, "N", 1, 1 << 20, AT(max_queue), ON(SERVE),
      "requests that may wait for a slot; more are answered 503 (default 512)"},
@@ -67,8 +68,9 @@ const vb_opt vb_opts[] = {
      "how long an unused model stays loaded: 5m (default), 30s, 0, -1 (for ever)"},
     {"file", 'f', VB_OPT_FILE, "FILE", 0, 0, AT(modelfile), ON(CREATE), "the Modelfile (default: Modelfile; -: stdin)"},
     {"models", 0, VB_OPT_FILE, "DIR", 0, 0, AT(models), ON(SERVE), "our store of models (default $VERBATIM_MODELS)"},
-    {"api-key-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(api_key_file), ON(SERVE),
+    {"api-key-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(api_key_file), SERVER,
      "requests need one of these keys: a line each, KEY or KEY PRIORITY"},
+    {"insecure", 0, VB_OPT_FLAG, NULL, 0, 0, AT(insecure), ON(PULL) | ON(PUSH), "speak http with a registry on another machine"},
     {"cors", 0, VB_OPT_TEXTS, "ORIGIN", 0, 0, AT(origins), ON(SERVE),
      "let pages of this origin ask (https://page.example, or *); may be given again"},
     {"grammar", 0, VB_OPT_FILE, "FILE", 0, 0, AT(grammar), ON(RUN), "hold the answer to this grammar, as GBNF"},

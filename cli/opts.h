@@ -39,6 +39,7 @@ typedef struct {
     const char *host, *unix_path;
     int port, parallel, max_queue, request_seconds;
     const char *api_key_file, *keep_alive, *models, *modelfile;
+    int insecure;
     vb_texts origins;
     vb_texts stops, recordings;
     int normalize;

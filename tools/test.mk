@@ -17,7 +17,7 @@ $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 $B/tests/serve_twin: $(SERVE:%.c=$B/%.o)
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
-$B/tests/serve_twin: LDLIBS += -lmicrohttpd
+$B/tests/serve_twin: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default

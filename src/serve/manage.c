@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BACKLOG_MOST = 1 << 16 };
+
 typedef struct {
     vb_manage m; /* first: the same address */
     vb_status (*work)(vb_manage *m, vb_store *store, vb_err *err);
@@ -50,12 +52,18 @@ static void write_line(managed *w, vb_out *out)
     vb_out_free(out);
 }
 
+int vb_manage_stopped(const vb_manage *m)
+{
+    return atomic_load(&((const managed *)(const void *)m)->gone) || vb_chores_ending(m->serve->chores);
+}
+
 static int tell(void *ud, const vb_progress *p)
 {
     managed *w = ud;
     vb_out out = {0};
-    if (atomic_load(&w->gone) || vb_chores_ending(w->m.serve->chores)) return 1;
+    if (vb_manage_stopped(&w->m)) return 1;
     if (!w->m.stream || strcmp(p->status, "success") == 0) return 0; /* the end says it */
+    if (vb_exchange_backlog(w->m.exchange) > BACKLOG_MOST) return 0; /* a client that does not read */
     vb_js_open(&out, '{');
     put_progress(&out, p);
     vb_js_close(&out, '}');
@@ -142,8 +150,7 @@ void vb_manage_start(vb_serve *s, vb_exchange *x, const char *type, int silent,
     free(w);
 }
 
-/* What was loaded by this name is not what it means any more. */
-static void unload(vb_serve *s, const char *model)
+void vb_manage_unload(vb_serve *s, const char *model)
 {
     char name[VB_HOST_NAME];
     if (vb_catalogue_spell(model, name)) vb_hosts_unload(s->hosts, name);
@@ -186,7 +193,7 @@ static vb_status create(vb_manage *m, vb_store *store, vb_err *err)
     };
     VB_TRY(read_well(r, err));
     VB_TRY(vb_create(store, &recipe, &m->listener, err));
-    unload(m->serve, recipe.name);
+    vb_manage_unload(m->serve, recipe.name);
     return VB_OK;
 }
 
@@ -195,7 +202,7 @@ static vb_status copy(vb_manage *m, vb_store *store, vb_err *err)
     const char *from = vb_request_string(&m->request, "source", ""), *to = vb_request_string(&m->request, "destination", "");
     VB_TRY(read_well(&m->request, err));
     VB_TRY(vb_source_copy(store, from, to, &m->listener, err));
-    unload(m->serve, to);
+    vb_manage_unload(m->serve, to);
     return VB_OK;
 }
 
@@ -204,7 +211,7 @@ static vb_status delete(vb_manage *m, vb_store *store, vb_err *err)
     const char *name = vb_manage_model(&m->request);
     VB_TRY(read_well(&m->request, err));
     VB_TRY(vb_source_remove(store, name, err));
-    unload(m->serve, name);
+    vb_manage_unload(m->serve, name);
     return VB_OK;
 }
 

@@ -79,6 +79,8 @@ const vb_route vb_ollama_routes[] = {
     {"POST", "/api/create", vb_manage_create},
     {"POST", "/api/copy", vb_manage_copy},
     {"DELETE", "/api/delete", vb_manage_delete},
+    {"POST", "/api/pull", vb_manage_pull},
+    {"POST", "/api/push", vb_manage_push},
     {"HEAD", "/api/blobs/", vb_upload_head},
     {NULL, NULL, NULL},
 };

@@ -108,16 +108,22 @@ static vb_status absorb(vb_blob *b, const vb_listener *to, vb_progress *p, vb_er
     return s;
 }
 
-/* Opens and locks the partial file; under the store's lock, so that nobody has just put it into its place. */
-static vb_status open_partial(vb_blob *b, vb_err *err)
+/* Opens and locks the partial file; under the store's lock, so that nobody puts it into its place meanwhile. *ours: 0 if
+ * somebody else has it, or the blob is whole. */
+static vb_status open_partial(vb_blob *b, int *ours, vb_err *err)
 {
+    struct stat st = {0};
     int lock = vb_disk_lock(b->store, err);
+    *ours = 0;
     if (lock < 0) return VB_E_IO;
+    if (vb_store_blob_size(b->store, b->hex) >= 0) {
+        close(lock);
+        return VB_OK;
+    }
     snprintf(b->name, sizeof b->name, "sha256-%.64s-partial", b->hex);
     b->fd = openat(b->store->blobs, b->name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     vb_status s = b->fd >= 0 ? VB_OK : vb_disk_failed(b->store, b->name, err);
-    if (s == VB_OK && flock(b->fd, LOCK_EX | LOCK_NB) != 0)
-        s = vb_fail(err, VB_E_IO, "%s/blobs/%s: somebody else is downloading it", b->store->dir, b->name);
+    *ours = s == VB_OK && flock(b->fd, LOCK_EX | LOCK_NB) == 0 && fstat(b->fd, &st) == 0 && st.st_nlink > 0;
     close(lock);
     return s;
 }
@@ -127,10 +133,11 @@ vb_status vb_blob_resume(vb_blob **out, vb_store *store, const char *hex, uint64
     VB_TRY(new_blob(out, store, hex, err));
     vb_blob *b = *out;
     b->kept = 1;
-    vb_status s = open_partial(b, err);
-    if (s == VB_OK) s = absorb(b, NULL, NULL, err);
+    int ours;
+    vb_status s = open_partial(b, &ours, err);
+    if (s == VB_OK && ours) s = absorb(b, NULL, NULL, err);
     *have = b->bytes;
-    if (s == VB_OK) return VB_OK;
+    if (s == VB_OK && ours) return VB_OK;
     release(b, 0);
     *out = NULL;
     return s;
@@ -194,7 +201,7 @@ vb_status vb_blob_end(vb_blob *b, char found[65], uint64_t *bytes, vb_err *err)
 
 void vb_blob_drop(vb_blob *b)
 {
-    if (b != NULL) release(b, !b->kept);
+    if (b != NULL) release(b, !b->kept || b->bytes == 0);
 }
 
 /* --- whole files and texts ------------------------------------------------------------------------------- */

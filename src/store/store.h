@@ -58,7 +58,7 @@ typedef struct vb_blob vb_blob;
 /* hex NULL: whatever it turns out to be. Nothing stays behind of one that is dropped or whose writer is killed. */
 vb_status vb_blob_begin(vb_blob **out, vb_store *store, const char *hex, vb_err *err);
 /* A download, which is kept when it is dropped or killed. *have: the bytes that are there already; they are read once, so
- * that the digest is proven over all. Fails if another process or thread has it. */
+ * that the digest is proven over all. VB_OK and *out NULL: another process or thread has it, or the blob is whole by now. */
 vb_status vb_blob_resume(vb_blob **out, vb_store *store, const char *hex, uint64_t *have, vb_err *err);
 vb_status vb_blob_restart(vb_blob *blob, vb_err *err); /* from its first byte */
 vb_status vb_blob_add(vb_blob *blob, const void *data, size_t len, vb_err *err);
