@@ -59,6 +59,8 @@ static int generate(vb_turn *answer, vb_session *session, const vb_args *args, v
                          .speculate = (vb_speculate)args->speculate,
                          .draft = answer->draft,
                          .grammar = answer->grammar,
+                         .biases = answer->from != NULL ? answer->from->biases : NULL,
+                         .n_biases = answer->from != NULL ? answer->from->n_biases : 0,
                          .on_text = on_text,
                          .ud = answer};
     vb_status status = vb_generate(session, &how, &answer->generated, err);
@@ -69,8 +71,12 @@ static int generate(vb_turn *answer, vb_session *session, const vb_args *args, v
 
 static int recorded(vb_turn *answer, vb_session *session, const vb_args *args, const char *prompt, vb_err *err)
 {
-    vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt, .taps = args->taps, .sign = args->sign};
+    vb_trace_opts opts = {.sampling = args->sampling, .prompt = prompt, .taps = args->taps, .sign = args->sign,
+                          .grammar = answer->grammar};
     if (answer->from != NULL) {
+        opts.held_from = answer->from->held_from;
+        opts.biases = answer->from->biases;
+        opts.n_biases = answer->from->n_biases;
         opts.top = answer->from->top;
         opts.parent_at = answer->from->parent_at;
         memcpy(opts.parent, answer->from->parent, sizeof opts.parent);

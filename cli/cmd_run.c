@@ -115,8 +115,6 @@ static int check(const vb_args *args, int is_chat)
     if (args->grammar != NULL && args->schema != NULL)
         return vb_wrong("run", "--grammar: expected no --json-schema, found both");
     if (path != NULL && is_chat) return vb_wrong("run", "--%s: expected a PROMPT, found none", form);
-    if (path != NULL && args->trace != NULL)
-        return vb_wrong("run", "--%s: expected no --trace, as a choice within a grammar cannot be replayed", form);
     if (path != NULL && strcmp(path, "-") == 0)
         return vb_wrong("run", "--%s: expected a file, found standard input", form);
     if (args->speculate == VB_SPECULATE_DRAFT && args->draft == NULL)

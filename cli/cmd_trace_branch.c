@@ -107,11 +107,23 @@ static int print_json(const vb_turn *answer, const vb_args *args, const vb_resum
         vb_json_hex(answer->digest, 32)));
 }
 
+/* What is put behind the shared tokens must fit, where the recorded text is held to a grammar already. */
+static int hold(const vb_resumed *from, const vb_ids *ids)
+{
+    vb_err err = {0};
+    for (size_t i = (size_t)from->parent_at; from->held_from > 0 && i < ids->n; i++) {
+        vb_status status = vb_grammar_accept(from->grammar, ids->ids[i], &err);
+        if (status < 0) return vb_report(status, &err);
+    }
+    return 0;
+}
+
 static int go_on(const vb_args *args, const vb_resumed *from, const char *path)
 {
     vb_ids ids = {0};
-    vb_turn answer = {.print = !args->json, .from = from};
+    vb_turn answer = {.print = !args->json, .from = from, .grammar = from->grammar};
     int code = collect(args, from, &ids);
+    if (code == 0) code = hold(from, &ids);
     if (code == 0) code = vb_turn_make(&answer, from->session, args, &ids, NULL, path);
     if (code == 0 || code == VB_EXIT_INTERRUPTED) {
         int failed = args->json ? print_json(&answer, args, from, &ids) : 0;
@@ -142,6 +154,8 @@ int vb_cmd_trace_branch(const vb_args *args)
     if (code == 0) code = go_on(&now, &from, args->out != NULL ? args->out : path);
     free(path);
     vb_session_close(from.session);
+    vb_grammar_close(from.grammar);
+    free(from.biases);
     vb_model_close(from.model);
     return code;
 }

@@ -1,4 +1,4 @@
-/* trace.c - fuzz target: any bytes as a trace of either version, as they are and with links and signatures made to fit,
+/* trace.c - fuzz target: any bytes as a trace of each version, as they are and with links and signatures made to fit,
  * so that the fuzzer gets behind the chain. What opens is shown both ways and compared with itself, what does not has a
  * reason.
  */
@@ -26,7 +26,7 @@ static vb_trace_key *key(void)
 
 static void make_head(uint8_t *data)
 {
-    int version = data[8] == 1 ? 1 : 2;
+    int version = data[8] >= VB_TRACE_OLDEST && data[8] < VB_TRACE_FORMAT ? data[8] : VB_TRACE_FORMAT;
     vb_trace_bytes head = {0};
     vb_trace_encode_head(&head);
     if (head.failed) abort();

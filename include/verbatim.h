@@ -332,6 +332,8 @@ VB_API vb_status vb_grammar_open_schema(vb_grammar **out, const vb_model *model,
 VB_API vb_status vb_grammar_open_json(vb_grammar **out, const vb_model *model, vb_err *err); /* any JSON object */
 /* What the schema asks for and the grammar does not hold, one keyword at a time; NULL: no more. */
 VB_API const char *vb_grammar_unheld(const vb_grammar *grammar, int index);
+/* What it was opened from, and of which kind that is: "gbnf" or "schema". No NUL need follow. */
+VB_API const char *vb_grammar_source(const vb_grammar *grammar, const char **kind, size_t *len);
 /* At the same place in the same grammar; both go on by themselves. Much cheaper than opening. */
 VB_API vb_status vb_grammar_fork(vb_grammar **out, vb_grammar *grammar, vb_err *err);
 VB_API void vb_grammar_close(vb_grammar *grammar);
@@ -350,10 +352,20 @@ VB_API vb_status vb_grammar_mask(vb_grammar *grammar, uint8_t *mask, size_t byte
  * token that is taken. VB_E_NOT_FOUND: no token may stand here. */
 VB_API vb_status vb_sample_masked(const vb_session *session, const vb_sampling *sampling, vb_grammar *grammar, vb_token *out,
                                   vb_err *err);
-
 /* vb_sample_masked (without a grammar: vb_sample) of logits with n biases, of one token at most one. */
 VB_API vb_status vb_sample_biased(const vb_session *session, const vb_sampling *sampling, const vb_bias *biases, int n,
                                   vb_grammar *grammar, vb_token *out, vb_err *err);
+/* All that a choice depends on beside its settings, without a session. */
+typedef struct {
+    const float *logits;
+    int n_vocab;
+    const vb_token *past; /* the n_past tokens before position n_past */
+    int n_past;
+    const vb_bias *biases;
+    int n_biases;
+    vb_grammar *grammar; /* of the logits' model, behind the past; NULL: none */
+} vb_sample_input;
+VB_API vb_status vb_sample_given(const vb_sample_input *from, const vb_sampling *sampling, vb_token *out, vb_err *err);
 
 typedef struct {
     vb_token id;
@@ -404,9 +416,9 @@ typedef struct {
      * beyond, is yours to close and may draft for one generation at a time. One that vb_draft_check refuses is an
      * error; when its context is full, or it fails, generation goes on without it. */
     vb_session *draft;
-    const vb_bias *biases; /* of distinct tokens; not together with a trace either */
+    const vb_bias *biases; /* of distinct tokens */
     int n_biases;
-    /* Chooses among what it allows and moves it on, or NULL. Not together with a trace, which could not be replayed. */
+    /* Chooses among what it allows and moves it on, or NULL. A trace must have been opened with the same one, and biases. */
     vb_grammar *grammar;
     /* New text, whole UTF-8 characters, nothing that may still turn out to be a stop text. Return 0 to go on. */
     int (*on_text)(void *ud, const char *text, size_t len);
@@ -450,6 +462,11 @@ typedef struct {
     int parent_at;      /* tokens it shares with that trace */
     int taps;           /* VB_TAPS_...; other than none: the prompt is evaluated again, and the trace closed before the session */
     const char *sign;   /* a private key made by vb_trace_keygen that signs the closed trace; NULL: none */
+    const vb_bias *biases;     /* as the generation will use them */
+    int n_biases;
+    const vb_grammar *grammar; /* what the generation is held to, which the trace records by its source; NULL: nothing */
+    int held_from;      /* position of the first token that the grammar has seen; 0: what follows those the session holds */
+    int hasty;          /* 1: closing does not wait for the disk */
 } vb_trace_opts;
 
 /* Records what `session` chooses from now on into a new file; the tokens it holds now are recorded as the prompt.
@@ -459,6 +476,8 @@ VB_API vb_status vb_trace_open(vb_trace **out, const char *path, vb_session *ses
 /* Adds the token `id`, about to be appended to the session, together with the logits it was chosen from. Called by
  * vb_generate; call it yourself only when you sample by hand, before vb_eval. */
 VB_API vb_status vb_trace_add(vb_trace *trace, const vb_session *session, vb_token id, vb_err *err);
+/* 1: it records a generation with these biases, held to this grammar (NULL: to none). */
+VB_API int vb_trace_holds(const vb_trace *trace, const vb_grammar *grammar, const vb_bias *biases, int n);
 VB_API void vb_trace_digest(const vb_trace *trace, uint8_t out[32]); /* the last link in the chain */
 VB_API vb_status vb_trace_close(vb_trace *trace, vb_err *err);
 
@@ -554,6 +573,10 @@ typedef struct {
     int top;
     uint8_t parent[32];
     int parent_at;
+    vb_bias *biases;     /* as recorded; yours to free; NULL: none */
+    int n_biases;
+    vb_grammar *grammar; /* as recorded, behind those of the session's tokens that it holds; yours to close; NULL: none */
+    int held_from;       /* for the vb_trace_opts, too */
 } vb_resumed;
 /* A session that holds the recorded tokens before position `at` (1 up to the number of tokens; 0: all of them) and the
  * logits of the last of them. If a choice was recorded there, these logits are the recorded ones, or the result is

@@ -3,7 +3,7 @@
  *
  *   trace -> records -> one field changed -> records with a right chain -> vb_trace_verify must not say VB_OK
  *
- * Changes of the information of a trace without a signature must be the only ones that pass.
+ * Traces are plain, signed, or held to a grammar. Changes of the information of a trace without a signature must be the only ones that pass.
  */
 #include "tests/random.h"
 #include "tests/tally.h"
@@ -18,9 +18,12 @@ enum { PROMPT = 6, TOKENS = 24, RECORDS_MOST = 4096, BYTES_MOST = 1 << 16 };
 typedef struct {
     vb_trace_file file;
     vb_trace_header header;
+    vb_trace_rules rules; /* from 0: none */
     vb_trace_record records[RECORDS_MOST];
     int n;
 } trace;
+
+enum { PLAIN, SIGNED, HELD, KINDS }; /* of recordings: the last one with biases and a grammar */
 
 /* What an edit changed, and room for changed bytes. */
 typedef struct {
@@ -42,16 +45,26 @@ static int must(vb_status s)
 
 /* --- the honest trace ------------------------------------------------------------------------------------- */
 
-static int record(vb_model *model, int sign)
+/* Long enough that no text can end. */
+static const char grammar_text[] = "root ::= [a-z ]{300}";
+static const vb_bias biases[] = {{70, 1.5f}, {200, -3.0f}};
+
+static int record(vb_model *model, int kind)
 {
+    vb_grammar *grammar = NULL;
     vb_token ids[PROMPT] = {1, 20, 300, 41, 5, 77};
     vb_session *session = NULL;
     vb_trace *recorder = NULL;
     vb_session_opts room = {.context = 256};
     vb_trace_opts opts = {.top = 3, .parent_at = 3, .parent = {7, 1, 2}, .taps = VB_TAPS_LAYERS, .prompt = "a prompt"};
     opts.sampling = (vb_sampling){.temperature = 0.9f, .top_k = 50, .top_p = 0.95f, .min_p = 0.01f, .repeat = 1.1f, .seed = 5};
-    opts.sign = sign ? key : NULL;
-    vb_generation how = {.sampling = opts.sampling, .max_tokens = TOKENS};
+    opts.sign = kind == SIGNED ? key : NULL;
+    if (kind == HELD && !must(vb_grammar_open_gbnf(&grammar, model, grammar_text, sizeof grammar_text - 1, &err))) return 0;
+    opts.grammar = grammar;
+    opts.biases = biases;
+    opts.n_biases = kind == HELD ? 2 : 0;
+    vb_generation how = {.sampling = opts.sampling, .max_tokens = TOKENS, .grammar = grammar, .biases = biases};
+    how.n_biases = opts.n_biases;
     unlink(base);
     int ok = must(vb_session_open(&session, model, &room, &err)) && must(vb_session_sync(session, ids, PROMPT, &err)) &&
              must(vb_trace_open(&recorder, base, session, &opts, &err));
@@ -59,6 +72,7 @@ static int record(vb_model *model, int sign)
     ok = ok && must(vb_generate(session, &how, NULL, &err));
     ok = must(vb_trace_close(recorder, &err)) && ok;
     vb_session_close(session);
+    vb_grammar_close(grammar);
     return ok;
 }
 
@@ -67,6 +81,7 @@ static int read_trace(trace *t)
     int more = 1;
     if (!must(vb_trace_file_open(&t->file, base, &err))) return 0;
     t->header = t->file.reader.header;
+    t->rules = t->file.reader.rules;
     for (t->n = 0; more && t->n < RECORDS_MOST;) {
         if (!must(vb_trace_next_any(&t->file.reader, &t->records[t->n], &more, &err))) return 0;
         t->n += more;
@@ -177,6 +192,22 @@ static void edit_tap(edit *e, vb_trace_tap *tap)
     }
 }
 
+static void edit_rules(edit *e, vb_trace_rules *rules)
+{
+    int which = (int)(rng_word(e->r) % 4);
+    snprintf(e->what, sizeof e->what, "rules: %d", which);
+    switch (which) {
+    case 0: change(e, &rules->from); break;
+    case 1: rules->kind = (vb_trace_rule)(((int)rules->kind + 1 + (int)(rng_word(e->r) % 2)) % 3); break;
+    case 2: change_text(e, &rules->text); break;
+    default:
+        memcpy(e->room, rules->biases.data, rules->biases.len);
+        rules->biases.data = e->room;
+        flip(e, e->room, rules->biases.len);
+        break;
+    }
+}
+
 static void edit_record(edit *e, vb_trace_record *record)
 {
     switch (record->type) {
@@ -192,6 +223,7 @@ static void edit_record(edit *e, vb_trace_record *record)
         snprintf(e->what, sizeof e->what, "the signature");
         flip(e, &record->as.seal, sizeof record->as.seal);
         break;
+    case VB_TRACE_RULES:
     case VB_TRACE_HEADER:
     case VB_TRACE_INFO: break;
     }
@@ -207,16 +239,20 @@ static void encode(vb_trace_bytes *b, const vb_trace_record *record)
     case VB_TRACE_TAP: vb_trace_encode_tap(b, &record->as.tap); break;
     case VB_TRACE_END: vb_trace_encode_end(b, &record->as.end); break;
     case VB_TRACE_SIGNATURE: vb_trace_encode_seal(b, &record->as.seal); break;
+    case VB_TRACE_RULES:
     case VB_TRACE_HEADER:
     case VB_TRACE_INFO: break;
     }
 }
 
-static int write_trace(const vb_trace_header *header, const trace *t, int changed, const vb_trace_record *record)
+/* With the header and the rules of `now`, and one of the records changed. */
+static int write_trace(const trace *now, const trace *t, int changed, const vb_trace_record *record)
 {
     vb_trace_bytes b = {0};
     vb_trace_encode_head(&b);
-    vb_trace_encode_header(&b, header);
+    if (t->rules.from > 0) vb_trace_head_rules(&b);
+    vb_trace_encode_header(&b, &now->header);
+    if (t->rules.from > 0) vb_trace_encode_rules(&b, &now->rules);
     for (int i = 0; i < t->n; i++) encode(&b, i == changed ? record : &t->records[i]);
     FILE *f = fopen(other, "wb");
     int ok = f != NULL && !b.failed && fwrite(b.data, 1, b.len, f) == b.len;
@@ -239,7 +275,9 @@ static int choose(rng *r, const trace *t)
 static void forge(rng *r, const trace *t, vb_model *model, int is_signed)
 {
     static edit e;
-    vb_trace_header header = t->header;
+    static trace now;
+    now.header = t->header;
+    now.rules = t->rules;
     int changed = choose(r, t);
     vb_trace_record record = t->records[changed < 0 ? 0 : changed];
     vb_trace_verify_opts how = {.opened = model, .sample = rng_word(r) % 4 == 0 ? 1 : 0};
@@ -247,9 +285,10 @@ static void forge(rng *r, const trace *t, vb_model *model, int is_signed)
     e.r = r;
     e.is_information = 0;
     e.field = NULL;
-    if (changed < 0) edit_header(&e, &header);
+    if (changed < 0 && t->rules.from > 0 && rng_word(r) % 2) edit_rules(&e, &now.rules);
+    else if (changed < 0) edit_header(&e, &now.header);
     else edit_record(&e, &record);
-    if (!write_trace(&header, t, changed, &record)) return;
+    if (!write_trace(&now, t, changed, &record)) return;
     vb_status s = vb_trace_verify(other, &how, NULL, &v, &err);
     int passes = e.is_information && !is_signed;
     int named = e.field == NULL || s != VB_E_DIFFERS || how.sample > 0 || strncmp(v.diff.field, e.field, strlen(e.field)) == 0;
@@ -267,7 +306,7 @@ static void control(const trace *t, vb_model *model, int is_signed)
     if (!must(vb_trace_verify(base, &how, NULL, &v, &err))) return;
     if (v.chosen == TOKENS && v.taps > 0 && v.is_signed == is_signed) passed();
     else failed("%d chosen, %d taps, signed %d", (int)v.chosen, (int)v.taps, v.is_signed);
-    if (write_trace(&t->header, t, -1, NULL) && must(vb_trace_verify(other, &how, NULL, NULL, &err))) passed();
+    if (write_trace(t, t, -1, NULL) && must(vb_trace_verify(other, &how, NULL, NULL, &err))) passed();
     signer[0] ^= 1;
     how.signer = signer;
     if (vb_trace_verify(base, &how, NULL, &v, &err) == VB_E_DIFFERS && strcmp(v.diff.field, "signer") == 0) passed();
@@ -286,10 +325,10 @@ int main(int argc, char **argv)
     snprintf(public_key, sizeof public_key, "%s.pub", key);
     vb_model_opts opts = {.threads = 1};
     if (argc < 2 || !must(vb_model_open(&model, argv[1], &opts, &err)) || !must(vb_trace_keygen(key, &err))) return 1;
-    for (int is_signed = 0; is_signed < 2; is_signed++) {
-        if (!record(model, is_signed) || !read_trace(&t)) break;
-        control(&t, model, is_signed);
-        for (int i = 0; i < edits / 2; i++) forge(&r, &t, model, is_signed);
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (!record(model, kind) || !read_trace(&t)) break;
+        control(&t, model, kind == SIGNED);
+        for (int i = 0; i < edits / KINDS; i++) forge(&r, &t, model, kind == SIGNED);
         vb_trace_file_close(&t.file);
     }
     vb_model_close(model);

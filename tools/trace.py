@@ -6,7 +6,7 @@ import hashlib, json, math, struct, subprocess, sys, tempfile
 
 FLOATS = ("temperature", "top_p", "min_p", "typical", "repeat", "presence", "frequency")
 TEXTS = ("verbatim", "player", "isa", "cpu", "model_path", "model_name", "model_arch", "prompt")
-HEADER, GIVEN, CHOSEN, END, INFORMATION, TAP, SIGNATURE = range(1, 8)
+HEADER, GIVEN, CHOSEN, END, INFORMATION, TAP, SIGNATURE, RULES = range(1, 9)
 
 
 def text(data):
@@ -56,6 +56,13 @@ def tap(p):
     return {"record": "tap", "position": at, "layer": layer, "name": text(p[16:16 + m]), "width": width, "bits": bits}
 
 
+def rules(p):
+    at, kind, n = struct.unpack_from("<3i", p)
+    biases = [number(bits) | {"id": i} for i, bits in struct.iter_unpack("<iI", p[12:12 + 8 * n])]
+    return {"record": "rules", "from": at, "kind": ("none", "gbnf", "schema")[kind], "biases": biases,
+            "text": text(p[12 + 8 * n:])}
+
+
 def signature(p, message):
     with tempfile.TemporaryDirectory() as at:
         key = bytes.fromhex("302a300506032b6570032100") + p[:32]
@@ -69,8 +76,8 @@ def signature(p, message):
 def records(data):
     """Each record as it would be exported; ValueError where the file is not what its digests say."""
     version, at, out, tokens, seal = struct.unpack_from("<I", data, 8)[0], 32, {}, 0, b""
-    if data[:8] != b"vbtrace\n" or version not in (1, 2) or any(data[12:32]):
-        raise ValueError("expected a trace of version 1 or 2")
+    if data[:8] != b"vbtrace\n" or version not in (1, 2, 3) or any(data[12:32]):
+        raise ValueError("expected a trace of version 1, 2 or 3")
     while at + 12 <= len(data):
         n, kind, before = *struct.unpack_from("<II", data, at), data[at - 32:at]
         end = at + 12 + n - 32 * (kind == INFORMATION)  # that record ends in a seal and passes the link on
@@ -79,13 +86,12 @@ def records(data):
         if hashlib.sha256(data[at:at + 8]).digest()[:4] != data[at + 8:at + 12] or (len(link) == 32 and (
                 digest != data[end:end + 32] or (kind == INFORMATION and link != before))):
             raise ValueError(f"damaged at byte {at}")
-        if len(link) < 32:
-            break
+        if len(link) < 32: break
         at, tokens, seal = at + 44 + n, tokens + (kind in (GIVEN, CHOSEN)), digest if kind == INFORMATION else seal
         out = (header(p, version) if kind == HEADER else out | information(p) if kind == INFORMATION else
                token(p, version, kind == CHOSEN) if kind in (GIVEN, CHOSEN) else tap(p) if kind == TAP else
-               signature(p, before + seal) if kind == SIGNATURE else {"record": "end", "tokens": tokens, "digest":
-               before.hex(), "reason": ("closed", "end token", "context full")[p[0]]})
+               signature(p, before + seal) if kind == SIGNATURE else rules(p) if kind == RULES else dict(
+               record="end", tokens=tokens, digest=before.hex(), reason=("closed", "end token", "context full")[p[0]]))
         if kind != HEADER: yield out
     if out.get("record") not in ("end", "signature") or at < len(data):
         yield {"record": "cut", "dropped_bytes": len(data) - at, "tokens": tokens, "digest": data[at - 32:at].hex()}

@@ -6,7 +6,7 @@
  * The tokens are evaluated in pieces, not one by one: batching cannot change a bit, so the logits behind every recorded
  * choice come out as if it were made again, only sooner. From each row the token is chosen anew with the recorded
  * sampling, and id, text, largest logits, digest and proof must be equal. Rows are independent of each other, so threads
- * share them. Of a token that is not to be checked all is compared that needs no logits.
+ * share them. A grammar is walked along, and each row gets its own place in it. Of a token that is not to be checked all is compared that needs no logits.
  *
  * Invariant: a piece starts at token `done` and its last row is the one that the record behind the piece came from.
  */
@@ -29,6 +29,7 @@ typedef struct {
     vb_trace_token was;
     const uint8_t *link; /* before its record */
     const float *logits;
+    vb_grammar *held;    /* where it stood; NULL: nothing holds the token */
     vb_status status;
     vb_err err;
     vb_diff diff;
@@ -40,6 +41,8 @@ typedef struct {
     vb_trace_reader reader; /* once more from the beginning */
     const vb_token *ids;    /* [r->n] */
     vb_retap *taps;         /* NULL: none were recorded */
+    vb_bias *biases;        /* NULL: none */
+    vb_grammar *grammar;    /* behind the tokens whose records were taken; NULL: none */
     float *logits;          /* [most][vocab] */
     row *rows;              /* [most] */
     int most, last;         /* tokens from `last` on need no evaluation */
@@ -63,7 +66,9 @@ static vb_status compare_row(const comparison *c, row *x, char *room)
     const vb_trace_token *was = &x->was;
     vb_trace_token now = {.chosen = 1, .position = was->position};
     vb_token id;
-    VB_TRY(vb_sample_logits(x->logits, c->r->vocab, c->ids, was->position, &h->sampling, &id, &x->err));
+    vb_sample_input from = {.logits = x->logits, .n_vocab = c->r->vocab, .past = c->ids, .n_past = was->position,
+                            .biases = c->biases, .n_biases = c->reader.rules.n_biases, .grammar = x->held};
+    VB_TRY(vb_sample_given(&from, &h->sampling, &id, &x->err));
     vb_trace_token_name(&now, c->r->model, id, room);
     vb_trace_token_logits(&now, x->logits, c->r->vocab, h->top);
     if (vb_trace_diff_token(&x->diff, was->position + 1, was, &now) || c->reader.version < 2) return VB_OK;
@@ -133,6 +138,24 @@ static void compare_unchecked(comparison *c, const vb_trace_token *was)
     vb_trace_diff_token(r->out, was->position + 1, was, &now);
 }
 
+/* A token that the grammar does not allow ends the walk: no choice would have taken it. */
+static vb_status walk_on(comparison *c, const vb_trace_token *was)
+{
+    vb_diff *d = c->r->out;
+    vb_err why;
+    if (c->grammar == NULL || was->position < c->reader.rules.from || d->differs) return VB_OK;
+    vb_status s = vb_grammar_accept(c->grammar, was->id, &why);
+    if (s != VB_E_ARGUMENT) {
+        if (s < 0 && c->err != NULL) *c->err = why;
+        return s;
+    }
+    int64_t records = d->records;
+    *d = (vb_diff){.differs = 1, .record = was->position + 1, .position = was->position, .records = records, .field = "rules"};
+    snprintf(d->a, sizeof d->a, "id %d", was->id);
+    snprintf(d->b, sizeof d->b, "a token that the grammar allows");
+    return VB_OK;
+}
+
 /* Record i; logits NULL: not checked. *n_rows counts those that wait for their comparison. */
 static vb_status take_record(comparison *c, int i, const float *logits, int *n_rows)
 {
@@ -142,10 +165,12 @@ static vb_status take_record(comparison *c, int i, const float *logits, int *n_r
     c->r->out->records++;
     if (logits == NULL || !c->r->tokens[i].check) {
         compare_unchecked(c, &record.as.token);
-        return VB_OK;
+        return walk_on(c, &record.as.token);
     }
-    c->rows[(*n_rows)++] = (row){.was = record.as.token, .link = c->reader.data + c->r->tokens[i].link, .logits = logits};
-    return VB_OK;
+    row *x = &c->rows[(*n_rows)++];
+    *x = (row){.was = record.as.token, .link = c->reader.data + c->r->tokens[i].link, .logits = logits};
+    if (c->grammar != NULL && i >= c->reader.rules.from) VB_TRY(vb_grammar_fork(&x->held, c->grammar, c->err));
+    return walk_on(c, &record.as.token);
 }
 
 /* The first difference counts, wherever it was found. */
@@ -155,6 +180,20 @@ static void keep_first(vb_diff *out, const vb_diff *found)
     int64_t records = out->records;
     *out = *found;
     out->records = records;
+}
+
+/* What the rows have found. */
+static vb_status gather(comparison *c, int n)
+{
+    vb_status s = VB_OK;
+    for (int i = 0; i < n; i++) {
+        row *x = &c->rows[i];
+        vb_grammar_close(x->held);
+        x->held = NULL;
+        if (x->status < 0 && s == VB_OK) s = vb_fail(c->err, x->status, "%s: %s", c->reader.name, x->err.text);
+        keep_first(c->r->out, &x->diff);
+    }
+    return s;
 }
 
 /* Tokens done .. done+n are evaluated, records done+1 .. done+n compared as far as they are below `to`. */
@@ -168,11 +207,7 @@ static vb_status run_piece(comparison *c, int done, int n, int rows, int to)
         VB_TRY(take_record(c, i, at < 0 ? NULL : c->logits + (size_t)at * (size_t)c->r->vocab, &waiting));
     }
     compare_in_threads(c, waiting);
-    for (int i = 0; i < waiting; i++) {
-        row *x = &c->rows[i];
-        if (x->status < 0) VB_FAIL(c->err, x->status, "%s: %s", c->reader.name, x->err.text);
-        keep_first(c->r->out, &x->diff);
-    }
+    VB_TRY(gather(c, waiting));
     if (c->taps != NULL) keep_first(c->r->out, vb_retap_verdict(c->taps, done, done + n));
     return VB_OK;
 }
@@ -197,9 +232,11 @@ static vb_status prepare(comparison *c, int to, vb_token *ids)
     c->most = most < ROWS_LEAST ? ROWS_LEAST : most > ROWS_MOST ? ROWS_MOST : (int)most;
     if (c->most > to) c->most = to;
     c->logits = malloc((size_t)c->most * (size_t)r->vocab * sizeof *c->logits);
-    c->rows = malloc((size_t)c->most * sizeof *c->rows);
+    c->rows = calloc((size_t)c->most, sizeof *c->rows);
     if (c->logits == NULL || c->rows == NULL) VB_FAIL(c->err, VB_E_MEMORY, "%s: out of memory", r->file.reader.name);
     VB_TRY(vb_rerun_session(&c->session, r, NULL, c->err));
+    VB_TRY(vb_rerun_grammar(&c->grammar, r, c->err));
+    VB_TRY(vb_rerun_biases(&c->biases, r, c->err));
     if (r->header->taps != VB_TAPS_NONE) VB_TRY(vb_retap_open(&c->taps, r, c->session, c->err));
     return vb_trace_reader_start(&c->reader, r->file.reader.name, r->file.reader.data, r->file.reader.size, c->err);
 }
@@ -224,7 +261,10 @@ vb_status vb_rerun_compare(vb_rerun *r, int to, vb_err *err)
     if (ids == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", r->file.reader.name);
     vb_status s = to > 0 ? compare(&c, to, ids) : VB_OK;
     vb_retap_close(c.taps);
+    for (int i = 0; c.rows != NULL && i < c.most; i++) vb_grammar_close(c.rows[i].held);
+    vb_grammar_close(c.grammar);
     vb_session_close(c.session);
+    free(c.biases);
     free(c.rows);
     free(c.logits);
     free(ids);

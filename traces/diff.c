@@ -1,6 +1,6 @@
 /* diff.c - the first record and field in which two traces differ.
  *
- *   header    the compared fields in file order
+ *   header    the compared fields in file order, then the rules
  *   token     type, id, text, top, logits
  *   lengths   "length": one of the two has fewer records; "end": both have ended, but not alike
  *
@@ -39,6 +39,29 @@ int vb_trace_diff_header(vb_diff *out, const vb_trace_header *a, const vb_trace_
     for (int i = 0; i < VB_TRACE_COMPARED; i++)
         if (vb_trace_diff_field(out, a, b, &vb_trace_fields[i])) return 1;
     return 0;
+}
+
+static void rules_text(char *buf, size_t cap, const vb_trace_rules *r)
+{
+    uint8_t text[16], biases[16];
+    char hex[2][17];
+    vb_xxh128_of(r->text.data, r->text.len, text);
+    vb_xxh128_of(r->biases.data, r->biases.len, biases);
+    vb_hex(hex[0], text, 8);
+    vb_hex(hex[1], biases, 8);
+    if (r->from == 0) snprintf(buf, cap, "none");
+    else snprintf(buf, cap, "%s %s from %d, %d biases %s", vb_trace_rule_name(r->kind), hex[0], r->from, r->n_biases, hex[1]);
+}
+
+int vb_trace_diff_rules(vb_diff *out, const vb_trace_rules *a, const vb_trace_rules *b)
+{
+    vb_diff d = at(0, -1, "rules");
+    rules_text(d.a, sizeof d.a, a);
+    rules_text(d.b, sizeof d.b, b);
+    if (strcmp(d.a, d.b) == 0) return 0;
+    d.records = out->records;
+    *out = d;
+    return 1;
 }
 
 /* --- tokens ---------------------------------------------------------------------------------------------- */
@@ -169,7 +192,8 @@ static vb_status compare(vb_trace_reader *a, vb_trace_reader *b, vb_contrast *ou
 {
     int length = 0;
     out->header = out->tokens = (vb_diff){.record = -1, .position = -1, .records = 1};
-    vb_trace_diff_header(&out->header, &a->header, &b->header);
+    if (!vb_trace_diff_header(&out->header, &a->header, &b->header))
+        vb_trace_diff_rules(&out->header, &a->rules, &b->rules);
     VB_TRY(walk(a, b, &out->tokens, &length, err));
     VB_TRY(read_rest(a, err));
     VB_TRY(read_rest(b, err));
@@ -202,6 +226,7 @@ static vb_status contrast(const vb_trace_file *a, const vb_trace_file *b, int ta
         vb_diff d = {0};
         out->fields += vb_trace_diff_field(&d, &ra.header, &rb.header, &vb_trace_fields[i]);
     }
+    out->fields += vb_trace_diff_rules(&(vb_diff){0}, &ra.rules, &rb.rules);
     if (taps) VB_TRY(vb_taps_diff(a->reader, b->reader, out, err));
     if (out->header.differs || out->tokens.differs) return said(out->header.differs ? &out->header : &out->tokens, &ra, &rb, err);
     if (out->differing == 0) return VB_OK;

@@ -85,6 +85,11 @@ const char *vb_trace_reason_name(vb_trace_reason reason)
     return names[reason];
 }
 
+const char *vb_trace_rule_name(vb_trace_rule kind)
+{
+    return kind == VB_TRACE_GBNF ? "gbnf" : kind == VB_TRACE_SCHEMA ? "schema" : "none";
+}
+
 /* --- encoding -------------------------------------------------------------------------------------------- */
 
 void vb_trace_bytes_free(vb_trace_bytes *b)
@@ -204,8 +209,13 @@ int vb_trace_is_head(const uint8_t *head)
 void vb_trace_encode_head(vb_trace_bytes *b)
 {
     put(b, magic, sizeof magic);
-    put_u32(b, VB_TRACE_FORMAT);
+    put_u32(b, VB_TRACE_PLAIN);
     put(b, zero, sizeof zero);
+}
+
+void vb_trace_head_rules(vb_trace_bytes *b)
+{
+    if (!b->failed) store_u32(b->data + 8, VB_TRACE_FORMAT);
 }
 
 static void put_fields(vb_trace_bytes *b, const vb_trace_header *h, int from, int to)
@@ -240,6 +250,36 @@ void vb_trace_encode_header(vb_trace_bytes *b, const vb_trace_header *h)
         put(b, h->texts[i].data, len);
     }
     finish_sealed(b, start);
+}
+
+void vb_trace_put_biases(vb_trace_bytes *b, const vb_bias *biases, int n)
+{
+    uint32_t bits;
+    for (int i = 0; i < n; i++) {
+        memcpy(&bits, &biases[i].add, sizeof bits);
+        put_u32(b, (uint32_t)biases[i].id);
+        put_u32(b, bits);
+    }
+}
+
+vb_bias vb_trace_bias(const vb_trace_rules *rules, int i)
+{
+    const uint8_t *at = rules->biases.data + (size_t)i * 8;
+    uint32_t bits = vb_trace_u32(at + 4);
+    vb_bias bias = {.id = (vb_token)vb_trace_u32(at)};
+    memcpy(&bias.add, &bits, sizeof bits);
+    return bias;
+}
+
+void vb_trace_encode_rules(vb_trace_bytes *b, const vb_trace_rules *rules)
+{
+    size_t start = begin(b);
+    put_u32(b, (uint32_t)rules->from);
+    put_u32(b, (uint32_t)rules->kind);
+    put_u32(b, (uint32_t)rules->n_biases);
+    put(b, rules->biases.data, rules->biases.len);
+    put(b, rules->text.data, rules->text.len);
+    finish(b, start, VB_TRACE_RULES);
 }
 
 void vb_trace_encode_token(vb_trace_bytes *b, const vb_trace_token *t)
@@ -429,6 +469,24 @@ static vb_status decode_seal(source *s, vb_trace_seal *seal)
     return VB_OK;
 }
 
+static vb_status decode_rules(source *s, vb_trace_rules *rules)
+{
+    const uint8_t *from;
+    VB_TRY(take(s, 12, &from, "rules"));
+    VB_TRY(in_range(s, "from", vb_trace_u32(from), 1, INT32_MAX));
+    VB_TRY(in_range(s, "kind", vb_trace_u32(from + 4), VB_TRACE_FREE, VB_TRACE_SCHEMA));
+    VB_TRY(in_range(s, "biases", vb_trace_u32(from + 8), 0, VB_TRACE_BIASES_MOST));
+    rules->from = (int32_t)vb_trace_u32(from);
+    rules->kind = (vb_trace_rule)vb_trace_u32(from + 4);
+    rules->n_biases = (int)vb_trace_u32(from + 8);
+    rules->biases.len = (size_t)rules->n_biases * 8;
+    VB_TRY(take(s, rules->biases.len, &rules->biases.data, "biases"));
+    for (int i = 0; i < rules->n_biases; i++)
+        VB_TRY(in_range(s, "bias", (uint32_t)vb_trace_bias(rules, i).id, 0, INT32_MAX));
+    rules->text.len = s->left;
+    return take(s, s->left, &rules->text.data, "text");
+}
+
 static vb_status decode_end(source *s, vb_trace_ending *end)
 {
     const uint8_t *from;
@@ -442,7 +500,8 @@ static vb_status decode_end(source *s, vb_trace_ending *end)
 vb_status vb_trace_decode(vb_trace_record *out, const vb_trace_payload *p, const char *what, vb_err *err)
 {
     source s = {p->data, p->n, p->version, what, err};
-    uint32_t type = (uint32_t)p->type, most = p->version >= 2 ? VB_TRACE_SIGNATURE : VB_TRACE_INFO;
+    static const uint32_t last_types[] = {VB_TRACE_INFO, VB_TRACE_SIGNATURE, VB_TRACE_RULES};
+    uint32_t type = (uint32_t)p->type, most = last_types[p->version - VB_TRACE_OLDEST];
     vb_status status = VB_OK;
     memset(out, 0, sizeof *out);
     out->type = p->type;
@@ -455,6 +514,7 @@ vb_status vb_trace_decode(vb_trace_record *out, const vb_trace_payload *p, const
     case VB_TRACE_END: status = decode_end(&s, &out->as.end); break;
     case VB_TRACE_TAP: status = decode_tap(&s, &out->as.tap); break;
     case VB_TRACE_SIGNATURE: status = decode_seal(&s, &out->as.seal); break;
+    case VB_TRACE_RULES: status = decode_rules(&s, &out->as.rules); break;
     }
     if (status == VB_OK && s.left > 0)
         VB_FAIL(err, VB_E_FORMAT, "%s: expected %zu bytes, found %zu", what, p->n - s.left, p->n);

@@ -4,16 +4,17 @@
  *
  *   head    offset size
  *                0    8  "vbtrace\n"
- *                8    4  version of this format: 2 (1 is still read; what it lacks is marked [2])
+ *                8    4  version of this format: 2, with rules 3 (1 is still read; what it lacks is marked [2])
  *               12   20  zero
  *   record       0    4  n, the payload's length
- *                4    4  type: 1 header, 2 given token, 3 chosen token, 4 end, 5 information, 6 tap [2], 7 signature [2]
+ *                4    4  type: 1 header, 2 given token, 3 chosen token, 4 end, 5 information, 6 tap [2], 7 signature [2],
+ *                        8 rules [3]
  *                8    4  check: the first 4 bytes of the SHA-256 of the 8 bytes before it
  *               12    n  payload
  *             12+n   32  link: the SHA-256 of the 32 bytes before the record and of its bytes 0 .. 12+n
  *
- *   [head] [header .. link] [information .. seal, the same link] [token .. link] [tap .. link] ... [end .. link]
- *   [signature .. link]
+ *   [head] [header .. link] [information .. seal, the same link] [rules .. link] [token .. link] [tap .. link] ...
+ *   [end .. link] [signature .. link]
  *
  * What stands before a record is the head or the previous link, so the links form a chain. Information (who ran it
  * where and when) is no part of the performance: that record is sealed by a digest of its own and passes the link on
@@ -44,6 +45,11 @@
  *               12    4  k                              48  8*k  the k largest: id (4), bits (4)
  *                                                   48+8*k    m  text: the bytes that the token stands for
  *                                                                (a given token has no logits: zeros and k = 0)
+ *   rules        0    4  from: position of the first token that the grammar holds
+ *                4    4  kind: 0 no grammar, 1 GBNF, 2 JSON Schema
+ *                8    4  b, biases
+ *               12  8*b  of each: id (4) and bits (4) of what is added to its logit before a choice
+ *           12+8*b    m  the grammar's text
  *   tap          0    4  position                       16    m  name of the value
  *                4    4  layer, -1: none              16+m  4*w  the value, floats
  *                8    4  w, floats in the value
@@ -52,7 +58,7 @@
  *                4    4  number of tokens
  *   signature    0   32  Ed25519 public key             32   64  signature of the link before this record and the seal
  *
- * Invariant: header and information come first, then tokens whose positions are 0, 1, 2, ... (the first one is given),
+ * Invariant: header and information come first, in version 3 rules behind them, then tokens whose positions are 0, 1, 2, ... (the first one is given),
  * each with its taps behind it (none unless the header says so, and none of the last token, which nobody evaluated),
  * then at most one end record, and behind that at most a signature. A file without an end record was cut: its writer
  * was killed.
@@ -62,7 +68,8 @@
 #include "base/err.h"
 
 enum {
-    VB_TRACE_FORMAT = 2, /* written; VB_TRACE_OLDEST and all after it are read */
+    VB_TRACE_FORMAT = 3, /* the newest; VB_TRACE_OLDEST and all after it are read */
+    VB_TRACE_PLAIN = 2,  /* written where there are no rules, so that older readers can have it */
     VB_TRACE_OLDEST = 1,
     VB_TRACE_HEAD = 32,   /* bytes before the first record */
     VB_TRACE_PREFIX = 12, /* length, type, check */
@@ -72,6 +79,7 @@ enum {
     VB_TRACE_TOKEN_TEXT_MOST = 1 << 16, /* longer texts are cut by the writer */
     VB_TRACE_TEXT_MOST = 1 << 20,
     VB_TRACE_PAYLOAD_MOST = 1 << 24,
+    VB_TRACE_BIASES_MOST = 1 << 16,
 };
 
 typedef enum {
@@ -82,6 +90,7 @@ typedef enum {
     VB_TRACE_INFO,
     VB_TRACE_TAP,
     VB_TRACE_SIGNATURE,
+    VB_TRACE_RULES,
 } vb_trace_type;
 typedef enum { VB_TRACE_CLOSED, VB_TRACE_ENDS, VB_TRACE_FULL, VB_TRACE_REASONS } vb_trace_reason;
 typedef enum {
@@ -127,6 +136,15 @@ typedef struct {
     vb_trace_logit top[VB_TRACE_TOP_MOST];
 } vb_trace_token;
 
+/* What choices depend on beside the header's settings: biases, and a grammar that holds the text from a position on. */
+typedef enum { VB_TRACE_FREE, VB_TRACE_GBNF, VB_TRACE_SCHEMA } vb_trace_rule;
+typedef struct {
+    int32_t from;
+    vb_trace_rule kind;
+    int n_biases;
+    vb_trace_text biases, text; /* biases: as they stand in the file */
+} vb_trace_rules;
+
 typedef struct {
     int32_t position, layer, width;
     vb_trace_text name;
@@ -150,6 +168,7 @@ typedef struct {
         vb_trace_tap tap;
         vb_trace_ending end;
         vb_trace_seal seal;
+        vb_trace_rules rules;
     } as;
 } vb_trace_record;
 
@@ -168,6 +187,7 @@ extern const vb_trace_field vb_trace_fields[VB_TRACE_FIELDS];
 void vb_trace_field_text(char *buf, size_t cap, const vb_trace_header *header, const vb_trace_field *field);
 const char *vb_trace_text_name(vb_trace_text_id id);
 const char *vb_trace_reason_name(vb_trace_reason reason);
+const char *vb_trace_rule_name(vb_trace_rule kind); /* "gbnf", "schema"; "none" */
 
 /* Growing memory for encoded records. After a failed allocation `failed` stays set and nothing more is added. */
 typedef struct {
@@ -180,10 +200,12 @@ void vb_trace_bytes_free(vb_trace_bytes *bytes);
 void vb_trace_bytes_continue(vb_trace_bytes *bytes, const uint8_t link[VB_TRACE_LINK]);
 
 /* Each appends one whole record, link included; the 32 bytes at the end of `bytes` must be the head or the previous
- * link. Always of version VB_TRACE_FORMAT. */
+ * link. Of version VB_TRACE_PLAIN, unless rules follow: then the head is told so before anything stands behind it. */
 void vb_trace_encode_head(vb_trace_bytes *bytes);
+void vb_trace_head_rules(vb_trace_bytes *bytes);
 /* Two records: header and information. */
 void vb_trace_encode_header(vb_trace_bytes *bytes, const vb_trace_header *header);
+void vb_trace_encode_rules(vb_trace_bytes *bytes, const vb_trace_rules *rules);
 void vb_trace_encode_token(vb_trace_bytes *bytes, const vb_trace_token *token);
 void vb_trace_encode_tap(vb_trace_bytes *bytes, const vb_trace_tap *tap);
 void vb_trace_encode_end(vb_trace_bytes *bytes, const vb_trace_ending *end);
@@ -196,6 +218,10 @@ int vb_trace_is_head(const uint8_t *head);
 /* The check value of a record's first 8 bytes. */
 uint32_t vb_trace_check(const uint8_t record[8]);
 uint32_t vb_trace_u32(const uint8_t *bytes);
+
+vb_bias vb_trace_bias(const vb_trace_rules *rules, int i);
+/* The payload that stands for n biases; nothing is added if an allocation fails. */
+void vb_trace_put_biases(vb_trace_bytes *bytes, const vb_bias *biases, int n);
 
 /* A record's payload as it stands in a file of that version, without a seal. */
 typedef struct {

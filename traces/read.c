@@ -95,6 +95,7 @@ static vb_status check_order(const vb_trace_reader *r, const vb_trace_record *re
         if (r->ended) return check_seal(r, &record->as.seal, what, err);
         break;
     case VB_TRACE_HEADER:
+    case VB_TRACE_RULES:
     case VB_TRACE_INFO: break;
     }
     VB_FAIL(err, VB_E_FORMAT, "%s: expected a token or the end, found type %d", what, (int)record->type);
@@ -176,6 +177,15 @@ static vb_status read_part(vb_trace_reader *r, vb_trace_record *out, vb_trace_ty
     return VB_OK;
 }
 
+static vb_status read_rules(vb_trace_reader *r, vb_err *err)
+{
+    vb_trace_record record;
+    VB_TRY(read_part(r, &record, VB_TRACE_RULES, "rules", err));
+    r->rules = record.as.rules;
+    r->link = r->at - VB_TRACE_LINK;
+    return VB_OK;
+}
+
 vb_status vb_trace_reader_start(vb_trace_reader *r, const char *name, const uint8_t *data, size_t size, vb_err *err)
 {
     vb_trace_record record;
@@ -195,7 +205,7 @@ vb_status vb_trace_reader_start(vb_trace_reader *r, const char *name, const uint
     r->records = 1;
     r->link = r->at - VB_TRACE_LINK;
     r->seal = r->link - VB_TRACE_LINK;
-    return VB_OK;
+    return r->version > VB_TRACE_PLAIN ? read_rules(r, err) : VB_OK;
 }
 
 /* What the reader knows after a record that stood in order. */

@@ -12,6 +12,7 @@ typedef struct {
     size_t seal;     /* where the seal of the information stands */
     int version;
     vb_trace_header header;
+    vb_trace_rules rules; /* of version 3 */
     int64_t records; /* read so far: header, tokens and end; the others belong to the one before them */
     int32_t tokens;  /* of them tokens; also the next position */
     int64_t taps;
@@ -20,7 +21,7 @@ typedef struct {
     uint8_t signer[32];
 } vb_trace_reader;
 
-/* Checks the head and reads header and information. The bytes must outlive the reader. */
+/* Checks the head and reads header, information and rules. The bytes must outlive the reader. */
 vb_status vb_trace_reader_start(vb_trace_reader *r, const char *name, const uint8_t *data, size_t size, vb_err *err);
 /* The next record: a token, a tap, the end or a signature. *more is 0 when there is none: either all was read or the
  * file was cut, and then its last `size - at` bytes are no whole record. */

@@ -1,6 +1,6 @@
 /* record.c - what a session chooses becomes records.
  *
- *   open   header, one given token for each token the session holds
+ *   open   header, rules if there are biases or a grammar, one given token for each token the session holds
  *   add    given tokens for what was appended since, then the chosen one with a digest of the logits it came from
  *   close  end record, signature
  *
@@ -14,6 +14,8 @@
 #include "traces/sign.h"
 #include "traces/token.h"
 #include "traces/write.h"
+
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,8 @@ struct vb_trace {
     vb_session *tapped; /* NULL: no taps */
     vb_kept kept;
     vb_trace_key *key; /* NULL: is not signed */
+    uint8_t held[32];  /* digests of grammar and biases */
+    int hasty;
     uint8_t seal[VB_TRACE_LINK]; /* of the information */
 };
 
@@ -86,6 +90,62 @@ static vb_status put_header(vb_trace *t, const vb_session *session, const vb_tra
     const uint8_t *link = vb_trace_bytes_link(&t->writer.pending);
     if (link != NULL) memcpy(t->seal, link - VB_TRACE_LINK, sizeof t->seal);
     t->context = stats.context;
+    return VB_OK;
+}
+
+/* --- rules ----------------------------------------------------------------------------------------------- */
+
+/* The biases are encoded into `room`. */
+static vb_trace_rules rules_of(const vb_grammar *grammar, const vb_bias *biases, int n, vb_trace_bytes *room)
+{
+    const char *kind;
+    vb_trace_rules r = {.n_biases = n};
+    vb_trace_put_biases(room, biases, n);
+    r.biases = (vb_trace_text){room->data, room->len};
+    if (grammar == NULL) return r;
+    r.text.data = (const uint8_t *)vb_grammar_source(grammar, &kind, &r.text.len);
+    r.kind = strcmp(kind, "gbnf") == 0 ? VB_TRACE_GBNF : VB_TRACE_SCHEMA;
+    return r;
+}
+
+static void digest_of(const vb_trace_rules *r, uint8_t out[32])
+{
+    vb_xxh128_seeded(r->text.data, r->text.len, (uint64_t)r->kind, out);
+    vb_xxh128_of(r->biases.data, r->biases.len, out + 16);
+}
+
+VB_API int vb_trace_holds(const vb_trace *t, const vb_grammar *grammar, const vb_bias *biases, int n)
+{
+    uint8_t held[sizeof t->held];
+    vb_trace_bytes room = {0};
+    vb_trace_rules r = rules_of(grammar, biases, n, &room);
+    digest_of(&r, held);
+    vb_trace_bytes_free(&room);
+    return memcmp(held, t->held, sizeof held) == 0;
+}
+
+static int has_rules(const vb_trace_opts *opts)
+{
+    return opts->grammar != NULL || opts->n_biases > 0;
+}
+
+static vb_status put_rules(vb_trace *t, const vb_session *session, const vb_trace_opts *opts, vb_err *err)
+{
+    int n;
+    vb_trace_bytes room = {0};
+    vb_trace_rules r = rules_of(opts->grammar, opts->biases, opts->n_biases, &room);
+    digest_of(&r, t->held);
+    vb_session_tokens(session, &n);
+    r.from = opts->held_from > 0 ? opts->held_from : n;
+    int fits = r.text.len <= VB_TRACE_PAYLOAD_MOST / 2, failed = room.failed;
+    if (has_rules(opts) && fits && r.from > 0) vb_trace_encode_rules(&t->writer.pending, &r);
+    vb_trace_bytes_free(&room);
+    if (failed) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", t->writer.path);
+    if (!fits)
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: grammar: expected at most %d bytes, found %zu", t->writer.path,
+                VB_TRACE_PAYLOAD_MOST / 2, r.text.len);
+    if (has_rules(opts) && r.from < 1)
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: expected a session with tokens, found an empty one", t->writer.path);
     return VB_OK;
 }
 
@@ -184,6 +244,10 @@ static vb_status check(const vb_trace_opts *opts, const char *path, vb_err *err)
         VB_FAIL(err, VB_E_ARGUMENT, "%s: top: expected 0 to %d, found %d", path, VB_TRACE_TOP_MOST, opts->top);
     if (opts->taps < VB_TAPS_NONE || opts->taps > VB_TAPS_ALL)
         VB_FAIL(err, VB_E_ARGUMENT, "%s: taps: expected %d to %d, found %d", path, VB_TAPS_NONE, VB_TAPS_ALL, opts->taps);
+    if (opts->n_biases < 0 || opts->n_biases > VB_TRACE_BIASES_MOST)
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: biases: expected 0 to %d, found %d", path, VB_TRACE_BIASES_MOST, opts->n_biases);
+    if (opts->held_from < 0 || (opts->held_from > 0 && opts->grammar == NULL))
+        VB_FAIL(err, VB_E_ARGUMENT, "%s: held_from: expected 0, or more with a grammar, found %d", path, opts->held_from);
     if (is_branch ? opts->parent_at < 1 : opts->parent_at != 0)
         VB_FAIL(err, VB_E_ARGUMENT, "%s: parent_at: expected %s, found %d", path,
                 is_branch ? "1 or more, as there is a parent" : "0, as there is no parent", opts->parent_at);
@@ -208,8 +272,11 @@ static vb_status start(vb_trace *t, const char *path, vb_session *session, const
     t->model = vb_session_model(session);
     VB_TRY(is_defined(t->model, path, err));
     if (opts->sign != NULL) VB_TRY(vb_trace_key_open(&t->key, opts->sign, err));
+    t->hasty = opts->hasty;
     VB_TRY(vb_trace_writer_open(&t->writer, path, err));
+    if (has_rules(opts)) vb_trace_head_rules(&t->writer.pending);
     vb_status s = put_header(t, session, opts, err);
+    if (s == VB_OK) s = put_rules(t, session, opts, err);
     if (s == VB_OK) s = put_prompt(t, session, opts, err);
     if (s == VB_OK && t->writer.pending.len > VB_TRACE_LINK) s = vb_trace_writer_write(&t->writer, err);
     if (s < 0) vb_trace_writer_discard(&t->writer);
@@ -267,7 +334,7 @@ VB_API vb_status vb_trace_close(vb_trace *t, vb_err *err)
 {
     if (t == NULL) return VB_OK;
     vb_status s = put_end(t, err);
-    vb_status closed = vb_trace_writer_close(&t->writer, s < 0 ? NULL : err);
+    vb_status closed = vb_trace_writer_close(&t->writer, !t->hasty, s < 0 ? NULL : err);
     forget(t);
     return s < 0 ? s : closed;
 }

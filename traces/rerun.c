@@ -134,6 +134,37 @@ vb_status vb_rerun_session(vb_session **out, const vb_rerun *r, const vb_session
             r->file.reader.name, o.context, (int)o.kv);
 }
 
+vb_status vb_rerun_grammar(vb_grammar **out, const vb_rerun *r, vb_err *err)
+{
+    vb_err reason;
+    const vb_trace_rules *rules = &r->file.reader.rules;
+    const char *text = (const char *)rules->text.data;
+    *out = NULL;
+    if (rules->kind == VB_TRACE_FREE) return VB_OK;
+    vb_status s = rules->kind == VB_TRACE_GBNF ? vb_grammar_open_gbnf(out, r->model, text, rules->text.len, &reason)
+                                               : vb_grammar_open_schema(out, r->model, text, rules->text.len, &reason);
+    if (s < 0) VB_FAIL(err, s == VB_E_ARGUMENT ? VB_E_FORMAT : s, "%s: rules: %s", r->file.reader.name, reason.text);
+    return VB_OK;
+}
+
+vb_status vb_rerun_biases(vb_bias **out, const vb_rerun *r, vb_err *err)
+{
+    const vb_trace_rules *rules = &r->file.reader.rules;
+    *out = NULL;
+    if (rules->n_biases == 0) return VB_OK;
+    *out = malloc((size_t)rules->n_biases * sizeof **out);
+    if (*out == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", r->file.reader.name);
+    for (int i = 0; i < rules->n_biases; i++) {
+        (*out)[i] = vb_trace_bias(rules, i);
+        if ((*out)[i].id < r->vocab && (*out)[i].add >= -100.0f && (*out)[i].add <= 100.0f) continue;
+        free(*out);
+        *out = NULL;
+        VB_FAIL(err, VB_E_FORMAT, "%s: rules: bias %d: expected a token below %d and -100 to 100", r->file.reader.name, i,
+                r->vocab);
+    }
+    return VB_OK;
+}
+
 vb_status vb_rerun_verdict(const vb_rerun *r, vb_err *err)
 {
     const vb_diff *d = r->out;

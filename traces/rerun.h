@@ -33,6 +33,10 @@ vb_status vb_rerun_open(vb_rerun *r, const char *path, vb_diff *out, vb_err *err
 vb_status vb_rerun_model(vb_rerun *r, vb_model *opened, const char *given, const vb_model_opts *opts, vb_err *err);
 /* Evaluates and compares the records of positions below `to`, until one differs. */
 vb_status vb_rerun_compare(vb_rerun *r, int to, vb_err *err);
+/* The recorded grammar at its beginning, NULL if there is none. To be closed. */
+vb_status vb_rerun_grammar(vb_grammar **out, const vb_rerun *r, vb_err *err);
+/* The recorded biases, checked against the vocabulary; NULL: none. To be freed. */
+vb_status vb_rerun_biases(vb_bias **out, const vb_rerun *r, vb_err *err);
 /* A session as the recorded one was, with room for as many tokens unless `opts` (may be NULL) says another number. */
 vb_status vb_rerun_session(vb_session **out, const vb_rerun *r, const vb_session_opts *opts, vb_err *err);
 /* "FILE: record 7: top: recorded .., now .." if there is a difference. */

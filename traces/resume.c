@@ -46,6 +46,19 @@ static vb_status check_logits(vb_rerun *r, const vb_session *session, int at, vb
     return vb_rerun_verdict(r, err);
 }
 
+/* The biases, and the grammar behind the tokens that it holds; going back to before them it begins anew. */
+static vb_status hold(vb_resumed *out, const vb_rerun *r, int at, vb_err *err)
+{
+    int from = r->file.reader.rules.from;
+    VB_TRY(vb_rerun_biases(&out->biases, r, err));
+    out->n_biases = out->biases != NULL ? r->file.reader.rules.n_biases : 0;
+    VB_TRY(vb_rerun_grammar(&out->grammar, r, err));
+    if (out->grammar == NULL || at <= from) return VB_OK;
+    out->held_from = from;
+    for (int i = from; i < at; i++) VB_TRY(vb_grammar_accept(out->grammar, r->tokens[i].id, err));
+    return VB_OK;
+}
+
 static vb_status resume(vb_resumed *out, vb_rerun *r, int at, const vb_trace_resume_opts *how, vb_err *err)
 {
     const vb_trace_reader *reader = &r->file.reader;
@@ -57,6 +70,7 @@ static vb_status resume(vb_resumed *out, vb_rerun *r, int at, const vb_trace_res
     VB_TRY(vb_rerun_session(&out->session, r, how->session_opts, err));
     VB_TRY(sync(r, out->session, at, err));
     VB_TRY(check_logits(r, out->session, at, err));
+    VB_TRY(hold(out, r, at, err));
     out->sampling = r->header->sampling;
     out->top = r->header->top;
     out->parent_at = at;
@@ -77,6 +91,8 @@ VB_API vb_status vb_trace_resume(vb_resumed *out, const char *path, int at, cons
         r.owns_model = 0;
     } else {
         vb_session_close(out->session);
+        vb_grammar_close(out->grammar);
+        free(out->biases);
         memset(out, 0, sizeof *out);
     }
     vb_rerun_close(&r);

@@ -66,6 +66,18 @@ static json_t *json_header(const vb_trace_reader *r)
     return value;
 }
 
+static json_t *json_rules(const vb_trace_rules *rules)
+{
+    json_t *biases = json_array();
+    for (int i = 0; i < rules->n_biases; i++) {
+        json_t *bias = json_float(vb_trace_u32(rules->biases.data + 8 * (size_t)i + 4));
+        json_object_set_new(bias, "id", json_integer(vb_trace_bias(rules, i).id));
+        json_array_append_new(biases, bias);
+    }
+    return json_pack("{s:s, s:i, s:s, s:o, s:o}", "record", "rules", "from", rules->from, "kind",
+                     vb_trace_rule_name(rules->kind), "text", json_text(&rules->text), "biases", biases);
+}
+
 static json_t *json_token(const vb_trace_token *t, int version)
 {
     json_t *value = json_pack("{s:s, s:i, s:i, s:o}", "record", t->chosen ? "chosen" : "given", "position", t->position,
@@ -175,11 +187,27 @@ static void print_header(FILE *to, const vb_trace_reader *r)
     }
 }
 
+
 static void print_logit(FILE *to, uint32_t bits)
 {
     float value;
     memcpy(&value, &bits, sizeof value);
     fprintf(to, "%08x(%.9g)", bits, (double)value);
+}
+
+static void print_rules(FILE *to, const vb_trace_rules *rules)
+{
+    if (rules->kind != VB_TRACE_FREE) {
+        fprintf(to, "%-20s%s from %d ", "held to", vb_trace_rule_name(rules->kind), rules->from);
+        print_quoted(to, &rules->text);
+        fputc('\n', to);
+    }
+    if (rules->n_biases > 0) fprintf(to, "%-20s", "biases");
+    for (int i = 0; i < rules->n_biases; i++) {
+        fprintf(to, "%s%d:", i > 0 ? " " : "", vb_trace_bias(rules, i).id);
+        print_logit(to, vb_trace_u32(rules->biases.data + 8 * (size_t)i + 4));
+    }
+    if (rules->n_biases > 0) fputc('\n', to);
 }
 
 static void print_token(FILE *to, const vb_trace_token *t)
@@ -243,6 +271,7 @@ static json_t *json_record(const vb_trace_record *record, const vb_trace_reader 
     case VB_TRACE_TAP: return json_tap(&record->as.tap);
     case VB_TRACE_END: return json_end(r, &record->as.end);
     case VB_TRACE_SIGNATURE: return json_seal(&record->as.seal);
+    case VB_TRACE_RULES:
     case VB_TRACE_HEADER:
     case VB_TRACE_INFO: break;
     }
@@ -257,6 +286,7 @@ static void print_record(FILE *to, const vb_trace_record *record, const vb_trace
     case VB_TRACE_TAP: print_tap(to, &record->as.tap); break;
     case VB_TRACE_END: print_end(to, r, &record->as.end); break;
     case VB_TRACE_SIGNATURE: print_seal(to, &record->as.seal); break;
+    case VB_TRACE_RULES:
     case VB_TRACE_HEADER:
     case VB_TRACE_INFO: break;
     }
@@ -281,9 +311,11 @@ static vb_status show_cut(const vb_trace_reader *r, FILE *to, int json, vb_err *
 vb_status vb_trace_show_reader(vb_trace_reader *r, FILE *to, int json, vb_err *err)
 {
     vb_trace_record record;
-    int more = 1;
+    int more = 1, held = r->version > VB_TRACE_PLAIN;
     if (json) VB_TRY(print_line(to, json_header(r), err));
     else print_header(to, r);
+    if (held && json) VB_TRY(print_line(to, json_rules(&r->rules), err));
+    else if (held) print_rules(to, &r->rules);
     while (more) {
         VB_TRY(vb_trace_next_any(r, &record, &more, err));
         if (more) VB_TRY(show_record(&record, r, to, json, err));

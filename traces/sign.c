@@ -206,7 +206,7 @@ static vb_status append_seal(const vb_trace_reader *r, const vb_trace_seal *seal
     VB_TRY(vb_trace_writer_append(&w, r->name, r->size, r->data + r->at - VB_TRACE_LINK, err));
     vb_trace_encode_seal(&w.pending, seal);
     vb_status s = vb_trace_writer_write(&w, err);
-    vb_status closed = vb_trace_writer_close(&w, s < 0 ? NULL : err);
+    vb_status closed = vb_trace_writer_close(&w, 1, s < 0 ? NULL : err);
     return s < 0 ? s : closed;
 }
 

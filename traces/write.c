@@ -104,10 +104,10 @@ vb_status vb_trace_writer_write(vb_trace_writer *w, vb_err *err)
     return VB_OK;
 }
 
-vb_status vb_trace_writer_close(vb_trace_writer *w, vb_err *err)
+vb_status vb_trace_writer_close(vb_trace_writer *w, int sync, vb_err *err)
 {
     vb_status s = VB_OK;
-    if (fsync(w->fd) != 0) s = vb_fail(err, VB_E_IO, "%s: cannot bring it to the disk: %s", w->path, strerror(errno));
+    if (sync && fsync(w->fd) != 0) s = vb_fail(err, VB_E_IO, "%s: cannot bring it to the disk: %s", w->path, strerror(errno));
     if (close(w->fd) != 0 && s == VB_OK)
         s = vb_fail(err, VB_E_IO, "%s: cannot close: %s", w->path, strerror(errno));
     release(w);

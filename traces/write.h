@@ -20,8 +20,8 @@ vb_status vb_trace_writer_append(vb_trace_writer *w, const char *path, uint64_t 
 /* Writes all that is pending at once. After a failure the file ends with the last whole record and every further
  * call fails. */
 vb_status vb_trace_writer_write(vb_trace_writer *w, vb_err *err);
-/* Brings the bytes to the disk and closes. */
-vb_status vb_trace_writer_close(vb_trace_writer *w, vb_err *err);
+/* Brings the bytes to the disk if asked to, and closes. */
+vb_status vb_trace_writer_close(vb_trace_writer *w, int sync, vb_err *err);
 /* Closes and removes the file, if it was made: a trace that could not be opened leaves nothing behind. */
 void vb_trace_writer_discard(vb_trace_writer *w);
 

@@ -35,6 +35,9 @@ typedef struct {
     known_mask masks[MASKS];
     int turn; /* the mask that is given up next */
     const char *unheld[VB_UNHELD_MOST + 1];
+    const char *kind; /* of the source */
+    char *source;
+    size_t source_len;
 } core;
 
 struct vb_grammar {
@@ -213,6 +216,7 @@ static void close_core(core *c)
     vb_graph_free(&c->graph);
     for (int i = 0; i < MASKS; i++) free(c->masks[i].bits);
     pthread_mutex_destroy(&c->lock);
+    free(c->source);
     free(c);
 }
 
@@ -255,6 +259,24 @@ vb_status vb_grammar_make(vb_grammar **out, const vb_rules *rules, int root, con
     vb_status s = state < 0 ? vb_stacks_error(&c->stacks, err) : join(out, c, state, err);
     if (s < 0) close_core(c);
     return s;
+}
+
+vb_status vb_grammar_remember(vb_grammar *g, const char *kind, const char *text, size_t len, vb_err *err)
+{
+    core *c = g->core;
+    c->source = malloc(len + 1);
+    if (c->source == NULL) VB_FAIL(err, VB_E_MEMORY, "grammar: out of memory");
+    memcpy(c->source, text, len);
+    c->source_len = len;
+    c->kind = kind;
+    return VB_OK;
+}
+
+VB_API const char *vb_grammar_source(const vb_grammar *g, const char **kind, size_t *len)
+{
+    *kind = g->core->kind;
+    *len = g->core->source_len;
+    return g->core->source;
 }
 
 VB_API const char *vb_grammar_unheld(const vb_grammar *g, int index)

@@ -79,10 +79,8 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
     if (session->n == 0) VB_FAIL(err, VB_E_ARGUMENT, "generation: expected a session with tokens, found an empty one");
     if (how->max_tokens < 0)
         VB_FAIL(err, VB_E_ARGUMENT, "max_tokens: expected 0 or more, found %d", how->max_tokens);
-    if (how->n_biases > 0 && how->trace != NULL)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "generation: a biased choice cannot be replayed; expected no trace, found one");
-    if (how->grammar != NULL && how->trace != NULL)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "generation: a choice within a grammar cannot be replayed; expected no trace, found one");
+    if (how->trace != NULL && !vb_trace_holds(how->trace, how->grammar, how->biases, how->n_biases))
+        VB_FAIL(err, VB_E_ARGUMENT, "generation: expected a trace of the same biases and grammar, found another");
     VB_TRY(vb_sampling_check(&how->sampling, err));
     VB_TRY(vb_stream_open(&r.text, session->model, how->stops, how->n_stops, err));
     vb_status s = vb_speculate_begin(session, how, err);

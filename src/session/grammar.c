@@ -41,6 +41,7 @@ typedef vb_status (*read_fn)(vb_rules *rules, int *root, const char *text, size_
 
 static vb_status open_by(read_fn read, vb_grammar **out, const vb_model *model, vb_text text, vb_err *err)
 {
+    const char *kind = read == vb_gbnf_read ? "gbnf" : "schema";
     const vb_trie *trie = NULL;
     vb_rules rules;
     int root = 0;
@@ -50,6 +51,11 @@ static vb_status open_by(read_fn read, vb_grammar **out, const vb_model *model, 
     vb_status s = read(&rules, &root, text.ptr, text.len, err);
     if (s == VB_OK) s = vb_grammar_make(out, &rules, root, trie, err);
     vb_rules_free(&rules);
+    if (s == VB_OK) s = vb_grammar_remember(*out, kind, text.ptr, text.len, err);
+    if (s < 0) {
+        vb_grammar_close(*out);
+        *out = NULL;
+    }
     return s;
 }
 

@@ -433,3 +433,10 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_t
 {
     return vb_sample_biased(session, s, NULL, 0, NULL, out, err);
 }
+
+VB_API vb_status vb_sample_given(const vb_sample_input *in, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    vb_sample_from from = {.logits = in->logits, .n_vocab = in->n_vocab, .past = in->past, .n_past = in->n_past,
+                           .biases = in->biases, .n_biases = in->n_biases};
+    return in->grammar != NULL ? vb_sample_within(&from, s, in->grammar, out, err) : vb_sample_among(&from, s, out, err);
+}

@@ -54,6 +54,25 @@ def test_an_honest_trace_is_verified():
             same(value["checked"], 3 if how[:1] == ("--sample",) else value["chosen"])
 
 
+def test_what_a_grammar_holds_is_proved_and_branched():
+    grammar, schema = WORK / "g.gbnf", WORK / "s.json"
+    grammar.write_text('root ::= ([a-z]+ " "){3} [0-9]+ "."')
+    schema.write_text('{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}')
+    plain = recorded("unheld.trace", "-n30", "-s7")
+    for i, options in enumerate((("--grammar", grammar), ("--json-schema", schema), ("--grammar", grammar, "--taps", "layers"))):
+        path = recorded("held%d.trace" % i, "-n20", "--temp", "0.9", "-s7", *options)
+        for how in ((), ("--sample", "2"), ("-t", "3", "--isa", "portable"), ("--player", "oracle")):
+            same(parsed(0, "trace", "verify", path, *how)["format"], 3)
+        same(parsed(0, "trace", "replay", path)["equal"], True)
+        assert b"held to" in run(0, "trace", "show", path).stdout
+        same(parsed(1, "trace", "diff", path, plain)["field"], "temperature")
+    run(0, "trace", "branch", WORK / "held0.trace", "--at", "12", "-s9", "-n9", "-o", WORK / "held-b.trace")
+    same(parsed(0, "trace", "verify", WORK / "held-b.trace")["format"], 3)
+    assert b"may stand" in run(2, "trace", "branch", WORK / "held0.trace", "--at", "12", "--text", "???", "-o",
+                               WORK / "none.trace").stderr
+    same((WORK / "none.trace").exists(), False)
+
+
 def test_what_was_cut_is_verified_as_far_as_it_goes():
     whole = recorded("a.trace").read_bytes()
     cut = WORK / "cut.trace"
@@ -74,7 +93,7 @@ def test_old_traces_are_verified():
             value = parsed(0, "trace", "verify", path, "--model", model[0])
             seen.add(value["format"])
             run(0, "trace", "replay", path, "--model", model[0])
-    same(seen, {1, 2})
+    same(seen, {1, 2, 3})
 
 
 def rechained(data):

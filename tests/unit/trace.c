@@ -465,7 +465,7 @@ static vb_status write_file(const char *path, vb_err *err)
     } else {
         cr_assert_eq(vb_trace_writer_write(&w, NULL), VB_E_IO, "a failed trace went on");
     }
-    vb_status closed = vb_trace_writer_close(&w, s < 0 ? NULL : err);
+    vb_status closed = vb_trace_writer_close(&w, 1, s < 0 ? NULL : err);
     return s < 0 ? s : closed;
 }
 
