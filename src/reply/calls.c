@@ -302,11 +302,13 @@ int vb_calls_read(json_t *calls, const json_t *tools, int known, const char *tex
     found f = {json_array(), tools};
     vb_cursor c = {text, text + len};
     int good = memchr(text, '\0', len) == NULL; /* JSON's readers would stop there */
+    vb_cursor_blanks(&c);
+    if (vb_cursor_skip(&c, "```")) vb_cursor_skip(&c, "json");
     for (vb_cursor_blanks(&c); good && c.at < c.end; vb_cursor_blanks(&c)) {
         good = read_json(&f, &c) || read_tags(&f, &c) || read_functions(&f, &c) || read_function(&f, &c) ||
                read_keys(&f, &c) || read_named(&f, &c);
         vb_cursor_blanks(&c);
-        while (c.at < c.end && (*c.at == ',' || *c.at == ';')) c.at++;
+        while (vb_cursor_skip(&c, ",") || vb_cursor_skip(&c, ";") || vb_cursor_skip(&c, "```")) vb_cursor_blanks(&c);
     }
     good = good && json_array_size(f.calls) > 0 && (!known || all_known(&f)) && json_array_extend(calls, f.calls) == 0;
     json_decref(f.calls);

@@ -204,6 +204,7 @@ Test(reply, notations)
     expect(&s, "<tool_call>[get_weather(city='B\\'n', unit=\"C\"), add(a=-1, b=[True, None])]</tool_call>", "", "",
            "get_weather {\"city\":\"B'n\",\"unit\":\"C\"}\nadd {\"a\":-1,\"b\":[true,null]}\n");
     expect(&s, "<tool_call>call:add{a:1,b:{c:<|\"|>x{\"<|\"|>}}</tool_call>", "", "", "add {\"a\":1,\"b\":{\"c\":\"x{\\\"\"}}\n");
+    expect(&s, "<tool_call>\n```json\n{\"name\": \"add\"}\n```\n</tool_call>", "", "", "add {}\n");
     expect(&s, "<tool_call>[add(a=1</tool_call>", "<tool_call>[add(a=1</tool_call>", "", "");
     expect(&s, "<tool_call><function=add><parameter=a>1</tool_call>", "", "", "add {\"a\":1}\n");
 }
