@@ -37,12 +37,13 @@ int vb_form_open(vb_grammar **out, const vb_model *model, const vb_form *form, v
     return s == VB_OK;
 }
 
-/* A token's number, all of the text. */
+/* A token's number as it is usually written, so that no two keys are the same token. */
 static int token_of(const char *text, int vocab)
 {
-    char *end;
-    long id = strtol(text, &end, 10);
-    return end != text && *end == '\0' && id >= 0 && id < vocab ? (int)id : -1;
+    char again[24];
+    long id = strtol(text, NULL, 10);
+    snprintf(again, sizeof again, "%ld", id);
+    return strcmp(text, again) == 0 && id >= 0 && id < vocab ? (int)id : -1;
 }
 
 int vb_biases_read(vb_bias **out, int *n, const json_t *biases, int vocab, vb_fault *fault)

@@ -60,6 +60,13 @@ static void fault_of(vb_fault *fault, const vb_err *err)
     if (fault->status == 503) fault->retry_after = BUSY_SECONDS;
 }
 
+/* A template that does not take this conversation says so with an error of its own. */
+static void template_fault(vb_fault *fault, const vb_err *err)
+{
+    if (err->code == VB_E_FORMAT) vb_fault_set(fault, 400, "%s", err->text);
+    else fault_of(fault, err);
+}
+
 void vb_turn_judge(const vb_job_end *end, vb_fault *fault)
 {
     static const vb_err waited = {VB_E_FULL, "server busy, please try again.  the request has waited too long"};
@@ -120,7 +127,7 @@ int vb_turn_render(const vb_model *model, const json_t *all, const vb_tooling *t
     if (vb_conversation_open(&c, model, all, &own, fault)) {
         int64_t n = vb_conversation_render(&c, model, text, &err);
         if (n >= 0) *len = (size_t)n;
-        else fault_of(fault, &err);
+        else template_fault(fault, &err);
     }
     vb_conversation_close(&c);
     return fault->status == 0;
@@ -177,7 +184,7 @@ static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fa
             vb_conversation_drop(&c);
             n = vb_conversation_encode(&c, model, &ids, &err);
         }
-        if (n < 0) fault_of(fault, &err);
+        if (n < 0) template_fault(fault, &err);
         else if (t->n + n >= context) too_long(fault, t->n + n, context);
         else if (t->n > 0 && n > 0 && begins_with_bos(model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
         else add_ids(t, ids, (size_t)n, fault);

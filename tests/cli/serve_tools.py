@@ -25,7 +25,7 @@ MARKED = """{%- for t in tools or [] %}+{{ t.function.name }}{% endfor %}
 {%- for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}#{{ c.id }}</tool_call>{% endfor %}
 {%- if m.role == 'tool' %}#{{ m.tool_call_id }}/{{ m.name }}{% endif %}
 {%- endfor %}|a:{% if enable_thinking %}<think>{% endif %}{# content.split('</think>') #}"""
-PLAIN = "{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}"
+PLAIN = "{% for m in messages %}{% if m.role == 'x' %}{{ raise_exception('no x') }}{% endif %}{{ m.role }}:{{ m.content }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}"
 
 CONTROL = "{% for m in messages %}{{ m.role }}|{% endfor %}{% if tools %}{{ tools | length }}{% endif %}{# [TOOL_CALLS] [ARGS] #}"
 
@@ -227,6 +227,12 @@ def test_control_tokens():
     assert calls_of(both)[0][0] in ("add", "sub"), both
 
 
+def test_template_says_no():
+    odd = [{"role": "x", "content": "hi"}]
+    assert "no x" in chat(model="plain", messages=odd, status=400)["error"]["message"]
+    assert "no x" in post("/api/chat", {"model": "plain", "messages": odd, "_debug_render_only": True}, 400)["error"]
+
+
 # --- what the model gets ---------------------------------------------------------------------------------------
 
 
@@ -389,7 +395,7 @@ def test_bias():
     assert "verbatim" not in chat(logit_bias={str(q): 1}, max_tokens=1)
     same(post("/v1/completions", {"prompt": "ab", "max_tokens": 9, "grammar": 'root ::= "a" | "q"', "logit_bias": {str(q): 100}})
          ["choices"][0]["text"], "q")
-    for wrong in ({"x": 1}, {"-5": 1}, {"1000000000": 1}, {str(q): 101}, {str(q): "a"}, 5, [1]):
+    for wrong in ({"x": 1}, {"-5": 1}, {"05": 1}, {"5 ": 1}, {"": 1}, {"1000000000": 1}, {str(q): 101}, {str(q): "a"}, 5, [1]):
         chat(logit_bias=wrong, status=400)
         post("/v1/completions", {"prompt": "ab", "logit_bias": wrong}, 400)
 
