@@ -38,6 +38,7 @@ $B/simd/isa_neon.o: CFLAGS += -march=armv8.2-a+dotprod
 $B/parity/http.o $B/src/store/fetch.o: CPPFLAGS += $(if $(CURL_FLAGS),-DVB_HAVE_CURL $(filter-out -l%,$(CURL_FLAGS)))
 
 $B/page/assets.o: page/page.css page/page.js
+$B/src/serve/page.o: $(wildcard src/serve/page/*)
 
 all: verbatim $B/libverbatim.so                ## build ./verbatim and the library (default)
 

@@ -2,6 +2,7 @@
 #include "serve/ollama.h"
 
 #include "serve/manage.h"
+#include "serve/page.h"
 
 #include <string.h>
 #include <time.h>
@@ -53,7 +54,8 @@ static void root(vb_serve *s, vb_exchange *x)
 {
     static const char text[] = "Ollama is running";
     (void)s;
-    vb_exchange_answer(x, 200, "text/plain; charset=utf-8", text, sizeof text - 1);
+    if (vb_front_wanted(x)) vb_front_answer(x);
+    else vb_exchange_answer(x, 200, "text/plain; charset=utf-8", text, sizeof text - 1);
 }
 
 static void version(vb_serve *s, vb_exchange *x)

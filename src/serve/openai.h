@@ -40,7 +40,8 @@ void vb_openai_input_read(vb_openai_input *out, vb_request *r, const json_t *val
 /* Log-probabilities as /v1/completions has them: four lists that grow together. */
 typedef struct {
     vb_out tokens, values, tops, offsets;
-    int64_t chars; /* of the text so far */
+    vb_out content; /* the same tokens as /v1/chat/completions has them, with ids; empty unless they were asked for */
+    int64_t chars;  /* of the text so far */
 } vb_openai_legacy;
 /* known: 0 for a prompt's first token, which nothing has predicted. */
 void vb_openai_legacy_add(vb_openai_legacy *l, const vb_model *model, const vb_job_token *token, int known);
@@ -63,8 +64,11 @@ void vb_openai_head_begin(vb_openai_head *head, const char *prefix, const char *
 void vb_openai_head_put(const vb_openai_head *head, vb_out *out);
 /* "usage":{...} */
 void vb_openai_usage_put(vb_out *out, int64_t prompt, int64_t completion);
-/* One entry of "logprobs":{"content":[...]}. */
-void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token);
+/* One entry of "logprobs":{"content":[...]}; ids 1: each token with its id, as llama-server tells it. */
+void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token, int ids);
+/* "key":[...]: values that were written one behind another; ids. */
+void vb_openai_list_put(vb_out *out, const char *key, const vb_out *list);
+void vb_openai_ids_put(vb_out *out, const char *key, const vb_token *ids, int n);
 
 void vb_openai_fault_put(vb_out *out, const vb_fault *fault); /* {"error":{...}} */
 void vb_openai_fault(vb_exchange *x, const vb_fault *fault);

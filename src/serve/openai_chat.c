@@ -13,7 +13,7 @@
 #include <string.h>
 
 typedef struct {
-    vb_out text, logprobs; /* whole: all of it; stream: what the next piece brings */
+    vb_out text, logprobs, ids; /* whole: all of it; stream: what the next piece brings */
     vb_out thinking, calls;
     const char *reason;
     int begun, n_calls;
@@ -24,7 +24,7 @@ typedef struct {
     vb_request request;
     vb_turn *turn;
     vb_tooling tooling; /* until the turn has started */
-    int streams, usage, logprobs, begun;
+    int streams, usage, logprobs, ids, begun; /* ids: tokens are told by their ids too */
     int prompt, completion; /* tokens */
     vb_fault fault;         /* of the first choice that failed */
     choice choices[VB_CHOICES_MOST];
@@ -35,6 +35,7 @@ static void free_chat(chat *c)
     for (int i = 0; i < VB_CHOICES_MOST; i++) {
         vb_out_free(&c->choices[i].text);
         vb_out_free(&c->choices[i].logprobs);
+        vb_out_free(&c->choices[i].ids);
         vb_out_free(&c->choices[i].thinking);
         vb_out_free(&c->choices[i].calls);
     }
@@ -48,10 +49,11 @@ static void free_chat(chat *c)
 static void begin_piece(chat *c, vb_out *out)
 {
     if (!c->begun) vb_exchange_begin(c->turn->exchange, 200, "text/event-stream");
-    c->begun = 1;
     c->head.fingerprint = c->turn->host->fingerprint;
     vb_js_open(out, '{');
     vb_openai_head_put(&c->head, out);
+    if (c->ids && !c->begun) vb_openai_ids_put(out, "prompt_token_ids", c->turn->ids, c->turn->n);
+    c->begun = 1;
     vb_js_key(out, "choices");
     vb_js_open(out, '[');
 }
@@ -60,10 +62,7 @@ static void put_logprobs(vb_out *out, const choice *h)
 {
     vb_js_key(out, "logprobs");
     vb_js_open(out, '{');
-    vb_js_key(out, "content");
-    vb_js_open(out, '[');
-    if (h->logprobs.len > 0) vb_js_raw(out, h->logprobs.data, h->logprobs.len);
-    vb_js_close(out, ']');
+    vb_openai_list_put(out, "content", &h->logprobs);
     vb_js_close(out, '}');
 }
 
@@ -97,12 +96,14 @@ static void send_piece(chat *c, int i, const char *text, size_t len, const char 
     put_split(&out, h);
     vb_js_close(&out, '}');
     if (c->logprobs && h->logprobs.len > 0) put_logprobs(&out, h);
+    if (c->ids && h->ids.len > 0) vb_openai_list_put(&out, "token_ids", &h->ids);
     vb_js_put_string(&out, "finish_reason", reason);
     vb_js_close(&out, '}');
     vb_js_close(&out, ']');
     vb_js_close(&out, '}');
     vb_openai_event(c->turn->exchange, NULL, &out);
     vb_out_free(&h->logprobs);
+    vb_out_free(&h->ids);
     h->thinking.len = h->calls.len = 0;
     h->begun = 1;
 }
@@ -140,6 +141,7 @@ static void put_choice(vb_out *out, const chat *c, int i)
     vb_js_close(out, '}');
     vb_js_put_string(out, "finish_reason", h->reason);
     if (c->logprobs) put_logprobs(out, h);
+    if (c->ids) vb_openai_list_put(out, "token_ids", &h->ids);
     vb_js_close(out, '}');
 }
 
@@ -149,6 +151,7 @@ static void answer(chat *c)
     c->head.fingerprint = c->turn->host->fingerprint;
     vb_js_open(&out, '{');
     vb_openai_head_put(&c->head, &out);
+    if (c->ids) vb_openai_ids_put(&out, "prompt_token_ids", c->turn->ids, c->turn->n);
     vb_js_key(&out, "choices");
     vb_js_open(&out, '[');
     for (int i = 0; i < c->turn->choices; i++) {
@@ -179,7 +182,8 @@ static int on_token(void *ud, int i, const vb_job_token *token)
 {
     chat *c = ud;
     choice *h = &c->choices[i];
-    if (c->logprobs) vb_openai_logprob_put(&h->logprobs, c->turn->host->model, token);
+    if (c->logprobs) vb_openai_logprob_put(&h->logprobs, c->turn->host->model, token, c->ids);
+    if (c->ids) vb_js_int(&h->ids, token->id);
     if (!c->streams) vb_out_bytes(&h->text, token->text, token->len);
     else if (token->len > 0) send_piece(c, i, token->text, token->len, NULL);
     return c->streams && vb_turn_stalled(c->turn);
@@ -197,7 +201,7 @@ static void on_done(void *ud, int i, const vb_job_end *end)
     h->reason = h->n_calls > 0 ? "tool_calls" : vb_turn_reason(end);
     if (!c->streams) vb_out_bytes(&h->text, end->text, end->len);
     if (!c->streams || fault.status != 0) return;
-    if (end->len > 0 || h->logprobs.len > 0) send_piece(c, i, end->text, end->len, NULL);
+    if (end->len > 0 || h->logprobs.len > 0 || h->ids.len > 0) send_piece(c, i, end->text, end->len, NULL);
     send_piece(c, i, "", 0, h->reason);
 }
 
@@ -268,6 +272,7 @@ static void read_chat(chat *c, vb_ask *ask)
     c->usage = vb_request_bool(&options, "include_usage", 0);
     vb_request_join(r, &options);
     c->logprobs = vb_request_bool(r, "logprobs", 0);
+    c->ids = ask->ending = vb_request_bool(r, "return_token_ids", 0);
     int top = (int)vb_request_int(r, "top_logprobs", 0, 0, VB_TOP_MOST);
     ask->top = c->logprobs ? top : -1;
     vb_openai_format(ask, r, vb_request_any(r, "response_format"), "response_format");

@@ -19,7 +19,7 @@ typedef struct {
     vb_job job;
     completion *all;
     vb_openai_input in; /* of the prompt's first choice; the others point to its ids */
-    vb_out text;        /* whole: all of it */
+    vb_out text, ids;   /* whole: all of it */
     vb_openai_legacy legacy;
     const char *reason;
     int tokens;
@@ -32,7 +32,7 @@ struct completion {
     vb_openai_head head;
     vb_host *host;
     vb_ask ask;
-    int streams, usage, echo, n; /* n: parts */
+    int streams, usage, echo, ids, n; /* ids: tokens are told by their ids too; n: parts */
     int begun;                   /* the stream */
     atomic_int left;
     vb_fault fault;              /* the scheduler's thread writes it, before it counts down */
@@ -48,6 +48,7 @@ static void free_completion(completion *c)
     for (int i = 0; i < c->n; i++) {
         free(c->parts[i].in.ids);
         vb_out_free(&c->parts[i].text);
+        vb_out_free(&c->parts[i].ids);
         vb_openai_legacy_clear(&c->parts[i].legacy);
     }
     vb_request_close(&c->request);
@@ -65,6 +66,7 @@ static void put_choice(vb_out *out, completion *c, int i, const vb_out *text, co
     vb_js_string(out, text->data, text->len);
     vb_js_put_int(out, "index", i);
     if (c->ask.top >= 0) vb_openai_legacy_put(out, &p->legacy);
+    if (c->ids) vb_openai_list_put(out, "token_ids", &p->ids);
     vb_js_put_string(out, "finish_reason", reason);
     vb_js_close(out, '}');
     out->failed |= text->failed;
@@ -107,6 +109,7 @@ static void send_piece(part *p, const char *reason)
     vb_js_close(&out, '}');
     vb_openai_event(c->exchange, NULL, &out);
     vb_out_free(&p->text);
+    vb_out_free(&p->ids);
     vb_openai_legacy_clear(&p->legacy);
 }
 
@@ -172,6 +175,8 @@ static int on_token(void *ud, const vb_job_token *token)
     part *p = ud;
     completion *c = p->all;
     if (c->ask.top >= 0) vb_openai_legacy_add(&p->legacy, c->host->model, token, 1);
+    if (c->ask.top >= 0 && c->ids) vb_openai_logprob_put(&p->legacy.content, c->host->model, token, 1);
+    if (c->ids) vb_js_int(&p->ids, token->id);
     vb_out_bytes(&p->text, token->text, token->len);
     if (c->streams && p->text.len > 0) send_piece(p, NULL);
     return c->streams && vb_exchange_backlog(c->exchange) > 1 << 20;
@@ -211,7 +216,7 @@ static void make_job(completion *c, int i)
                       .max_tokens = a->max_tokens, .stops = a->stops, .n_stops = a->n_stops, .top = a->top, .echo = c->echo,
                       .biases = c->biases, .n_biases = c->n_biases,
                       .priority = vb_exchange_priority(c->exchange),
-                      .ending = a->top >= 0, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = p};
+                      .ending = a->top >= 0 || c->ids, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = p};
     if (a->max_tokens == 0 || a->max_tokens > room) p->job.max_tokens = room;
     p->job.sampling.stream = (uint64_t)(i % a->choices);
     if (!c->echo) return;
@@ -269,6 +274,7 @@ static void read_fields(completion *c, vb_request *r)
     c->usage = vb_request_bool(&options, "include_usage", 0);
     vb_request_join(r, &options);
     c->echo = vb_request_bool(r, "echo", 0);
+    c->ids = vb_request_bool(r, "return_token_ids", 0);
     c->ask.top = (int)vb_request_int(r, "logprobs", -1, 0, VB_TOP_MOST);
     vb_openai_format(&c->ask, r, vb_request_any(r, "response_format"), "response_format");
     const char *suffix = vb_request_string(r, "suffix", "");

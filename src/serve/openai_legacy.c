@@ -90,23 +90,15 @@ void vb_openai_legacy_add(vb_openai_legacy *l, const vb_model *model, const vb_j
     if (vb_detokenize(model, &token->id, 1, 0, text, sizeof text, NULL) != 0) l->chars += characters(&s);
 }
 
-static void put_list(vb_out *out, const char *name, const vb_out *list)
-{
-    vb_js_key(out, name);
-    vb_js_open(out, '[');
-    if (list->len > 0) vb_js_raw(out, list->data, list->len);
-    vb_js_close(out, ']');
-    out->failed |= list->failed;
-}
-
 void vb_openai_legacy_put(vb_out *out, vb_openai_legacy *l)
 {
     vb_js_key(out, "logprobs");
     vb_js_open(out, '{');
-    put_list(out, "tokens", &l->tokens);
-    put_list(out, "token_logprobs", &l->values);
-    put_list(out, "top_logprobs", &l->tops);
-    put_list(out, "text_offset", &l->offsets);
+    vb_openai_list_put(out, "tokens", &l->tokens);
+    vb_openai_list_put(out, "token_logprobs", &l->values);
+    vb_openai_list_put(out, "top_logprobs", &l->tops);
+    vb_openai_list_put(out, "text_offset", &l->offsets);
+    if (l->content.len > 0) vb_openai_list_put(out, "content", &l->content);
     vb_js_close(out, '}');
 }
 
@@ -116,4 +108,5 @@ void vb_openai_legacy_clear(vb_openai_legacy *l)
     vb_out_free(&l->values);
     vb_out_free(&l->tops);
     vb_out_free(&l->offsets);
+    vb_out_free(&l->content);
 }

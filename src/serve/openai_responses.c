@@ -453,7 +453,7 @@ static int on_token(void *ud, int i, const vb_job_token *token)
 {
     response *r = ud;
     (void)i;
-    if (r->logprobs) vb_openai_logprob_put(&r->values, r->turn->host->model, token);
+    if (r->logprobs) vb_openai_logprob_put(&r->values, r->turn->host->model, token, 0);
     add_text(r, token->text, token->len);
     return r->streams && vb_turn_stalled(r->turn);
 }

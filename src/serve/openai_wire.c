@@ -45,11 +45,12 @@ void vb_openai_usage_put(vb_out *out, int64_t prompt, int64_t completion)
 
 /* --- log-probabilities ----------------------------------------------------------------------------------- */
 
-static void put_token(vb_out *out, const vb_model *model, vb_token id, float logprob)
+static void put_token(vb_out *out, const vb_model *model, vb_token id, float logprob, int ids)
 {
     char bytes[TOKEN_BYTES];
     int64_t n = vb_token_bytes(model, id, bytes, sizeof bytes);
     size_t len = n < 0 ? 0 : n > TOKEN_BYTES ? TOKEN_BYTES : (size_t)n;
+    if (ids) vb_js_put_int(out, "id", id);
     vb_js_key(out, "token");
     vb_js_string(out, bytes, len);
     vb_js_key(out, "logprob");
@@ -60,19 +61,36 @@ static void put_token(vb_out *out, const vb_model *model, vb_token id, float log
     vb_js_close(out, ']');
 }
 
-void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token)
+void vb_openai_logprob_put(vb_out *out, const vb_model *model, const vb_job_token *token, int ids)
 {
     vb_js_open(out, '{');
-    put_token(out, model, token->id, token->logprob);
+    put_token(out, model, token->id, token->logprob, ids);
     vb_js_key(out, "top_logprobs");
     vb_js_open(out, '[');
     for (int i = 0; i < token->n_top; i++) {
         vb_js_open(out, '{');
-        put_token(out, model, token->top[i].id, token->top[i].logprob);
+        put_token(out, model, token->top[i].id, token->top[i].logprob, ids);
         vb_js_close(out, '}');
     }
     vb_js_close(out, ']');
     vb_js_close(out, '}');
+}
+
+void vb_openai_list_put(vb_out *out, const char *key, const vb_out *list)
+{
+    vb_js_key(out, key);
+    vb_js_open(out, '[');
+    if (list->len > 0) vb_js_raw(out, list->data, list->len);
+    vb_js_close(out, ']');
+    out->failed |= list->failed;
+}
+
+void vb_openai_ids_put(vb_out *out, const char *key, const vb_token *ids, int n)
+{
+    vb_js_key(out, key);
+    vb_js_open(out, '[');
+    for (int i = 0; i < n; i++) vb_js_int(out, ids[i]);
+    vb_js_close(out, ']');
 }
 
 /* --- errors, answers, events ----------------------------------------------------------------------------- */

@@ -389,8 +389,8 @@ static void make_job(vb_turn *t, const vb_ask *ask, int i)
     c->job = (vb_job){.host = t->host, .ids = t->ids, .n = t->n, .sampling = ask->sampling, .max_tokens = ask->max_tokens,
                       .stops = (const char *const *)t->more->stops, .n_stops = ask->n_stops, .top = ask->top,
                       .biases = t->more->biases, .n_biases = t->more->n_biases, .shown = t->more->shown,
-                      .n_shown = t->more->n_shown,
-                      .echo = ask->echo, .priority = ask->priority + vb_exchange_priority(t->exchange),
+                      .n_shown = t->more->n_shown, .echo = ask->echo, .ending = ask->ending,
+                      .priority = ask->priority + vb_exchange_priority(t->exchange),
                       .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = c};
     if (c->job.max_tokens == 0 || c->job.max_tokens > room) c->job.max_tokens = room;
     if (c->job.sampling.top_k > t->host->info.vocab) c->job.sampling.top_k = t->host->info.vocab;

@@ -47,7 +47,7 @@ typedef struct {
     const char *stops[VB_STOPS_MOST];
     int n_stops;
     int choices;            /* 0: 1; choice i samples with stream + i */
-    int top, echo, priority; /* as in vb_job; top -1: no log-probabilities */
+    int top, echo, ending, priority; /* as in vb_job; top -1: no log-probabilities */
     int context;            /* at most so many tokens of it; 0: as the model is loaded */
     int64_t keep_ns;        /* VB_KEEP_DEFAULT: as it was */
     int64_t began_ns;       /* when the request came, CLOCK_MONOTONIC; 0: now */

@@ -85,7 +85,8 @@ class Browser:
     def open(self, path, width=1400, height=1000, dark=False):
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        return Tab(self, session, target, pathlib.Path(path).resolve().as_uri(), width, height, dark)
+        address = path if str(path).startswith("http://") else pathlib.Path(path).resolve().as_uri()
+        return Tab(self, session, target, address, width, height, dark)
 
 
 class Tab:
@@ -97,11 +98,15 @@ class Tab:
             self.call(domain + ".enable")
         self.call("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
         self.call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
-        self.call("Page.navigate", {"url": address})
+        self.load("Page.navigate", {"url": address})
+
+    def load(self, method="Page.reload", params=None):
+        self.loaded = False
+        self.call(method, params)
         end = time.monotonic() + 60
         while not self.loaded:
-            assert time.monotonic() < end, f"{address}: not loaded"
-            browser.listen(1)
+            assert time.monotonic() < end, f"{self.address}: not loaded"
+            self.browser.listen(1)
 
     def call(self, method, params=None):
         return self.browser.call(method, params, self.session)
@@ -141,10 +146,15 @@ class Tab:
         self.settle()
 
     def key(self, name):
-        text = {"text": name} if len(name) == 1 else {}
-        code = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36, "Tab": 9}.get(name, 0)
+        text = {"text": name} if len(name) == 1 else {"text": "\r"} if name == "Enter" else {}
+        code = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36, "Tab": 9, "Enter": 13,
+                "Escape": 27}.get(name, 0)
         self.call("Input.dispatchKeyEvent", {"type": "keyDown" if text else "rawKeyDown", "key": name, "windowsVirtualKeyCode": code, **text})
         self.call("Input.dispatchKeyEvent", {"type": "keyUp", "key": name, "windowsVirtualKeyCode": code})
+        self.settle()
+
+    def type(self, text):
+        self.call("Input.insertText", {"text": text})
         self.settle()
 
     def shot(self, path, whole=False):

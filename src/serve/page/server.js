@@ -1,0 +1,192 @@
+/* server.js - the models that the server has, the one that is chosen and how it comes into memory, and the server's counts.
+ *
+ *   /api/tags      what there is           --> the picker
+ *   /api/ps        what is in memory       --> a mark beside it, the list in the panel
+ *   /metrics       counts, asked again and again while the page is seen --> rates, a curve, quantiles
+ */
+'use strict';
+const server = { models: [], loaded: new Map(), loading: null, alive: true };
+
+const chosenModel = () => byId('model').value;
+
+/* --- the picker --------------------------------------------------------------------------------------------- */
+
+function optionOf(model) {
+  const d = model.details, option = make('option', '', model.name.replace(/:latest$/, ''));
+  option.value = model.name;
+  option.title = [d.parameter_size, d.quantization_level, bytesOf(model.size)].filter(Boolean).join(' · ');
+  return option;
+}
+
+function fillPicker() {
+  const select = byId('model'), before = select.value || kept.read('model', '');
+  const talks = server.models.filter(m => !m.capabilities || m.capabilities.includes('completion'));
+  const group = (label, models) => {
+    const g = make('optgroup', '', ...models.map(optionOf));
+    g.label = label;
+    return models.length ? g : null;
+  };
+  const inside = talks.filter(m => server.loaded.has(m.name)), outside = talks.filter(m => !server.loaded.has(m.name));
+  const state = JSON.stringify([inside.map(m => m.name), outside.map(m => m.name)]);
+  if (select.dataset.state === state) return;
+  select.dataset.state = state;
+  select.replaceChildren(...[group('in memory', inside), group('on disk', outside)].filter(Boolean));
+  const wanted = talks.some(m => m.name === before) ? before : (inside[0] || talks[0] || { name: '' }).name;
+  select.value = wanted;
+  select.disabled = talks.length === 0;
+  byId('nothing').hidden = talks.length > 0 || !server.alive;
+  showModel();
+}
+
+/* One line under the picker: what the model is, or what happens to it. */
+function showModel() {
+  const model = server.models.find(m => m.name === chosenModel()), loaded = server.loaded.get(chosenModel());
+  const bar = byId('load'), line = byId('model-line');
+  bar.hidden = server.loading === null;
+  if (server.loading !== null) {
+    if (server.loading.progress >= 0) bar.value = server.loading.progress;
+    else bar.removeAttribute('value');
+    line.textContent = server.loading.text;
+  } else if (!server.alive) {
+    line.textContent = 'the server does not answer';
+  } else if (model) {
+    const d = model.details;
+    line.textContent = [d.parameter_size, d.quantization_level,
+      loaded ? `in memory, ${bytesOf(loaded.size)}, context ${loaded.context_length.toLocaleString('en')}` : `on disk, ${bytesOf(model.size)}`]
+      .filter(Boolean).join(' · ');
+  } else {
+    line.textContent = '';
+  }
+}
+
+async function readModels() {
+  try {
+    const [tags, ps] = await Promise.all([askJson('/api/tags'), askJson('/api/ps')]);
+    server.models = tags.models;
+    server.loaded = new Map(ps.models.map(m => [m.name, m]));
+    server.alive = true;
+  } catch (error) {
+    server.alive = error instanceof Refusal;
+  }
+  fillPicker();
+  showModel();
+  showLoaded();
+}
+
+async function readLoaded() {
+  const ps = await askJson('/api/ps');
+  server.loaded = new Map(ps.models.map(m => [m.name, m]));
+  fillPicker();
+  showModel();
+  showLoaded();
+}
+
+/* --- into memory and out of it ------------------------------------------------------------------------------- */
+
+async function load(name) {
+  if (server.loaded.has(name)) return;
+  const mine = server.loading = { progress: -1, text: `reading ${name.replace(/:latest$/, '')} …` };
+  showModel();
+  try {
+    await askJson('/api/generate', { model: name, stream: false });
+  } catch (error) {
+    tell(sentence(error));
+  }
+  if (server.loading === mine) server.loading = null;
+  await readModels();
+}
+
+function showLoaded() {
+  const rows = [...server.loaded.values()].map(m => {
+    const left = (Date.parse(m.expires_at) - Date.now()) / 1000;
+    const facts = [bytesOf(m.size), m.details.quantization_level, left > 1e7 ? 'stays' : `${seconds(Math.max(0, left))} more`];
+    return make('li', '', make('span', '', make('b', '', m.name.replace(/:latest$/, '')), make('small', '', facts.filter(Boolean).join(' · '))),
+      button('quiet', 'Unload', `Take ${m.name} out of memory`, async () => {
+        try { await askJson('/api/generate', { model: m.name, stream: false, keep_alive: 0 }); } catch (error) { tell(sentence(error)); }
+        readModels();
+      }));
+  });
+  byId('loaded').replaceChildren(...(rows.length ? rows : [make('li', 'soft', 'none; the first question loads one')]));
+}
+
+/* --- counts -------------------------------------------------------------------------------------------------- */
+
+/* Prometheus' text: { name: [[labels, value], ...] } */
+function readCounts(text) {
+  const found = {};
+  for (const m of text.matchAll(/^([\w:]+)(?:\{(.*)\})? (\S+)$/gm)) (found[m[1]] = found[m[1]] || []).push([m[2] || '', Number(m[3])]);
+  return found;
+}
+
+/* The value below which the share lies of what a histogram has counted since `before`. */
+function quantile(now, before, name, share) {
+  const rows = now[name + '_bucket'] || [], old = (before && before[name + '_bucket']) || [];
+  const added = rows.map(([labels, n], i) => [parseFloat(/le="([^"]+)"/.exec(labels)[1].replace('+Inf', 'Infinity')), n - (old[i] ? old[i][1] : 0)]);
+  const all = added.length ? added[added.length - 1][1] : 0;
+  if (all === 0) return NaN;
+  let from = 0, below = 0;
+  for (const [to, n] of added) {
+    if (n >= share * all) return to === Infinity ? from : from + (to - from) * (share * all - below) / Math.max(1, n - below);
+    [from, below] = [to, n];
+  }
+  return from;
+}
+
+const counts = { first: null, last: null, at: 0, rates: [] };
+const POINTS = 60;
+
+function curve() {
+  const svg = byId('curve'), most = Math.max(1, ...counts.rates);
+  const at = (r, i) => `${((POINTS - counts.rates.length + i) * 240 / (POINTS - 1)).toFixed(1)} ${(46 - 42 * r / most).toFixed(1)}`;
+  const line = counts.rates.map(at).join('L');
+  const start = ((POINTS - counts.rates.length) * 240 / (POINTS - 1)).toFixed(1);
+  svg.querySelector('.line').setAttribute('d', line ? 'M' + line : '');
+  svg.querySelector('.area').setAttribute('d', line ? `M${start} 48L${line}L240 48Z` : '');
+  byId('curve-most').textContent = `${short(most)}/s`;
+}
+
+async function readMetrics() {
+  const now = readCounts(await (await ask('/metrics')).text()), at = performance.now(), last = counts.last;
+  const value = name => now[name] ? now[name][0][1] : 0;
+  const since = name => last && last[name] ? value(name) - last[name][0][1] : 0;
+  if (last && value('llamacpp:tokens_predicted_total') >= last['llamacpp:tokens_predicted_total'][0][1]) {
+    counts.rates.push(1000 * since('llamacpp:tokens_predicted_total') / (at - counts.at));
+    counts.rates = counts.rates.slice(-POINTS);
+  } else {
+    counts.first = now; /* the first time, or the server began anew */
+    counts.rates = [];
+  }
+  const rate = counts.rates[counts.rates.length - 1] || 0;
+  const prompts = 1000 * since('llamacpp:prompt_tokens_total') / (at - counts.at);
+  const evaluated = value('llamacpp:prompt_tokens_total'), reused = value('verbatim_reused_tokens_total');
+  const told = {
+    now: `${short(rate)} tokens/s`, prompts: `${short(last ? prompts : 0)} tokens/s`,
+    jobs: `${value('llamacpp:requests_processing')} running, ${value('llamacpp:requests_deferred')} waiting`,
+    first: `${seconds(quantile(now, null, 'verbatim_first_token_seconds', 0.5))} / ${seconds(quantile(now, null, 'verbatim_first_token_seconds', 0.95))}`,
+    token: `${seconds(quantile(now, null, 'verbatim_token_seconds', 0.5))} / ${seconds(quantile(now, null, 'verbatim_token_seconds', 0.95))}`,
+    tokens: `${value('llamacpp:tokens_predicted_total').toLocaleString('en')} written, ${evaluated.toLocaleString('en')} read`,
+    reused: evaluated + reused > 0 ? `${percent(reused / (evaluated + reused))} of prompts` : '–',
+    memory: bytesOf(value('verbatim_models_bytes')),
+  };
+  for (const [name, text] of Object.entries(told)) byId('m-' + name).textContent = text;
+  byId('speed').textContent = rate >= 0.05 ? `${short(rate)} tokens/s` : '';
+  [counts.last, counts.at] = [now, at];
+  curve();
+}
+
+/* While the page is seen. */
+async function watch() {
+  for (;;) {
+    if (!document.hidden) {
+      try {
+        await readMetrics();
+        await readLoaded();
+        if (!server.alive) await readModels();
+      } catch (error) {
+        server.alive = error instanceof Refusal;
+        showModel();
+      }
+    }
+    await new Promise(done => setTimeout(done, server.alive ? 1500 : 4000));
+  }
+}
