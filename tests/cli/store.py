@@ -290,12 +290,11 @@ def test_large_blobs_are_streamed():
         if SLOW == 1:
             assert grown < 16 << 20, f"{grown >> 20} MiB more"
         c = server.connect()
-        pieces = (data[i:i + 100000] for i in range(0, len(data) - 1, 100000))
-        c.request("POST", "/api/blobs/" + digest_of(data[:-1]), pieces, encode_chunked=True,
-                  headers={"Transfer-Encoding": "chunked"})
+        part = data[:5 << 20]
+        pieces = (part[i:i + 100000] for i in range(0, len(part), 100000))
+        c.request("POST", "/api/blobs/" + digest_of(part), pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
         r = c.getresponse()
-        same(r.status, 400 if len(data) % 100000 != 1 else 201)  # the last piece holds the last byte too
-        r.read()
+        same((r.status, r.read()), (201, b""))
         own.sound(orphans=True)
         own.clear()
 
