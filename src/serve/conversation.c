@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPEN_MOST = 256 };
+
 typedef struct {
     vb_conversation *to;
-    json_t *open;   /* calls without a result, [{"id", "name"}] */
+    json_t *open;   /* the latest calls without a result, [{"id", "name"}] */
     int calls;      /* so far */
     int short_ids;  /* 1: the template wants ids of nine characters */
 } builder;
@@ -76,6 +78,7 @@ static void add_calls(builder *b, json_t *to, const json_t *calls)
         const char *name = json_string_value(json_object_get(function, "name"));
         json_t *id = id_of(b, json_object_get(call, "id"));
         json_array_append_new(b->open, json_pack("{s:O, s:s}", "id", id, "name", name != NULL ? name : ""));
+        if (json_array_size(b->open) > OPEN_MOST) json_array_remove(b->open, 0);
         json_array_append_new(list, json_pack("{s:o, s:s, s:{s:s, s:o}}", "id", id, "type", "function", "function", "name",
                                               name != NULL ? name : "", "arguments", arguments_of(function)));
     }
@@ -128,7 +131,6 @@ static void add_message(builder *b, const json_t *message)
     json_t *content = content_of(message), *to = json_object();
     if (role == NULL) role = "";
     json_object_set_new(to, "role", json_string(role));
-    b->to->bytes += json_string_length(content);
     json_object_set_new(to, "content", content);
     if (strcmp(role, "assistant") == 0) add_thought(to, message);
     if (strcmp(role, "assistant") == 0) add_calls(b, to, json_object_get(message, "tool_calls"));
@@ -186,7 +188,7 @@ int vb_conversation_open(vb_conversation *c, const vb_model *model, const json_t
         add_message(&b, m);
     }
     json_decref(b.open);
-    c->input = json_pack("{s:o, s:b}", "messages", c->messages, "add_generation_prompt", 1);
+    c->input = json_pack("{s:O, s:b}", "messages", c->messages, "add_generation_prompt", 1);
     if (tooling != NULL) add_tooling(c->input, tooling);
     if (c->input == NULL) vb_fault_set(fault, 500, "out of memory");
     return fault->status == 0;
@@ -195,6 +197,7 @@ int vb_conversation_open(vb_conversation *c, const vb_model *model, const json_t
 void vb_conversation_close(vb_conversation *c)
 {
     json_decref(c->input);
+    json_decref(c->messages);
     memset(c, 0, sizeof *c);
 }
 
@@ -206,12 +209,22 @@ size_t vb_conversation_droppable(const vb_conversation *c)
     return n;
 }
 
-void vb_conversation_drop(vb_conversation *c)
+size_t vb_conversation_drop(vb_conversation *c, size_t n)
 {
-    size_t at = 0;
-    while (at < json_array_size(c->messages) && is_role(json_array_get(c->messages, at), "system")) at++;
-    do json_array_remove(c->messages, at);
-    while (at + 1 < json_array_size(c->messages) && is_role(json_array_get(c->messages, at), "tool"));
+    json_t *kept = json_array(), *m;
+    size_t i, bytes = 0, last = json_array_size(c->messages);
+    int cut = n > 0; /* nothing has been kept behind what was dropped */
+    json_array_foreach(c->messages, i, m) {
+        int system = is_role(m, "system"), orphan = n == 0 && cut && i + 1 < last && is_role(m, "tool");
+        if (!system && !orphan) cut &= n > 0;
+        if (!system && n > 0) n--;
+        else if (!orphan) {
+            json_array_append(kept, m);
+            bytes += json_string_length(json_object_get(m, "content"));
+        }
+    }
+    json_object_set_new(c->input, "messages", kept);
+    return bytes;
 }
 
 static char *text_of(const vb_conversation *c)
@@ -231,13 +244,10 @@ int64_t vb_conversation_render(const vb_conversation *c, const vb_model *model, 
     return n;
 }
 
-int64_t vb_conversation_encode(const vb_conversation *c, const vb_model *model, vb_token **ids, vb_err *err)
+int64_t vb_conversation_encode(const vb_conversation *c, const vb_model *model, vb_token *ids, size_t cap, vb_err *err)
 {
     char *input = text_of(c);
-    int64_t n = input != NULL ? vb_chat_encode_json(model, input, strlen(input), NULL, 0, err) : VB_E_MEMORY;
-    *ids = n >= 0 ? malloc(((size_t)n + 1) * sizeof **ids) : NULL;
-    if (*ids != NULL) n = vb_chat_encode_json(model, input, strlen(input), *ids, (size_t)n, err);
-    else if (n >= 0) n = VB_E_MEMORY;
+    int64_t n = input != NULL ? vb_chat_encode_json(model, input, strlen(input), ids, cap, err) : VB_E_MEMORY;
     free(input);
     return n;
 }

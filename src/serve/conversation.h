@@ -5,8 +5,7 @@
 
 typedef struct {
     json_t *input;    /* what vb_chat_render_json takes */
-    json_t *messages; /* its messages */
-    size_t bytes;     /* of contents */
+    json_t *messages; /* all of them */
 } vb_conversation;
 
 /* `tooling` NULL: neither tools nor thoughts. The store's system message goes before those that have none. To be closed in
@@ -16,10 +15,12 @@ int vb_conversation_open(vb_conversation *c, const vb_model *model, const json_t
 void vb_conversation_close(vb_conversation *c);
 /* How many messages may be dropped: all but system's and the last. */
 size_t vb_conversation_droppable(const vb_conversation *c);
-/* Without the oldest message that is not system's, and results of calls that are no longer there. */
-void vb_conversation_drop(vb_conversation *c);
-/* As text, or as ids; to be freed. Lengths, or a negative vb_status. */
+/* Without the oldest n messages that are not system's, and without results of calls that are then no longer there. Returns
+ * the bytes of contents that are left. */
+size_t vb_conversation_drop(vb_conversation *c, size_t n);
+/* As text, to be freed. Its length, or a negative vb_status. */
 int64_t vb_conversation_render(const vb_conversation *c, const vb_model *model, char **text, vb_err *err);
-int64_t vb_conversation_encode(const vb_conversation *c, const vb_model *model, vb_token **ids, vb_err *err);
+/* As ids; how many there are, also if there is no room for all of them. */
+int64_t vb_conversation_encode(const vb_conversation *c, const vb_model *model, vb_token *ids, size_t cap, vb_err *err);
 
 #endif

@@ -170,23 +170,40 @@ static int begins_with_bos(const vb_model *model, vb_token id)
     return vb_tokenize(model, "", 0, VB_ADD_SPECIAL, &first, 1, NULL) > 0 && first == id;
 }
 
+/* The conversation without its `drop` oldest messages: how many ids it has, at least `context` if it is too long. */
+static int64_t encode(const vb_turn *t, vb_conversation *c, size_t drop, int context, vb_token *ids, vb_err *err)
+{
+    size_t least = vb_conversation_drop(c, drop) / LONGEST_PIECE;
+    if (least > (size_t)context) return (int64_t)least;
+    return vb_conversation_encode(c, t->host->model, ids, (size_t)context, err);
+}
+
+/* Drops as few messages as will do, found by halving: the more are dropped, the shorter it gets. */
+static int64_t encode_within(const vb_turn *t, vb_conversation *c, int truncate, int context, vb_token *ids, vb_err *err)
+{
+    size_t low = 0, high = truncate ? vb_conversation_droppable(c) : 0;
+    int64_t n = encode(t, c, 0, context, ids, err);
+    if (n < context || high == 0) return n;
+    while (n >= 0 && high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        n = encode(t, c, middle, context, ids, err);
+        if (n >= context) low = middle;
+        else high = middle;
+    }
+    return n >= 0 ? encode(t, c, high, context, ids, err) : n;
+}
+
 static int add_messages(vb_turn *t, const vb_ask *ask, int context, vb_fault *fault)
 {
     vb_conversation c;
     vb_err err = {0};
-    vb_token *ids = NULL;
-    const vb_model *model = t->host->model;
-    if (vb_conversation_open(&c, model, ask->messages, &t->more->tooling, fault)) {
-        int64_t n = (int64_t)context;
-        if (c.bytes / LONGEST_PIECE <= (size_t)context || ask->truncate) n = vb_conversation_encode(&c, model, &ids, &err);
-        while (n >= context && ask->truncate && vb_conversation_droppable(&c) > 0) {
-            free(ids);
-            vb_conversation_drop(&c);
-            n = vb_conversation_encode(&c, model, &ids, &err);
-        }
+    vb_token *ids = malloc((size_t)context * sizeof *ids);
+    if (ids == NULL) vb_fault_set(fault, 500, "out of memory");
+    if (vb_conversation_open(&c, t->host->model, ask->messages, &t->more->tooling, fault)) {
+        int64_t n = encode_within(t, &c, ask->truncate, context, ids, &err);
         if (n < 0) template_fault(fault, &err);
         else if (t->n + n >= context) too_long(fault, t->n + n, context);
-        else if (t->n > 0 && n > 0 && begins_with_bos(model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
+        else if (t->n > 0 && n > 0 && begins_with_bos(t->host->model, ids[0])) add_ids(t, ids + 1, (size_t)n - 1, fault);
         else add_ids(t, ids, (size_t)n, fault);
     }
     free(ids);
