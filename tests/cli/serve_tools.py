@@ -259,14 +259,28 @@ def test_prompt():
          '<tool_call>{"name": "sub", "arguments": {}}#x2</tool_call>|tool:7#x2/sub|tool:6#x1/add|a:')
 
 
-def test_results_need_their_calls():
-    """A conversation that is too long loses results along with the calls that they belong to."""
-    long = [{"role": "user", "content": "x" * 150}, {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {}}}]},
-            {"role": "tool", "content": "y" * 20}, {"role": "user", "content": "hi"}]
-    a = post("/api/chat", {"messages": long + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
-    b = post("/api/chat", {"messages": long[3:] + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
-    c = post("/api/chat", {"messages": long[1:] + [{"role": "user", "content": "z" * 60}], "stream": False, "options": {"num_predict": 1}})
-    assert a["prompt_eval_count"] in (b["prompt_eval_count"], c["prompt_eval_count"]), a
+def counted(messages, status=200, **body):
+    said = post("/api/chat", {"messages": messages, "stream": False, "think": False, "options": {"num_predict": 1}, **body}, status)
+    return said.get("prompt_eval_count")
+
+
+def test_as_few_messages_go_as_will_do():
+    system = [{"role": "system", "content": "s"}]
+    for turn in range(6):
+        said = [{"role": ("user", "assistant")[i % 2], "content": "x" * (i * 37 % 29 + turn)} for i in range(24)]
+        kept = next(k for k in range(24) if ask("POST", "/api/chat", {
+            "model": "marked", "messages": system + said[k:], "think": False, "truncate": False, "stream": False,
+            "options": {"num_predict": 1}})[0] == 200)
+        assert kept > 0
+        same(counted(system + said), counted(system + said[kept:], truncate=False))
+        counted(system + said[kept - 1:], 400, truncate=False)
+
+
+def test_results_go_with_their_calls():
+    call = {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {"a": "x" * 60}}}]}
+    rest = [{"role": "tool", "content": "y" * 20}, {"role": "tool", "content": "y" * 20}, {"role": "user", "content": "hi"}]
+    last = [{"role": "user", "content": "z" * 120}]
+    same(counted([call] + rest + last), counted(rest[2:] + last))
 
 
 # --- thoughts --------------------------------------------------------------------------------------------------
