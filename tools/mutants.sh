@@ -5,7 +5,7 @@
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
-# parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_tools, store.
+# parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_tools, store, pull.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -38,6 +38,7 @@ run_killer() {
     family) python3 tests/cli/family.py "$B/verbatim" ;;
     traces) python3 tests/cli/traces.py "$B/verbatim" ;;
     store) python3 tests/cli/store.py "$B/verbatim" ;;
+    pull) python3 tests/cli/pull.py "$B/verbatim" ;;
     serve_http) python3 tests/cli/serve_http.py "$B/verbatim" ;;
     serve_ollama) python3 tests/cli/serve_ollama.py "$B/verbatim" ;;
     serve_tools) python3 tests/cli/serve_tools.py "$B/verbatim" ;;
@@ -54,7 +55,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_tools | store) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
+    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_tools | store | pull) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1

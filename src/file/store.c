@@ -105,7 +105,7 @@ static vb_status not_found(const char *model, const vb_store_root *roots, int is
         VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected %s/smollm2.gguf, found no such file; `make run` fetches it (also "
                 "looked for file %s and manifests in %s and %s)", model, own, model, own, ollama);
     VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected a model, found none: looked for file %s, %s/%s.gguf, manifests in %s "
-            "and %s", model, model, own, model, own, ollama);
+            "and %s (verbatim pull fetches one)", model, model, own, model, own, ollama);
 }
 
 static vb_status locate_name(vb_located *out, const vb_store_root *roots, const char *model, vb_err *err)

@@ -2,6 +2,7 @@
  *
  *   blobs/sha256-HEX-partial  <-- bytes from where it ends; a registry without ranges begins again --> proven --> sha256-HEX
  */
+#include "store/source.h"
 #include "store/transfer.h"
 
 #include <dirent.h>
@@ -210,6 +211,7 @@ static vb_status put_model(pulling *p, vb_err *err)
 static vb_status pull(pulling *p, vb_err *err)
 {
     const vb_layer *l;
+    VB_TRY(vb_source_hidden(p->store, &p->c.ref, err));
     VB_TRY(get_manifest(p, err));
     VB_TRY(find_room(p, err));
     for (int i = 0; (l = vb_carry_layer(&p->image, i)) != NULL; i++)

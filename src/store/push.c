@@ -1,9 +1,10 @@
-/* push.c - a model of a store to a registry.
+/* push.c - a model of our store, or of one that is only read, to a registry.
  *
  *   HEAD blob: there? --no--> begin --> pieces of 64 MiB --> commit by digest      last of all the manifest
  *
  * After a break the registry is asked how far the upload came; what it has lost is sent again.
  */
+#include "store/source.h"
 #include "store/transfer.h"
 
 #include <errno.h>
@@ -17,7 +18,8 @@ enum { PIECE = 64 << 20 };
 
 typedef struct {
     vb_carrying c;
-    const vb_store *store;
+    const vb_store *own, *store; /* `store` holds the model */
+    vb_source source;
     vb_sending upload;
     int fd; /* of the layer at work */
     vb_image image;
@@ -44,7 +46,7 @@ static vb_status send_rest(pushing *p, uint64_t *at, vb_err *err)
     uint64_t end = p->c.layer->bytes;
     while (*at < end) {
         uint64_t to = end - *at < PIECE ? end : *at + PIECE;
-        VB_TRY(vb_sending_part(p->c.registry, &p->upload, *at, to, (vb_source){give, p}, err));
+        VB_TRY(vb_sending_part(p->c.registry, &p->upload, *at, to, (vb_supply){give, p}, err));
         *at = to;
     }
     return vb_sending_commit(p->c.registry, &p->upload, p->c.layer->hex, err);
@@ -104,9 +106,18 @@ static vb_status put_layer(pushing *p, const vb_layer *l, vb_err *err)
     return vb_carry_tell_layer(c, 1, err);
 }
 
+/* Where on this machine a layer came from is nobody's business. */
+static void forget_paths(vb_image *image)
+{
+    for (int i = 0; i < image->n; i++)
+        if (image->layers[i].from[0] == '/') image->layers[i].from[0] = '\0';
+    if (image->config.from[0] == '/') image->config.from[0] = '\0';
+}
+
 static vb_status put_manifest(pushing *p, vb_err *err)
 {
     size_t len;
+    forget_paths(&p->image);
     char *json = vb_image_text(&p->image, &len);
     if (json == NULL) VB_FAIL(err, VB_E_MEMORY, "out of memory");
     vb_status status = vb_carry_tell(&p->c, "pushing manifest", err);
@@ -118,11 +129,22 @@ static vb_status put_manifest(pushing *p, vb_err *err)
     return status;
 }
 
+static vb_status find_model(pushing *p, const char *name, vb_err *err)
+{
+    VB_TRY(vb_source_find(&p->source, p->own, name, err));
+    if (p->source.kind == VB_SOURCE_FILE)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%.300s: expected a model with a manifest, found a file; create makes one of it", name);
+    p->store = p->source.other != NULL ? p->source.other : p->own;
+    return vb_image_read(&p->image, p->store, &p->c.ref, err);
+}
+
 static vb_status push(pushing *p, vb_err *err)
 {
     const vb_layer *l;
+    char name[512];
+    vb_ref_text(&p->c.ref, name, sizeof name);
     VB_TRY(vb_carry_tell(&p->c, "retrieving manifest", err));
-    vb_status status = vb_image_read(&p->image, p->store, &p->c.ref, err);
+    vb_status status = find_model(p, name, err);
     if (status < 0) vb_carry_tell(&p->c, "couldn't retrieve manifest", NULL);
     VB_TRY(status);
     for (int i = 0; (l = vb_carry_layer(&p->image, i)) != NULL; i++) VB_TRY(put_layer(p, l, err));
@@ -134,11 +156,12 @@ vb_status vb_store_push(const vb_store *store, const char *name, vb_transfer *t,
 {
     pushing *p = calloc(1, sizeof *p);
     if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "out of memory");
-    p->store = store;
+    p->own = store;
     p->fd = -1;
     vb_status status = vb_carry_open(&p->c, t, name, "pushing", err);
     if (status == VB_OK) status = push(p, err);
     close_layer(p);
+    vb_source_close(&p->source);
     vb_carry_close(&p->c);
     free(p);
     return status;

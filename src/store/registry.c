@@ -275,19 +275,19 @@ vb_status vb_sending_begin(vb_registry *r, vb_sending *u, vb_err *err)
 }
 
 typedef struct {
-    vb_source source;
+    vb_supply supply;
     uint64_t from;
 } part;
 
 static size_t give_part(void *ud, uint64_t at, char *to, size_t most)
 {
     const part *p = ud;
-    return p->source.give(p->source.ud, p->from + at, to, most);
+    return p->supply.give(p->supply.ud, p->from + at, to, most);
 }
 
-vb_status vb_sending_part(vb_registry *r, vb_sending *u, uint64_t from, uint64_t to, vb_source source, vb_err *err)
+vb_status vb_sending_part(vb_registry *r, vb_sending *u, uint64_t from, uint64_t to, vb_supply supply, vb_err *err)
 {
-    part p = {source, from};
+    part p = {supply, from};
     char range[64];
     vb_fetch_reply reply;
     vb_fetch_ask a = {.method = "PATCH", .url = u->url, .type = "application/octet-stream", .range = range,

@@ -48,9 +48,9 @@ typedef struct {
 typedef struct {
     size_t (*give)(void *ud, uint64_t at, char *to, size_t most); /* `at` counts from the blob's beginning */
     void *ud;
-} vb_source;
+} vb_supply;
 vb_status vb_sending_begin(vb_registry *r, vb_sending *u, vb_err *err);
-vb_status vb_sending_part(vb_registry *r, vb_sending *u, uint64_t from, uint64_t to, vb_source source, vb_err *err);
+vb_status vb_sending_part(vb_registry *r, vb_sending *u, uint64_t from, uint64_t to, vb_supply supply, vb_err *err);
 vb_status vb_sending_resume(vb_registry *r, vb_sending *u, uint64_t *at, vb_err *err);
 vb_status vb_sending_commit(vb_registry *r, vb_sending *u, const char *hex, vb_err *err);
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -175,11 +176,17 @@ def test_a_connection_that_is_reset_goes_on():
 
 def test_without_ranges_it_begins_again():
     text, store = put("big", [("model", BIG)]), Store()
-    with registry.Way(there().port, down=1_500_000, ranges=False) as way:
+    with registry.Way(there().port, down=1_500_000, edit=lambda d: d.replace(b"\r\nRange: ", b"\r\nX-None: ")) as way:
         threading.Timer(1.2, lambda: setattr(way, "down", None)).start()
         store.run("pull", f"{way.host}/models/big")
         store.holds(way.host, "models/big", "latest", text, [("model", BIG)])
         assert way.carried_down > len(BIG) + 1_000_000, way.carried_down
+
+
+def test_bytes_from_another_place():
+    put("big", [("model", BIG)])
+    with registry.Way(there().port, down=700_000, edit=lambda d: re.sub(rb"(Range: bytes=)\d\d", rb"\g<1>11", d)) as way:
+        Store().run("pull", f"{way.host}/models/big", code=3, says=", found byte 11")
 
 
 def until_partial(store, data, least):
@@ -333,6 +340,48 @@ def test_a_bar_on_a_terminal():
     assert "\033[K" in text
 
 
+def test_a_name_that_a_file_has():
+    store = Store()
+    store.folder.mkdir()
+    (store.folder / "tiny.gguf").write_bytes(TINY)
+    store.run("pull", "tiny", code=2, says="expected a name that is free, found the file tiny.gguf")
+
+
+def test_blobs_that_lie_elsewhere():
+    """A registry may send its clients elsewhere for blobs. A token is not for that place."""
+    tokens = registry.Tokens(WORK)
+    layers = [("model", TINY), ("system", SYSTEM)]
+    with registry.Registry(tokens.auth) as guarded, registry.Elsewhere(there().port) as elsewhere:
+        put("elsewhere", layers)
+        source = Store()
+        source.run("pull", f"{there().host}/models/elsewhere")
+        (source.folder / "manifests" / there().host).rename(source.folder / "manifests" / guarded.host)
+        source.run("push", f"{guarded.host}/models/elsewhere")
+        with registry.Way(guarded.port) as way:
+            way.sends_to = f"http://localhost:{elsewhere.port}"
+            store = Store()
+            store.run("pull", f"{way.host}/models/elsewhere")
+            pushed = source.manifest(guarded.host, "models/elsewhere", "latest")
+            same(json.loads(store.manifest(way.host, "models/elsewhere", "latest")), json.loads(pushed))
+            for _, data in layers:
+                same(store.blobs()[registry.digest_of(data).replace(":", "-")].read_bytes(), data)
+        same((len(elsewhere.asked), [h for _, h in elsewhere.asked if "authorization" in h]), (3, []))
+    tokens.close()
+
+
+def test_https_unless_told_otherwise():
+    """0.0.0.0 is this machine, too, but not by one of the names that are known to be."""
+    name = "0.0.0.0"
+    with registry.Registry() as plain, registry.Registry(tls=True) as secret:
+        plain.put("models/tiny", "latest", [("model", TINY)])
+        store = Store()
+        store.run("pull", f"{name}:{plain.port}/models/tiny", code=6, says="pull model manifest: ")
+        store.run("pull", f"{name}:{secret.port}/models/tiny", code=6, says="certificate")
+        store.run("pull", "--insecure", f"{name}:{plain.port}/models/tiny")
+        store.run("pull", "--insecure", f"http://{name}:{plain.port}/models/tiny")
+        store.run("pull", f"http://{name}:{plain.port}/models/tiny", code=2, says="insecure protocol http")
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 def test_a_registry_that_wants_tokens():
@@ -389,7 +438,25 @@ def test_push():
         back = Store()
         back.run("pull", f"{other.host}/models/pushed")
         back.holds(other.host, "models/pushed", "latest", text, layers)
-        store.run("push", f"{other.host}/models/unknown", code=3, says="unknown")
+        store.run("push", f"{other.host}/models/unknown", code=3, says="not found")
+        (store.folder / "tiny.gguf").write_bytes(TINY)
+        store.run("push", "tiny", code=3, says="expected a model with a manifest, found a file")
+
+
+def test_push_from_a_store_that_is_read_only():
+    layers = [("model", TINY), ("system", SYSTEM)]
+    with registry.Registry() as other:
+        store, own = stored("foreign", other.host, layers), Store()
+        path = store.folder / "manifests" / other.host / "models/foreign/latest"
+        manifest = json.loads(path.read_bytes())
+        manifest["layers"][0]["from"] = "/home/somebody/secret.gguf"
+        path.write_text(json.dumps(manifest))
+        before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in store.folder.rglob("*")}
+        own.env["OLLAMA_MODELS"] = str(store.folder)
+        own.run("push", f"{other.host}/models/foreign")
+        text, blobs = other.get("models/foreign", "latest")
+        same((blobs[registry.digest_of(TINY)], b"somebody" in text), (TINY, False))
+        same({p: (p.stat().st_mtime_ns, p.stat().st_size) for p in store.folder.rglob("*")}, before)
 
 
 def test_a_push_over_a_way_that_breaks():

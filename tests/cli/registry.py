@@ -30,28 +30,36 @@ def free_port():
         return s.getsockname()[1]
 
 
+def certificate(key, path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", path, "-subj",
+                    "/CN=tokens", "-days", "2"], check=True, capture_output=True)
+
+
 def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Registry:
-    """Use it as a context. `auth`: lines of its settings."""
+    """Use it as a context. `auth`: lines of its settings; `tls`: with a certificate that nobody knows."""
 
-    def __init__(self, auth=""):
+    def __init__(self, auth="", tls=False):
         if PROGRAM is None:
             raise each.Skip("there is no docker-registry here")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-registry-"))
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
+        if tls:
+            certificate(self.folder / "tls.key", self.folder / "tls.pem")
+            tls = f", tls: {{certificate: {self.folder}/tls.pem, key: {self.folder}/tls.key}}"
         settings = self.folder / "config.yml"
         settings.write_text(f"version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {self.folder}/data}}\n"
-                            f"http: {{addr: '{self.host}', secret: of-this-test}}\n{auth}")
+                            f"http: {{addr: '{self.host}', secret: of-this-test{tls or ''}}}\n{auth}")
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen([PROGRAM, "serve", str(settings)], stdout=self.log, stderr=self.log)
         end = time.monotonic() + 20
         while True:
             try:
-                self.ask("GET", "/v2/")
+                socket.create_connection(("127.0.0.1", self.port)).close()
                 return
             except OSError:
                 if time.monotonic() > end or self.process.poll() is not None:
@@ -118,12 +126,12 @@ class Registry:
 
 class Way:
     """A TCP relay to a port. `down` and `up`: how many bytes a connection may carry towards the client and from it before it
-    is cut (None: any number); `stall`: it is not cut then, but falls silent; `reset`: what is on its way is lost; `ranges` False:
-    nobody hears of Range."""
+    is cut (None: any number); `stall`: it is not cut then, but falls silent; `reset`: what is on its way is lost; `edit`
+    changes what goes up. `sends_to`: requests for blobs that have a token are sent there."""
 
-    def __init__(self, port, down=None, up=None, stall=False, reset=False, ranges=True):
-        self.port_of_registry, self.down, self.up, self.stall, self.ranges = port, down, up, stall, ranges
-        self.reset = reset
+    def __init__(self, port, down=None, up=None, stall=False, reset=False, edit=None):
+        self.port_of_registry, self.down, self.up, self.stall, self.edit = port, down, up, stall, edit
+        self.reset, self.sends_to = reset, None
         self.carried_down = self.carried_up = self.connections = 0
         self.open = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -157,8 +165,12 @@ class Way:
         data = source.recv(1 << 16)
         if limit is not None:
             data = data[:max(limit - carried[downwards], 0)]
-        if not downwards and not self.ranges:
-            data = data.replace(b"\r\nRange: ", b"\r\nX-None: ")
+        if not downwards and self.edit:
+            data = self.edit(data)
+        if not downwards and self.sends_to and data.startswith(b"GET ") and b"/blobs/" in data and b"Authorization" in data:
+            path = data.split()[1].decode()
+            source.sendall(f"HTTP/1.1 307 There\r\nLocation: {self.sends_to}{path}\r\nContent-Length: 0\r\n\r\n".encode())
+            return True
         sink.sendall(data)
         carried[downwards] += len(data)
         if downwards:
@@ -183,14 +195,46 @@ class Way:
         registry.close()
 
 
+class Elsewhere:
+    """Where a registry keeps its blobs: gives those of the Registry at this port, and notes what it was asked."""
+
+    def __init__(self, port):
+        self.asked, elsewhere = [], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                elsewhere.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+                c = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                c.request("GET", self.path)
+                data = c.getresponse().read()
+                c.close()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Tokens:
     """Gives bearer tokens to a Registry whose settings have `auth`; `asked` has what was asked for. With `silent` it gives
     none."""
 
     def __init__(self, folder):
         self.key, self.certificate = folder / "token.key", folder / "token.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out",
-                        self.certificate, "-subj", "/CN=tokens", "-days", "2"], check=True, capture_output=True)
+        certificate(self.key, self.certificate)
         self.asked, self.silent, tokens = [], False, self
 
         class Handler(http.server.BaseHTTPRequestHandler):
