@@ -23,6 +23,8 @@ $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wra
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default
 $(SHIMS): $B/%.so: $B/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
+$B/fuzz/modelfile: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
+$B/fuzz/modelfile: LDLIBS += $(CURL_FLAGS)
 $B/fuzz/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
