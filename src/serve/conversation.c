@@ -163,7 +163,7 @@ static void add_system(builder *b, const vb_model *model, const json_t *all)
 
 static void add_tooling(json_t *input, const vb_tooling *t)
 {
-    json_t *extra = json_object();
+    json_t *extra = json_is_object(t->more) ? json_copy((json_t *)t->more) : json_object();
     if (t->tools != NULL) json_object_set(input, "tools", t->tools);
     if (t->think != 0) json_object_set_new(extra, "enable_thinking", json_boolean(t->think > 0));
     if (t->think != 0) json_object_set_new(extra, "thinking", json_boolean(t->think > 0));

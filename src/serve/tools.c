@@ -104,6 +104,8 @@ void vb_tooling_openai(vb_tooling *t, vb_request *r)
     read_tools(t, r);
     read_choice(t, r);
     t->one = !vb_request_bool(r, "parallel_tool_calls", 1);
+    t->more = vb_request_any(r, "chat_template_kwargs");
+    if (t->more != NULL && !json_is_object(t->more)) vb_request_mistyped(r, "chat_template_kwargs", t->more, "map[string]interface {}");
     const char *word = vb_request_string(r, "reasoning_effort", NULL);
     vb_request_part(&reasoning, r, "reasoning");
     word = vb_request_string(&reasoning, "effort", word);

@@ -15,11 +15,13 @@ typedef struct {
     int think;          /* 1: yes, -1: no, 0: nothing was said */
     int thinks;         /* 1: if nothing was said, a model that can think does */
     const char *effort; /* "low", "medium", "high"; NULL: nothing was said */
+    const json_t *more; /* further variables of the template; NULL: none */
 } vb_tooling;
 
 /* tools and think, of Ollama's requests. */
 void vb_tooling_ollama(vb_tooling *t, vb_request *r);
-/* tools, tool_choice, parallel_tool_calls, reasoning_effort and reasoning, of OpenAI's. */
+/* tools, tool_choice, parallel_tool_calls, reasoning_effort and reasoning, of OpenAI's, and llama-server's
+ * chat_template_kwargs. */
 void vb_tooling_openai(vb_tooling *t, vb_request *r);
 void vb_tooling_free(vb_tooling *t);
 /* The model's style, and what was not said about thoughts. */

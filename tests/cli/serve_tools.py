@@ -259,6 +259,14 @@ def test_prompt():
          '<tool_call>{"name": "sub", "arguments": {}}#x2</tool_call>|tool:7#x2/sub|tool:6#x1/add|a:')
 
 
+def test_more_for_the_template():
+    def prompt(**body):
+        return json.loads(ask("POST", "/apply-template", {"model": "marked", "messages": HI, **body})[2])["prompt"]
+    same(prompt(chat_template_kwargs={"enable_thinking": True}), "|user:hi|a:<think>")
+    same(prompt(chat_template_kwargs={"enable_thinking": True}, reasoning_effort="none"), "|user:hi|a:")
+    chat("x", chat_template_kwargs=5, status=400)
+
+
 def counted(messages, status=200, **body):
     said = post("/api/chat", {"messages": messages, "stream": False, "think": False, "options": {"num_predict": 1}, **body}, status)
     return said.get("prompt_eval_count")
