@@ -5,7 +5,8 @@
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
-# parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_tools, store, pull.
+# parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_page, serve_tools,
+# store, pull.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -43,6 +44,8 @@ run_killer() {
     serve_ollama) python3 tests/cli/serve_ollama.py "$B/verbatim" ;;
     serve_tools) python3 tests/cli/serve_tools.py "$B/verbatim" ;;
     serve_leave) python3 tests/cli/serve_leave.py "$B/verbatim" "$SMOLLM2" 4 ;;
+    serve_page) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/deep.gguf" &&
+        python3 tests/cli/serve_page.py "$B/verbatim" "$B/deep.gguf" policy ids test_stop test_branch counts markdown ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
 }
@@ -55,7 +58,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_tools | store | pull) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
+    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | store | pull) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1

@@ -61,6 +61,7 @@ typedef struct vb_job {
     struct vb_job *next;
     atomic_int cancelled;
     int slot, at, tokens, reused; /* at: tokens of the prompt that are evaluated */
+    int counted;                  /* of `tokens`, in the scheduler's sums */
     vb_token last;                /* chosen, not yet evaluated */
     vb_stream *stream;
     int64_t submitted_ns, started_ns, decoding_ns;

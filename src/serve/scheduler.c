@@ -54,12 +54,19 @@ static void unlink_job(vb_job **list, vb_job *job)
     *list = job->next;
 }
 
-static void count(vb_scheduler *s, const vb_job *j, vb_job_why why, int64_t now)
+/* What it has generated since the last time: sums grow while answers do. */
+static void count_tokens(vb_scheduler *s, vb_job *j)
+{
+    s->stats.tokens += (uint64_t)(j->tokens - j->counted);
+    j->counted = j->tokens;
+}
+
+static void count(vb_scheduler *s, vb_job *j, vb_job_why why, int64_t now)
 {
     s->stats.cancelled += why == VB_JOB_CANCELLED;
     s->stats.timeouts += why == VB_JOB_TIMEOUT;
     s->stats.failed += why == VB_JOB_FAILED;
-    s->stats.tokens += (uint64_t)j->tokens;
+    count_tokens(s, j);
     s->stats.reused_tokens += (uint64_t)j->reused;
     if (j->started_ns == 0) return;
     int64_t decoding = j->decoding_ns > 0 ? j->decoding_ns : now;
@@ -386,6 +393,7 @@ static void evaluate(vb_scheduler *s, step *st)
     s->stats.steps++;
     s->stats.busy_ns += ns;
     s->stats.prompt_tokens += (uint64_t)st->prompt_tokens;
+    for (int i = 0; i < st->n; i++) count_tokens(s, st->jobs[i]);
     pthread_mutex_unlock(&s->lock);
     for (int i = 0; i < st->n; i++) {
         vb_job *j = st->jobs[i];
@@ -497,7 +505,7 @@ static void enqueue(vb_scheduler *s, vb_job *job)
 vb_status vb_scheduler_submit(vb_scheduler *s, vb_job *job, vb_err *err)
 {
     job->slot = -1;
-    job->at = job->tokens = job->reused = 0;
+    job->at = job->tokens = job->counted = job->reused = 0;
     job->stream = NULL;
     job->started_ns = job->decoding_ns = 0;
     job->submitted_ns = vb_now_ns();

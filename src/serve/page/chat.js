@@ -103,7 +103,8 @@ function answerView(answer) {
   const error = make('p', 'error'), actions = make('div', 'actions'), check = make('p', 'check');
   const info = make('details', 'info', make('summary', '', ''), make('dl', ''));
   const element = make('article', 'message assistant', make('h2', 'sr', 'Answer'), thinking, text, legend, tokens, error, actions, info, check);
-  let actionsFor = '';
+  let actionsFor = '', opened = null; /* by hand; null: open as long as nothing else is to be seen */
+  thinking.firstChild.addEventListener('click', () => { opened = !thinking.open; });
   tokens.answer = answer;
   tokens.role = 'group';
   tokens.ariaLabel = 'tokens; arrow keys move, Enter shows what else might have stood there';
@@ -115,6 +116,7 @@ function answerView(answer) {
       element.classList.toggle('streaming', answer.state === 'waiting' || answer.state === 'streaming');
       element.ariaBusy = String(answer.state === 'streaming');
       thinking.hidden = answer.thinking === '' || shows;
+      thinking.open = opened ?? (answer.text === '' && answer.state === 'streaming');
       text.hidden = shows || answer.text === '';
       legend.hidden = tokens.hidden = !shows;
       if (!thinking.hidden) showMarkdown(thought, answer.thinking);

@@ -8,6 +8,7 @@
 const server = { models: [], loaded: new Map(), loading: null, alive: true };
 
 const chosenModel = () => byId('model').value;
+const thinks = name => server.models.some(m => m.name === name && m.capabilities && m.capabilities.includes('thinking'));
 
 /* --- the picker --------------------------------------------------------------------------------------------- */
 
@@ -42,6 +43,7 @@ function fillPicker() {
 function showModel() {
   const model = server.models.find(m => m.name === chosenModel()), loaded = server.loaded.get(chosenModel());
   const bar = byId('load'), line = byId('model-line');
+  byId('think-row').hidden = !thinks(chosenModel());
   bar.hidden = server.loading === null;
   if (server.loading !== null) {
     if (server.loading.progress >= 0) bar.value = server.loading.progress;
@@ -142,7 +144,7 @@ function curve() {
   const start = ((POINTS - counts.rates.length) * 240 / (POINTS - 1)).toFixed(1);
   svg.querySelector('.line').setAttribute('d', line ? 'M' + line : '');
   svg.querySelector('.area').setAttribute('d', line ? `M${start} 48L${line}L240 48Z` : '');
-  byId('curve-most').textContent = `${short(most)}/s`;
+  byId('curve-most').textContent = counts.rates.some(r => r > 0) ? `up to ${short(most)}` : '';
 }
 
 async function readMetrics() {

@@ -13,7 +13,7 @@ const SETTINGS = [
     help: 'The same seed, question and model: the same answer, bit for bit, on any machine.' },
 ];
 
-const settings = { system: '', ...kept.read('settings', {}) };
+const settings = { system: '', think: '', ...kept.read('settings', {}) };
 
 function settingRow(setting, changed) {
   const { key, least, most, step, empty } = setting;
@@ -43,7 +43,8 @@ function settingRow(setting, changed) {
     changed();
   };
   number.addEventListener('change', () => take(number.value === '' ? NaN : number.valueAsNumber));
-  const row = make('div', 'setting', make('div', 'pair', label, number), slider, help);
+  const row = make('div', 'setting' + (slider ? ' slides' : ''), label, slider, number, help);
+  row.title = setting.help;
   if (!(key in settings)) settings[key] = setting.value;
   show();
   return { row, reset: () => take(setting.value ?? NaN) };
@@ -55,9 +56,12 @@ function fillSettings() {
   byId('settings').append(...rows.map(r => r.row));
   system.value = settings.system;
   system.addEventListener('input', () => { settings.system = system.value; changed(); });
+  const think = byId('think');
+  think.value = settings.think;
+  think.addEventListener('change', () => { settings.think = think.value; changed(); });
   byId('reset').addEventListener('click', () => {
     rows.forEach(r => r.reset());
-    settings.system = system.value = '';
+    settings.system = system.value = settings.think = think.value = '';
     changed();
   });
 }

@@ -121,6 +121,7 @@ const common = answer => ({ model: answer.model, stream: true, stream_options: {
 
 function begin(answer) {
   const body = { ...common(answer), messages: messagesUpTo(answer.above), logprobs: true, top_logprobs: 10 };
+  if (settings.think && thinks(answer.model)) body.reasoning_effort = settings.think;
   return run(answer, '/v1/chat/completions', body, false);
 }
 

@@ -24,10 +24,10 @@ function textsOf(tokens) {
   return tokens.map((t, i) => decoder.decode(new Uint8Array(t.bytes), { stream: i + 1 < tokens.length }));
 }
 
-/* All choices of a place, the likeliest first, the one that was taken among them. */
+/* The choices of a place that are worth seeing: the likeliest first, some in any case, the one that was taken among them. */
 function choicesAt(token) {
   const all = token.top.some(c => c.id === token.id) ? token.top : [...token.top, token];
-  return [...all].sort((a, b) => b.logprob - a.logprob);
+  return [...all].sort((a, b) => b.logprob - a.logprob).filter((c, i) => i < 5 || c.id === token.id || Math.exp(c.logprob) >= 0.001);
 }
 
 /* --- the row of tokens --------------------------------------------------------------------------------------- */
