@@ -249,6 +249,8 @@ def test_prompt():
     said = HI + [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_name": "add", "content": "6"}]
     same(rendered(said, tools=[ADD], think=False),
          '+add|user:hi|assistant:<tool_call>{"name": "add", "arguments": {"a": 1}}#call_0</tool_call>|tool:6#call_0/add|a:')
+    twice = [{"role": "assistant", "tool_calls": [call, call]}, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]
+    assert rendered(twice, think=False).endswith("|tool:1#call_0/add|tool:2#call_1/add|a:")
     openai = HI + [{"role": "assistant", "content": None, "tool_calls": [
         {"id": "x1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}},
         {"id": "x2", "type": "function", "function": {"name": "sub", "arguments": "{}"}}]},
@@ -311,8 +313,10 @@ def test_opened_thought():
         m = message(reasoning_effort=effort, max_tokens=6)
         same(m["content"], "")
         assert m["reasoning"], m
-    m = message(reasoning_effort="low", response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": 5}}})
-    same(m, {"role": "assistant", "content": "5"})
+    five = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": 5}}}
+    held, free = chat(reasoning_effort="low", response_format=five), chat(reasoning_effort="low", max_tokens=1)
+    same(held["choices"][0]["message"], {"role": "assistant", "content": "5"})
+    assert held["usage"]["prompt_tokens"] - free["usage"]["prompt_tokens"] >= len("</think>\n\n")
     assert calls_of(message(reasoning_effort="low", tools=[SUB], tool_choice="required", parallel_tool_calls=False))
 
 
