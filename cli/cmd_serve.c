@@ -46,6 +46,14 @@ static int announce(const vb_args *args, const vb_serve_opts *opts, const vb_ser
     return code ? code : vb_out_flush();
 }
 
+/* A line at once, so that lines of several threads stay whole. */
+static void on_line(void *ud, const char *line, size_t len)
+{
+    (void)ud;
+    fwrite(line, 1, len, stderr);
+    fflush(stderr);
+}
+
 /* Until nothing runs any more, a second signal comes, or time is up. */
 static void drain(vb_serve *server, const sigset_t *signals)
 {
@@ -64,6 +72,10 @@ int vb_cmd_serve(const vb_args *args)
     int got, code = vb_serve_settings_read(&settings, args);
     if (code != 0) return code;
     settings.serve.listener = vb_systemd_listener();
+    if (args->log_format == VB_LOG_JSON) {
+        vb_say_as_json();
+        settings.serve.hooks.on_line = on_line;
+    }
     if (settings.serve.listener < 0) return vb_wrong("serve", "expected one socket to be passed, found several");
     block_signals(&signals); /* before the first thread, so that all inherit it */
     allow_descriptors();

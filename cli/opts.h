@@ -10,6 +10,7 @@
 
 typedef struct vb_command vb_command;
 
+typedef enum { VB_LOG_TEXT, VB_LOG_JSON } vb_log_format;
 enum { VB_TEXTS_MAX = 32, VB_OPTS_MAX = 128 };
 
 /* What an option collects that may be given again; behind the last one stands NULL. */
@@ -37,7 +38,9 @@ typedef struct {
     const char *grammar, *schema; /* files */
     const char *html; /* the page to write */
     const char *host, *unix_path;
-    int port, parallel, max_queue, request_seconds;
+    int port, parallel, max_queue, request_seconds, deadline_seconds;
+    int log_format; /* a vb_log_format */
+    const char *trace_dir;
     const char *api_key_file, *keep_alive, *models, *modelfile;
     int insecure;
     vb_texts origins;

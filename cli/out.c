@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static void on_log(void *ud, int level, const char *line)
@@ -47,6 +48,29 @@ int vb_out_end(int code)
     return code == VB_EXIT_OK || code == VB_EXIT_DIFFERS ? (failed ? failed : code) : code;
 }
 
+static int says_json;
+
+void vb_say_as_json(void)
+{
+    says_json = 1;
+}
+
+static void say_json(const char *line)
+{
+    char when[40];
+    struct tm parts;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &parts);
+    size_t n = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(when + n, sizeof when - n, ".%06ldZ", t.tv_nsec / 1000);
+    json_t *value = json_pack("{s:s, s:s, s:o}", "time", when, "event", "talk", "message", vb_json_string(line));
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    if (text != NULL) fprintf(stderr, "%s\n", text);
+    free(text);
+    json_decref(value);
+}
+
 void vb_say(const char *fmt, ...)
 {
     char line[2048];
@@ -54,6 +78,10 @@ void vb_say(const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    if (says_json) {
+        say_json(line);
+        return;
+    }
     fprintf(stderr, "%sverbatim:%s ", vb_colour(stderr, "1"), vb_colour(stderr, "0"));
     vb_put_escaped(stderr, line, strlen(line));
     fputc('\n', stderr);

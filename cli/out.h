@@ -27,6 +27,7 @@ int vb_out_end(int code);
 int vb_out_flush(void); /* 0, or VB_EXIT_IO after saying why */
 
 void vb_say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "verbatim: ..." and a newline on stderr */
+void vb_say_as_json(void); /* from now on as {"time", "event": "talk", "message"} */
 int vb_exit_code(vb_status status);
 int vb_report(vb_status status, const vb_err *err);                        /* says it and returns the exit code */
 int vb_wrong(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* usage; returns 2 */

@@ -128,6 +128,8 @@ int vb_serve_settings_read(vb_serve_settings *out, const vb_args *args)
                   .parallel = args->parallel, .cache = args->session.cache},
         .http = {.patience_ns = args->request_seconds * INT64_C(1000000000)},
         .scheduler = {.queue_most = args->max_queue},
+        .trace_dir = args->trace_dir != NULL ? args->trace_dir : setting("TRACE_DIR", key),
+        .deadline_ns = args->deadline_seconds * INT64_C(1000000000),
     }};
     vb_serve_opts *s = &out->serve;
     int code = read_address(args, out);

@@ -15,9 +15,9 @@ $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
-$B/tests/serve_twin: $(SERVE:%.c=$B/%.o)
+$B/tests/serve_twin $B/tests/serve_hooks: $(SERVE:%.c=$B/%.o)
+$B/tests/serve_twin $B/tests/serve_hooks: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
-$B/tests/serve_twin: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default

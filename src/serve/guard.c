@@ -2,7 +2,7 @@
  *
  *   Host     on a loopback address: a name of this machine, or 403   (a page's own name pointed at 127.0.0.1)
  *   Origin   none, our own, or one that was allowed, or 403          (a page that sends requests behind your back)
- *   key      Authorization: Bearer, or X-Api-Key, or 401             (but for /health and the greeting)
+ *   key      Authorization: Bearer, or X-Api-Key, or 401             (but for /health, /ready and the greeting)
  *
  * A file of keys has a line for each: `KEY` or `KEY PRIORITY`; # begins a comment. Invariant: comparing takes the same
  * time whatever is presented, for all keys are compared whole.
@@ -104,7 +104,7 @@ static int knows_key(const vb_guard *g, vb_exchange *x)
 /* What a probe asks, and the greeting: they tell nothing. */
 static int needs_key(const vb_exchange *x)
 {
-    static const char *const open[] = {"/", "/health", "/v1/health"};
+    static const char *const open[] = {"/", "/health", "/v1/health", "/ready"};
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
         if (strcmp(vb_exchange_path(x), open[i]) == 0) return 0;
     return 1;

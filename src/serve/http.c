@@ -60,6 +60,8 @@ struct vb_exchange {
     void *take_ud;
     const void *route;
     int priority;
+    char id[32];
+    int64_t deadline_ns;
     uint64_t since_ns;
 };
 
@@ -207,6 +209,26 @@ void vb_exchange_set_priority(vb_exchange *x, int priority)
 int vb_exchange_priority(const vb_exchange *x)
 {
     return x->priority;
+}
+
+void vb_exchange_set_id(vb_exchange *x, const char *id)
+{
+    snprintf(x->id, sizeof x->id, "%.31s", id);
+}
+
+const char *vb_exchange_id(const vb_exchange *x)
+{
+    return x->id;
+}
+
+void vb_exchange_set_deadline(vb_exchange *x, int64_t ns)
+{
+    x->deadline_ns = ns;
+}
+
+int64_t vb_exchange_deadline(const vb_exchange *x)
+{
+    return x->deadline_ns;
 }
 
 unsigned vb_exchange_status(const vb_exchange *x)

@@ -53,6 +53,10 @@ void vb_exchange_set_route(vb_exchange *x, const void *route);
 const void *vb_exchange_route(const vb_exchange *x);
 void vb_exchange_set_priority(vb_exchange *x, int priority);
 int vb_exchange_priority(const vb_exchange *x); /* 0 unless set */
+void vb_exchange_set_id(vb_exchange *x, const char *id); /* at most 31 characters */
+const char *vb_exchange_id(const vb_exchange *x);        /* "" unless set */
+void vb_exchange_set_deadline(vb_exchange *x, int64_t ns); /* CLOCK_MONOTONIC */
+int64_t vb_exchange_deadline(const vb_exchange *x);      /* 0: none */
 /* Of one that is over: its status (0: the client left before there was one), nanoseconds since its headers came. */
 unsigned vb_exchange_status(const vb_exchange *x);
 int64_t vb_exchange_age_ns(const vb_exchange *x);

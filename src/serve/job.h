@@ -22,9 +22,12 @@ typedef struct {
     size_t len;
 } vb_job_token;
 
-typedef enum { VB_JOB_STOP, VB_JOB_LENGTH, VB_JOB_CONTEXT, VB_JOB_CANCELLED, VB_JOB_TIMEOUT, VB_JOB_FAILED } vb_job_why;
+typedef enum {
+    VB_JOB_STOP, VB_JOB_LENGTH, VB_JOB_CONTEXT, VB_JOB_CANCELLED, VB_JOB_TIMEOUT, VB_JOB_DEADLINE, VB_JOB_FAILED
+} vb_job_why;
 typedef struct {
     vb_job_why why;
+    const struct vb_job *job;
     vb_err err;        /* of VB_JOB_FAILED */
     const char *text;  /* text that was held back until the end */
     size_t len;
@@ -49,6 +52,9 @@ typedef struct vb_job {
     int echo;           /* the prompt's tokens too: on_prompt for each but the first */
     int ending;         /* 1: on_token for the token that ends the answer, too; without text */
     int priority;       /* higher goes first; equal ones in the order they came */
+    const char *request; /* the id of the request it belongs to; NULL: none. Lives until on_end */
+    int64_t deadline_ns; /* CLOCK_MONOTONIC: it ends by then; 0: when it is done */
+    struct vb_record *record; /* what is kept of it (record.h); NULL: nothing */
     int embed;          /* 1: an embedding: no tokens, `embedding` is filled */
     vb_pooling pooling;
     float *embedding;   /* [width] */
@@ -60,6 +66,7 @@ typedef struct vb_job {
     /* the scheduler's own */
     struct vb_job *next;
     atomic_int cancelled;
+    int queued; /* it had to wait for a slot */
     int slot, at, tokens, reused; /* at: tokens of the prompt that are evaluated */
     int counted;                  /* of `tokens`, in the scheduler's sums */
     vb_token last;                /* chosen, not yet evaluated */

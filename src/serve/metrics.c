@@ -169,6 +169,7 @@ static void write_jobs(const vb_scheduler_stats *t, vb_out *out)
     number(out, "verbatim_jobs_refused_total", "counter", "Jobs refused because the queue was full.", (double)t->refused);
     number(out, "verbatim_jobs_cancelled_total", "counter", "Jobs whose client left.", (double)t->cancelled);
     number(out, "verbatim_jobs_timeout_total", "counter", "Jobs that waited too long.", (double)t->timeouts);
+    number(out, "verbatim_jobs_late_total", "counter", "Jobs that their deadline ended.", (double)t->late);
     number(out, "verbatim_jobs_failed_total", "counter", "Jobs that failed.", (double)t->failed);
     number(out, "verbatim_reused_tokens_total", "counter", "Prompt tokens that were known before.", (double)t->reused_tokens);
     number(out, "verbatim_busy_seconds_total", "counter", "Time spent evaluating.", seconds_of(t->busy_ns));
@@ -195,6 +196,10 @@ void vb_metrics_write(vb_metrics *m, vb_serve *s, vb_out *out)
     vb_hosts_each(s->hosts, add_host, &l);
     write_llama(&stats, out);
     write_jobs(&stats, out);
+    number(out, "verbatim_traces_total", "counter", "Traces begun.", (double)vb_recorder_traces(s->recorder));
+    number(out, "verbatim_events_dropped_total", "counter", "Events that listeners were too slow for.",
+           (double)vb_events_dropped(s->events));
+    number(out, "verbatim_event_streams", "gauge", "Clients that listen to events.", vb_events_streams(s->events));
     number(out, "verbatim_models_loaded", "gauge", "Models in memory.", l.models);
     number(out, "verbatim_slots", "gauge", "Slots of all loaded models.", l.slots);
     number(out, "verbatim_models_bytes", "gauge", "Memory planned for models and their slots.", (double)l.bytes);

@@ -10,6 +10,49 @@ static void health(vb_serve *s, vb_exchange *x)
     vb_exchange_answer(x, 200, VB_JSON_TYPE, text, sizeof text - 1);
 }
 
+typedef struct {
+    int models;
+} loaded;
+
+static void count(void *ud, const vb_host *host)
+{
+    loaded *l = ud;
+    (void)host;
+    l->models++;
+}
+
+/* 503 while another request would be refused, or while the first model is on its way. */
+static void ready(vb_serve *s, vb_exchange *x)
+{
+    vb_out out = {0};
+    vb_event now;
+    loaded l = {0};
+    vb_scheduler_stats stats;
+    vb_scheduler_stats_get(s->scheduler, &stats);
+    vb_events_now(s->events, &now);
+    vb_hosts_each(s->hosts, count, &l);
+    int full = stats.waiting >= vb_scheduler_most(s->scheduler);
+    int coming = l.models == 0 && (now.state == VB_SERVE_LOADING || now.state == VB_SERVE_CHECKING);
+    vb_js_open(&out, '{');
+    vb_js_put_string(&out, "status", full ? "busy" : coming ? "loading" : "ok");
+    vb_js_put_string(&out, "state", vb_serve_state_name(now.state));
+    vb_js_key(&out, "progress");
+    vb_js_double(&out, now.progress);
+    vb_js_put_int(&out, "models", l.models);
+    vb_js_put_int(&out, "running", stats.running);
+    vb_js_put_int(&out, "waiting", stats.waiting);
+    vb_js_close(&out, '}');
+    if (full || coming) vb_exchange_set(x, "Retry-After", "5");
+    vb_serve_json(x, full || coming ? 503 : 200, &out);
+}
+
+static void events(vb_serve *s, vb_exchange *x)
+{
+    if (vb_events_stream(s->events, x)) return;
+    vb_exchange_set(x, "Retry-After", "5");
+    vb_serve_error(x, 503, "too many listen to events already");
+}
+
 static void metrics(vb_serve *s, vb_exchange *x)
 {
     vb_out out = {0};
@@ -20,6 +63,8 @@ static void metrics(vb_serve *s, vb_exchange *x)
 const vb_route vb_native_routes[] = {
     {"GET", "/health", health},
     {"GET", "/v1/health", health},
+    {"GET", "/ready", ready},
+    {"GET", "/events", events},
     {"GET", "/metrics", metrics},
     {"GET", "/props", vb_native_props},
     {"GET", "/slots", vb_native_slots},

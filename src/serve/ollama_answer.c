@@ -9,6 +9,8 @@
  */
 #include "serve/ollama.h"
 
+#include "serve/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,7 +176,6 @@ static void put_last(vb_out *out, answer *a)
     const vb_job_end *e = &a->end;
     int whole = !a->streams;
     part nothing = {.text = ""}, all = {a->text.data != NULL ? a->text.data : "", a->text.len, &a->thinking, &a->calls};
-    char *ignored = vb_request_ignored(&a->request);
     vb_ollama_open(out, a->model);
     put_part(out, a, whole ? &all : &nothing);
     vb_js_put_bool(out, "done", 1);
@@ -187,9 +188,8 @@ static void put_last(vb_out *out, answer *a)
     vb_js_put_int(out, "eval_count", e->tokens);
     vb_js_put_int(out, "eval_duration", e->decode_ns);
     put_logprobs(out, &a->logprobs);
-    vb_ignored_put(out, ignored);
+    vb_verbatim_put_all(out, e->job->record, &a->request);
     vb_js_close(out, '}');
-    free(ignored);
 }
 
 /* --- events ---------------------------------------------------------------------------------------------- */

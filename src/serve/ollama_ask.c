@@ -4,6 +4,8 @@
  */
 #include "serve/ollama.h"
 
+#include "serve/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +143,7 @@ void vb_ollama_common(vb_request *r, vb_ask *ask)
     ask->model = vb_request_string(r, "model", "");
     ask->keep_ns = vb_request_keep(r, "keep_alive");
     ask->truncate = vb_request_bool(r, "truncate", 1);
+    ask->digest = vb_record_asked(r);
     int wanted = vb_request_bool(r, "logprobs", 0);
     int64_t top = vb_request_int(r, "top_logprobs", 0, INT32_MIN, INT32_MAX);
     if (top < 0 || top > VB_TOP_MOST)

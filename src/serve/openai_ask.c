@@ -2,6 +2,8 @@
  * temperature 1, top_p 1, top_k 40. */
 #include "serve/openai.h"
 
+#include "serve/record.h"
+
 #include <string.h>
 
 /* stop: a text or a list of texts. */
@@ -46,6 +48,7 @@ void vb_openai_ask(vb_ask *ask, vb_request *r)
     ask->form.gbnf = vb_request_string(r, "grammar", NULL);
     ask->biases = vb_request_any(r, "logit_bias");
     ask->keep_ns = vb_request_keep(r, "keep_alive");
+    ask->digest = vb_record_asked(r);
     read_stops(ask, r);
 }
 

@@ -9,6 +9,8 @@
  */
 #include "serve/openai.h"
 
+#include "serve/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@ typedef struct {
     vb_out text, logprobs, ids; /* whole: all of it; stream: what the next piece brings */
     vb_out thinking, calls;
     const char *reason;
+    const vb_record *record; /* NULL: nothing is kept */
     int begun, n_calls;
 } choice;
 
@@ -100,6 +103,7 @@ static void send_piece(chat *c, int i, const char *text, size_t len, const char 
     vb_js_put_string(&out, "finish_reason", reason);
     vb_js_close(&out, '}');
     vb_js_close(&out, ']');
+    if (reason != NULL) vb_verbatim_put(&out, h->record, NULL);
     vb_js_close(&out, '}');
     vb_openai_event(c->turn->exchange, NULL, &out);
     vb_out_free(&h->logprobs);
@@ -142,6 +146,7 @@ static void put_choice(vb_out *out, const chat *c, int i)
     vb_js_put_string(out, "finish_reason", h->reason);
     if (c->logprobs) put_logprobs(out, h);
     if (c->ids) vb_openai_list_put(out, "token_ids", &h->ids);
+    if (c->turn->choices > 1) vb_verbatim_put(out, h->record, NULL);
     vb_js_close(out, '}');
 }
 
@@ -161,7 +166,7 @@ static void answer(chat *c)
     }
     vb_js_close(&out, ']');
     vb_openai_usage_put(&out, c->prompt, c->completion);
-    vb_request_put_ignored(&c->request, &out);
+    vb_verbatim_put_all(&out, c->turn->choices == 1 ? c->choices[0].record : NULL, &c->request);
     vb_js_close(&out, '}');
     vb_openai_answer(c->turn->exchange, 200, &out);
 }
@@ -199,6 +204,7 @@ static void on_done(void *ud, int i, const vb_job_end *end)
     c->prompt = end->prompt_tokens;
     c->completion += end->tokens;
     h->reason = h->n_calls > 0 ? "tool_calls" : vb_turn_reason(end);
+    if (end->job != NULL) h->record = end->job->record;
     if (!c->streams) vb_out_bytes(&h->text, end->text, end->len);
     if (!c->streams || fault.status != 0) return;
     if (end->len > 0 || h->logprobs.len > 0 || h->ids.len > 0) send_piece(c, i, end->text, end->len, NULL);

@@ -9,6 +9,8 @@
  */
 #include "serve/openai.h"
 
+#include "serve/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +45,10 @@ struct completion {
 
 static void free_completion(completion *c)
 {
-    for (int i = 0; i < c->n; i++) vb_grammar_close(c->parts[i].job.grammar);
+    for (int i = 0; i < c->n; i++) {
+        vb_grammar_close(c->parts[i].job.grammar);
+        vb_record_close(c->parts[i].job.record);
+    }
     if (c->host != NULL) vb_hosts_release(c->serve->hosts, c->host, c->ask.keep_ns);
     for (int i = 0; i < c->n; i++) {
         free(c->parts[i].in.ids);
@@ -68,6 +73,7 @@ static void put_choice(vb_out *out, completion *c, int i, const vb_out *text, co
     if (c->ask.top >= 0) vb_openai_legacy_put(out, &p->legacy);
     if (c->ids) vb_openai_list_put(out, "token_ids", &p->ids);
     vb_js_put_string(out, "finish_reason", reason);
+    if (c->n > 1 && reason != NULL) vb_verbatim_put(out, p->job.record, NULL);
     vb_js_close(out, '}');
     out->failed |= text->failed;
 }
@@ -80,7 +86,7 @@ static void put_usage(vb_out *out, const completion *c)
         tokens += c->parts[i].tokens;
     }
     vb_openai_usage_put(out, prompt, tokens);
-    vb_request_put_ignored(&c->request, out);
+    vb_verbatim_put_all(out, c->n == 1 && !c->streams ? c->parts[0].job.record : NULL, &c->request);
 }
 
 static void begin_object(completion *c, vb_out *out)
@@ -106,6 +112,7 @@ static void send_piece(part *p, const char *reason)
     begin_object(c, &out);
     put_choice(&out, c, (int)(p - c->parts), &p->text, reason);
     vb_js_close(&out, ']');
+    if (c->n == 1 && reason != NULL) vb_verbatim_put(&out, p->job.record, NULL);
     vb_js_close(&out, '}');
     vb_openai_event(c->exchange, NULL, &out);
     vb_out_free(&p->text);
@@ -214,8 +221,8 @@ static void make_job(completion *c, int i)
     p->in.text = first->in.text;
     p->job = (vb_job){.host = c->host, .ids = first->in.ids, .n = first->in.n, .sampling = a->sampling,
                       .max_tokens = a->max_tokens, .stops = a->stops, .n_stops = a->n_stops, .top = a->top, .echo = c->echo,
-                      .biases = c->biases, .n_biases = c->n_biases,
-                      .priority = vb_exchange_priority(c->exchange),
+                      .biases = c->biases, .n_biases = c->n_biases, .request = vb_exchange_id(c->exchange),
+                      .deadline_ns = vb_exchange_deadline(c->exchange), .priority = vb_exchange_priority(c->exchange),
                       .ending = a->top >= 0 || c->ids, .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = p};
     if (a->max_tokens == 0 || a->max_tokens > room) p->job.max_tokens = room;
     p->job.sampling.stream = (uint64_t)(i % a->choices);
@@ -238,13 +245,21 @@ static int hold(completion *c)
     return 1;
 }
 
+static int record(completion *c)
+{
+    vb_fault *fault = &c->request.fault;
+    for (int i = 0; i < c->n && fault->status == 0 && vb_record_wanted(c->serve->recorder, c->ask.digest); i++)
+        vb_record_open(&c->parts[i].job.record, c->serve->recorder, vb_exchange_id(c->exchange), i, c->n, fault);
+    return fault->status == 0;
+}
+
 static void submit_all(completion *c)
 {
     vb_err err = {0};
     c->head.fingerprint = c->host->fingerprint;
     if (c->ask.sampling.top_k > c->host->info.vocab) c->ask.sampling.top_k = c->host->info.vocab;
     for (int i = 0; i < c->n; i++) make_job(c, i);
-    if (!hold(c)) {
+    if (!hold(c) || !record(c)) {
         finish(c);
         return;
     }

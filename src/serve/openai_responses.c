@@ -13,6 +13,8 @@
  */
 #include "serve/openai.h"
 
+#include "serve/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,6 +37,7 @@ typedef struct {
     int item_begun;      /* the message's events */
     int thought_begun, thought_done; /* the reasoning's */
     int prompt, reused, tokens, thoughts;
+    const vb_record *record; /* NULL: nothing is kept */
     vb_fault fault;
 } response;
 
@@ -205,7 +208,7 @@ static void put_rest(vb_out *out, const response *r, int done)
     put_given(out, "metadata", r->metadata, "{}");
     vb_js_put_string(out, "safety_identifier", NULL);
     vb_js_put_string(out, "prompt_cache_key", NULL);
-    if (done) vb_request_put_ignored(&r->request, out);
+    if (done) vb_verbatim_put_all(out, r->record, &r->request);
 }
 
 static void put_response(vb_out *out, const response *r, int done)
@@ -465,6 +468,7 @@ static void on_done(void *ud, int i, const vb_job_end *end)
     r->prompt = end->prompt_tokens;
     r->reused = end->reused;
     r->tokens = end->tokens;
+    if (end->job != NULL) r->record = end->job->record;
     r->thoughts = vb_turn_thoughts(r->turn, i);
     if (r->fault.status == 0) add_text(r, end->text, end->len);
 }

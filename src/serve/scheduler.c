@@ -13,6 +13,7 @@
 #include "serve/scheduler.h"
 
 #include "base/err.h"
+#include "serve/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ static void count(vb_scheduler *s, vb_job *j, vb_job_why why, int64_t now)
 {
     s->stats.cancelled += why == VB_JOB_CANCELLED;
     s->stats.timeouts += why == VB_JOB_TIMEOUT;
+    s->stats.late += why == VB_JOB_DEADLINE;
     s->stats.failed += why == VB_JOB_FAILED;
     count_tokens(s, j);
     s->stats.reused_tokens += (uint64_t)j->reused;
@@ -79,8 +81,9 @@ static void end_job(vb_scheduler *s, vb_job **list, vb_job *j, vb_job_why why, c
 {
     int64_t now = vb_now_ns();
     vb_streamed rest = {0};
-    vb_job_end end = {.why = why, .prompt_tokens = j->n, .reused = j->reused, .tokens = j->tokens};
+    vb_job_end end = {.why = why, .job = j, .prompt_tokens = j->n, .reused = j->reused, .tokens = j->tokens};
     if (err != NULL) end.err = *err;
+    if (j->record != NULL && vb_record_end(j->record, &end.err) < 0) end.why = VB_JOB_FAILED;
     if (j->stream != NULL && vb_stream_end(j->stream, &rest, NULL) == VB_OK) {
         end.text = rest.text;
         end.len = rest.len;
@@ -97,7 +100,7 @@ static void end_job(vb_scheduler *s, vb_job **list, vb_job *j, vb_job_why why, c
     } else {
         s->stats.waiting--;
     }
-    count(s, j, why, now);
+    count(s, j, end.why, now);
     pthread_mutex_unlock(&s->lock);
     vb_stream *stream = j->stream;
     if (s->opts.ended != NULL) s->opts.ended(s->opts.ud, &end);
@@ -211,8 +214,14 @@ static int start(vb_scheduler *s, vb_job *j)
     s->stats.running++;
     pthread_mutex_unlock(&s->lock);
     j->started_ns = vb_now_ns();
+    if (j->queued && s->opts.waited != NULL) s->opts.waited(s->opts.ud, j, j->started_ns - j->submitted_ns);
     if (begin_job(s, j, neighbour, &err) < 0) fail(s, j, &err);
     return 1;
+}
+
+static int is_late(const vb_job *j, int64_t now)
+{
+    return j->deadline_ns > 0 && now >= j->deadline_ns;
 }
 
 /* Those who gave up or waited too long leave the queue; the others get slots, in order. */
@@ -228,16 +237,19 @@ static void admit(vb_scheduler *s)
         next = j->next;
         pthread_mutex_unlock(&s->lock);
         if (atomic_load(&j->cancelled)) end_job(s, &s->waiting, j, VB_JOB_CANCELLED, NULL);
+        else if (is_late(j, now)) end_job(s, &s->waiting, j, VB_JOB_DEADLINE, NULL);
         else if (now - j->submitted_ns > s->opts.queue_ns) end_job(s, &s->waiting, j, VB_JOB_TIMEOUT, NULL);
-        else start(s, j);
+        else j->queued |= !start(s, j);
     }
 }
 
 static void drop_cancelled(vb_scheduler *s)
 {
+    int64_t now = vb_now_ns();
     for (vb_job *j = s->running, *next; j != NULL; j = next) {
         next = j->next;
         if (atomic_load(&j->cancelled)) end_job(s, &s->running, j, VB_JOB_CANCELLED, NULL);
+        else if (is_late(j, now)) end_job(s, &s->running, j, VB_JOB_DEADLINE, NULL);
     }
 }
 
@@ -273,6 +285,7 @@ static int choose(vb_job *j, vb_job_why *why, vb_err *err)
     if (*why == VB_JOB_CONTEXT || j->max_tokens < 0) return 1;
     *why = VB_JOB_FAILED;
     if (sample(j, &token.id, err) < 0) return 1;
+    if (j->record != NULL && vb_record_token(j->record, j, session, token.id, err) < 0) return 1;
     describe_top(j, &token, logits, vocab);
     j->tokens++;
     j->last = token.id;
@@ -505,7 +518,7 @@ static void enqueue(vb_scheduler *s, vb_job *job)
 vb_status vb_scheduler_submit(vb_scheduler *s, vb_job *job, vb_err *err)
 {
     job->slot = -1;
-    job->at = job->tokens = job->counted = job->reused = 0;
+    job->at = job->tokens = job->counted = job->reused = job->queued = 0;
     job->stream = NULL;
     job->started_ns = job->decoding_ns = 0;
     job->submitted_ns = vb_now_ns();
@@ -536,6 +549,11 @@ void vb_scheduler_stats_get(vb_scheduler *s, vb_scheduler_stats *out)
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
     pthread_mutex_unlock(&s->lock);
+}
+
+int vb_scheduler_most(const vb_scheduler *s)
+{
+    return s->opts.queue_most;
 }
 
 typedef struct {

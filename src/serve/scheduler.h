@@ -10,12 +10,13 @@ typedef struct {
     int64_t queue_ns;         /* how long a job may wait; 0: 5 minutes */
     int64_t step_ns;          /* what one step should take at most; 0: 50 ms */
     void (*ended)(void *ud, const vb_job_end *end); /* of every job, before its own on_end; NULL: nobody asks */
+    void (*waited)(void *ud, const vb_job *job, int64_t ns); /* one got its slot that had to wait for it; NULL: nobody asks */
     void *ud;
 } vb_scheduler_opts;
 
 typedef struct {
     int waiting, running;
-    uint64_t jobs, refused, cancelled, timeouts, failed;
+    uint64_t jobs, refused, cancelled, timeouts, late, failed; /* late: their deadline passed */
     uint64_t prompt_tokens, reused_tokens, tokens, steps;
     int64_t prefill_ns, decode_ns, busy_ns; /* of all jobs; busy: of the evaluating thread */
 } vb_scheduler_stats;
@@ -33,5 +34,6 @@ typedef struct {
 } vb_slot;
 void vb_scheduler_slots(vb_scheduler *s, void (*fn)(void *ud, const vb_slot *slot), void *ud);
 void vb_scheduler_stats_get(vb_scheduler *s, vb_scheduler_stats *out);
+int vb_scheduler_most(const vb_scheduler *s); /* jobs that may wait */
 
 #endif

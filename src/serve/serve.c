@@ -1,6 +1,6 @@
 /* serve.c - opening and closing the server; a request's way to its route.
  *
- *   headers -> ending? 503 -> guard: 401, 403 -> length: 413 -> body -> shape: 400 -> route: 404, 405 -> its handler
+ *   headers -> its id -> ending? 503 -> guard: 401, 403 -> length: 413 -> body -> shape: 400 -> route: 404, 405 -> its handler
  *
  * A path that some route has, but not for this method, is 405; one that none has is 404, both as plain text, as Ollama
  * answers them.
@@ -10,10 +10,12 @@
 #include "base/err.h"
 #include "serve/chores.h"
 #include "serve/metrics.h"
+#include "serve/turn.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BODY_MOST = 4 << 20, CHORES_MOST = 8 };
@@ -23,6 +25,7 @@ typedef struct {
     vb_serve serve;
     vb_guard *guard;
     size_t body_most;
+    int64_t deadline_ns;
     char *unix_path;
     int port;
 } server;
@@ -106,10 +109,39 @@ static int is_upload(const vb_route *r)
     return u->path != NULL;
 }
 
+/* "20261121-190502-8f2a6c01d3b4": names of files in the order of time, and no two alike. */
+static void name_it(vb_exchange *x)
+{
+    char id[VB_REQUEST_ID], when[24];
+    struct tm parts;
+    time_t now = time(NULL);
+    if (gmtime_r(&now, &parts) == NULL) memset(&parts, 0, sizeof parts);
+    strftime(when, sizeof when, "%Y%m%d-%H%M%S", &parts);
+    snprintf(id, sizeof id, "%.15s-%012llx", when, (unsigned long long)(vb_turn_seed() & 0xffffffffffffu));
+    vb_exchange_set_id(x, id);
+    vb_exchange_set(x, "X-Request-Id", id);
+}
+
+/* X-Request-Timeout: seconds; what the server allows is the most. */
+static void limit(const server *s, vb_exchange *x)
+{
+    const char *said = vb_exchange_header(x, "X-Request-Timeout");
+    char *end = NULL;
+    double seconds = said != NULL ? strtod(said, &end) : 0;
+    int64_t ns = s->deadline_ns;
+    if (said != NULL && end != said && *end == '\0' && seconds > 0 && seconds < 1e9) {
+        int64_t asked = (int64_t)(seconds * 1e9);
+        if (ns == 0 || asked < ns) ns = asked > 0 ? asked : 1;
+    }
+    if (ns > 0) vb_exchange_set_deadline(x, vb_now_ns() + ns);
+}
+
 static size_t admit(void *ud, vb_exchange *x, int64_t length)
 {
     server *s = ud;
     int known = 0;
+    name_it(x);
+    limit(s, x);
     const vb_route *r = find(vb_exchange_method(x), vb_exchange_path(x), &known);
     vb_exchange_set_route(x, r);
     if (atomic_load(&s->serve.ending)) {
@@ -139,13 +171,62 @@ static void handle(void *ud, vb_exchange *x)
 static void over(void *ud, const vb_exchange *x)
 {
     server *s = ud;
-    vb_metrics_request(s->serve.metrics, vb_exchange_route(x), vb_exchange_status(x), vb_exchange_age_ns(x));
+    vb_event e = {.kind = VB_EVENT_REQUEST, .status = vb_exchange_status(x), .total_ns = vb_exchange_age_ns(x)};
+    vb_metrics_request(s->serve.metrics, vb_exchange_route(x), e.status, e.total_ns);
+    snprintf(e.request, sizeof e.request, "%s", vb_exchange_id(x));
+    snprintf(e.method, sizeof e.method, "%.15s", vb_exchange_method(x));
+    snprintf(e.path, sizeof e.path, "%.127s", vb_exchange_path(x));
+    vb_events_tell(s->serve.events, &e);
+}
+
+/* --- what is told of jobs and models ---------------------------------------------------------------------- */
+
+static vb_event event_of(vb_event_kind kind, const vb_job *job)
+{
+    vb_event e = {.kind = kind};
+    snprintf(e.request, sizeof e.request, "%s", job->request != NULL ? job->request : "");
+    snprintf(e.model, sizeof e.model, "%s", job->host->name);
+    return e;
+}
+
+static void job_waited(void *ud, const vb_job *job, int64_t ns)
+{
+    server *s = ud;
+    vb_event e = event_of(VB_EVENT_QUEUE_WAIT, job);
+    e.queued_ns = ns;
+    vb_events_tell(s->serve.events, &e);
+}
+
+static const char *reason_of(vb_job_why why)
+{
+    static const char *const names[] = {"stop", "length", "context", "cancelled", "queue_timeout", "deadline", "failed"};
+    return names[why];
+}
+
+static void tell_failure(server *s, const vb_job_end *end)
+{
+    vb_event e = event_of(VB_EVENT_ERROR, end->job);
+    snprintf(e.text, sizeof e.text, "%.250s", end->err.text);
+    vb_events_tell(s->serve.events, &e);
 }
 
 static void job_ended(void *ud, const vb_job_end *end)
 {
     server *s = ud;
+    vb_event e = event_of(VB_EVENT_GENERATE, end->job);
+    const char *trace = vb_record_trace(end->job->record);
     vb_metrics_job(s->serve.metrics, end);
+    if (end->why == VB_JOB_FAILED) tell_failure(s, end);
+    snprintf(e.trace, sizeof e.trace, "%s", trace != NULL ? trace : "");
+    snprintf(e.text, sizeof e.text, "%s", end->job->embed && end->why == VB_JOB_STOP ? "embedded" : reason_of(end->why));
+    e.prompt_tokens = end->prompt_tokens;
+    e.reused_tokens = end->reused;
+    e.tokens = end->tokens;
+    e.queued_ns = end->queued_ns;
+    e.prefill_ns = end->prefill_ns;
+    e.decode_ns = end->decode_ns;
+    e.total_ns = end->queued_ns + end->prefill_ns + end->decode_ns;
+    vb_events_tell(s->serve.events, &e);
 }
 
 static vb_status listen_at(server *s, const vb_serve_opts *o, int *fd, vb_err *err)
@@ -175,7 +256,10 @@ static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
     http.handle = handle;
     http.over = over;
     scheduler.ended = job_ended;
+    scheduler.waited = job_waited;
     http.ud = scheduler.ud = s;
+    VB_TRY(vb_events_open(&s->serve.events, &opts->hooks, err));
+    VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err));
     VB_TRY(vb_metrics_open(&s->serve.metrics, err));
     VB_TRY(vb_chores_open(&s->serve.chores, CHORES_MOST, err));
     VB_TRY(vb_guard_open(&s->guard, &guard, err));
@@ -191,6 +275,7 @@ vb_status vb_serve_open(vb_serve **out, const vb_serve_opts *opts, vb_err *err)
     *out = NULL;
     if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "serve: out of memory");
     s->body_most = opts->body_most > 0 ? opts->body_most : BODY_MOST;
+    s->deadline_ns = opts->deadline_ns;
     vb_status status = open_parts(s, opts, err);
     if (status < 0) {
         vb_serve_close(&s->serve);
@@ -213,6 +298,7 @@ int vb_serve_port(const vb_serve *s)
 void vb_serve_quiesce(vb_serve *s)
 {
     atomic_store(&s->ending, 1);
+    vb_events_quiesce(s->events);
     vb_http_quiesce(s->http);
 }
 
@@ -227,10 +313,13 @@ void vb_serve_close(vb_serve *s)
     atomic_store(&s->ending, 1);
     vb_scheduler_close(s->scheduler);
     vb_chores_close(s->chores);
+    if (s->events != NULL) vb_events_quiesce(s->events);
     vb_http_close(s->http);
     vb_hosts_close(s->hosts);
     vb_guard_close(own->guard);
     vb_metrics_close(s->metrics);
+    vb_recorder_close(s->recorder);
+    vb_events_close(s->events);
     if (own->unix_path != NULL) unlink(own->unix_path);
     free(own->unix_path);
     free(own);

@@ -6,8 +6,10 @@
  */
 #ifndef VB_SERVE_SERVE_H
 #define VB_SERVE_SERVE_H
+#include "serve/events.h"
 #include "serve/guard.h"
 #include "serve/http.h"
+#include "serve/record.h"
 #include "serve/scheduler.h"
 #include "serve/text.h"
 
@@ -23,6 +25,8 @@ typedef struct vb_serve {
     vb_scheduler *scheduler;
     vb_metrics *metrics;
     vb_chores *chores; /* requests that change the store */
+    vb_recorder *recorder;
+    vb_events *events;
     atomic_int ending; /* nothing new is begun */
 } vb_serve;
 
@@ -45,6 +49,9 @@ typedef struct {
     vb_hosts_opts hosts;
     vb_scheduler_opts scheduler;
     size_t body_most; /* bytes; 0: 4 MiB */
+    const char *trace_dir; /* a trace of each answer goes there; NULL: none is kept */
+    int64_t deadline_ns;   /* how long a request may take, unless it asks for less; 0: as long as it does */
+    vb_serve_hooks hooks;
 } vb_serve_opts;
 
 vb_status vb_serve_open(vb_serve **out, const vb_serve_opts *opts, vb_err *err);

@@ -8,6 +8,7 @@
 
 #include "serve/conversation.h"
 #include "serve/ollama.h"
+#include "serve/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ void vb_turn_judge(const vb_job_end *end, vb_fault *fault)
     memset(fault, 0, sizeof *fault);
     if (end->why == VB_JOB_FAILED) fault_of(fault, &end->err);
     else if (end->why == VB_JOB_TIMEOUT) fault_of(fault, &waited);
+    else if (end->why == VB_JOB_DEADLINE) vb_fault_set(fault, 504, "the request's deadline has passed");
 }
 
 int vb_turn_thoughts(const vb_turn *t, int i)
@@ -288,6 +290,7 @@ static void free_turn(vb_turn *t)
     for (int i = 0; i < VB_CHOICES_MOST; i++) {
         vb_grammar_close(t->more->choices[i].job.grammar);
         vb_reply_close(t->more->choices[i].reply);
+        vb_record_close(t->more->choices[i].job.record);
     }
     if (t->host != NULL) vb_hosts_release(t->serve->hosts, t->host, t->more->keep_ns);
     pthread_mutex_destroy(&t->more->lock);
@@ -406,7 +409,8 @@ static void make_job(vb_turn *t, const vb_ask *ask, int i)
     c->job = (vb_job){.host = t->host, .ids = t->ids, .n = t->n, .sampling = ask->sampling, .max_tokens = ask->max_tokens,
                       .stops = (const char *const *)t->more->stops, .n_stops = ask->n_stops, .top = ask->top,
                       .biases = t->more->biases, .n_biases = t->more->n_biases, .shown = t->more->shown,
-                      .n_shown = t->more->n_shown, .echo = ask->echo, .ending = ask->ending,
+                      .n_shown = t->more->n_shown, .request = vb_exchange_id(t->exchange),
+                      .deadline_ns = vb_exchange_deadline(t->exchange), .echo = ask->echo, .ending = ask->ending,
                       .priority = ask->priority + vb_exchange_priority(t->exchange),
                       .on_token = on_token, .on_prompt = on_prompt, .on_end = on_end, .ud = c};
     if (c->job.max_tokens == 0 || c->job.max_tokens > room) c->job.max_tokens = room;
@@ -498,6 +502,14 @@ static int hold(vb_turn *t, const vb_ask *ask, vb_fault *fault)
     return 1;
 }
 
+static int record(vb_turn *t, const vb_ask *ask, vb_fault *fault)
+{
+    const vb_recorder *r = t->serve->recorder;
+    for (int i = 0; i < t->choices && fault->status == 0 && vb_record_wanted(r, ask->digest); i++)
+        vb_record_open(&t->more->choices[i].job.record, t->serve->recorder, vb_exchange_id(t->exchange), i, t->choices, fault);
+    return fault->status == 0;
+}
+
 /* The first job's refusal is the turn's; a later one's is that choice's end. */
 static int submit(vb_turn *t, int i, vb_fault *fault)
 {
@@ -521,7 +533,7 @@ int vb_turn_start(vb_turn **out, vb_serve *s, vb_exchange *x, const vb_ask *ask,
     t->ud = ud;
     int started = prepare(t, ask, fault);
     for (int i = 0; started && i < t->choices; i++) make_job(t, ask, i);
-    if (started) started = hold(t, ask, fault) && split(t, fault);
+    if (started) started = hold(t, ask, fault) && split(t, fault) && record(t, ask, fault);
     memset(&t->more->tooling, 0, sizeof t->more->tooling);
     for (int i = 0; started && i < t->choices; i++) started = submit(t, i, fault);
     if (!started) {

@@ -50,6 +50,7 @@ typedef struct {
     int top, echo, ending, priority; /* as in vb_job; top -1: no log-probabilities */
     int context;            /* at most so many tokens of it; 0: as the model is loaded */
     int64_t keep_ns;        /* VB_KEEP_DEFAULT: as it was */
+    int digest;             /* the answer tells the digest of its logits, also where no trace is kept */
     int64_t began_ns;       /* when the request came, CLOCK_MONOTONIC; 0: now */
 } vb_ask;
 
