@@ -5,7 +5,9 @@
  *           call ::= %json {"anyOf": [{"properties": {"name": {"const": "f"}, "arguments": the schema of f}}, ...]}
  *
  *   where the name stands in front of the JSON:
- *           call ::= "f" "[ARGS]" %json the schema of f | ...
+ *           root ::= "f" "[ARGS]" %json the schema of f | ...
+ *   where arguments have tags:
+ *           call ::= "<function=f>\n" "<parameter=a>\n" text "\n</parameter>\n" ("<parameter=b>\n" %json ...)? "</function>" | ...
  */
 #include "reply/reply.h"
 
@@ -106,6 +108,20 @@ static void write_quoted(FILE *out, const char *text)
     fputs("\" ", out);
 }
 
+/* The same with line ends that may be left out. */
+static void write_loosely(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n");
+        char *line = strndup(text, n);
+        if (n > 0 && line != NULL) write_quoted(out, line);
+        free(line);
+        text += n;
+        if (*text == '\n') fputs("\"\\n\"? ", out);
+        text += *text == '\n';
+    }
+}
+
 static void write_schema(FILE *out, json_t *schema)
 {
     char *text = json_dumps(schema, JSON_COMPACT);
@@ -154,6 +170,78 @@ static void write_list(FILE *out, const demand *d)
     write_schema(out, list);
 }
 
+static int is_required(const json_t *schema, const char *key)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(schema, "required"), i, one) {
+        if (json_is_string(one) && strcmp(json_string_value(one), key) == 0) return 1;
+    }
+    return 0;
+}
+
+/* A text stands as it is, one of several where the schema lists them; all else is JSON. */
+static void write_value(FILE *out, const json_t *schema, const json_t *value, const char *key)
+{
+    size_t i;
+    const json_t *list = json_object_get(value, "enum");
+    json_t *one;
+    const char *type = json_string_value(json_object_get(value, "type"));
+    if (strpbrk(key, "/~%") != NULL) { /* no reference leads there */
+        fputs("%json {}", out);
+        return;
+    }
+    if (type == NULL || strcmp(type, "string") != 0) {
+        json_t *whole = json_deep_copy(schema);
+        move_refs(whole, "#/$defs/whole");
+        write_schema(out, json_pack("{s:o, s:{s:o}}", "$ref", json_sprintf("#/$defs/whole/properties/%s", key), "$defs", "whole", whole));
+        return;
+    }
+    if (json_array_size(list) == 0) fputs("text", out);
+    json_array_foreach(list, i, one) {
+        fputs(i == 0 ? "(" : "| ", out);
+        write_quoted(out, json_is_string(one) ? json_string_value(one) : "");
+    }
+    if (json_array_size(list) > 0) fputs(")", out);
+}
+
+static void write_arguments(FILE *out, const vb_call_tags *t, const json_t *schema)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(schema, "properties"), key, value) {
+        const char *type = json_string_value(json_object_get(value, "type"));
+        fputs("(", out);
+        write_loosely(out, t->key);
+        write_quoted(out, key);
+        write_loosely(out, type != NULL && strcmp(type, "string") == 0 ? t->text : t->json);
+        write_value(out, schema, value, key);
+        fputs(" ", out);
+        write_loosely(out, t->behind);
+        fputs(is_required(schema, key) ? ") " : ")? ", out);
+    }
+}
+
+static void write_tagged(FILE *out, const demand *d)
+{
+    const vb_call_tags *t = d->marks->tags;
+    const char *between = "";
+    write_row(out, d, !d->one);
+    for (size_t i = 0; i < json_array_size(d->tools); i++) {
+        if (!may_be_called(d, i)) continue;
+        json_t *schema = schema_of(d, i);
+        fputs(between, out);
+        write_loosely(out, t->name);
+        write_quoted(out, name_at(d, i));
+        write_loosely(out, t->named);
+        write_arguments(out, t, schema);
+        write_loosely(out, t->end);
+        between = "| ";
+        json_decref(schema);
+    }
+    fputs("\ntext ::= ([^<] | \"<\" [^/<])*", out);
+}
+
 static void write_demand(FILE *prompt, FILE *gbnf, const demand *d, const char *open)
 {
     const vb_call_marks *m = d->marks;
@@ -166,6 +254,9 @@ static void write_demand(FILE *prompt, FILE *gbnf, const demand *d, const char *
     } else if (m->before != NULL) {
         fputs(m->before, prompt);
         write_named(gbnf, d);
+    } else if (m->tags != NULL) {
+        fputs(m->lead, prompt);
+        write_tagged(gbnf, d);
     } else if (m->list && open[0] != '\0') {
         write_list(gbnf, d);
     } else {
@@ -184,7 +275,7 @@ vb_status vb_reply_demand(const vb_reply_style *style, const json_t *tools, cons
     if (json_array_size(tools) == 0 || (name != NULL && only_one(&d) < 0))
         VB_FAIL(err, VB_E_ARGUMENT, "tool_choice: expected one of the tools, found \"%.100s\"", name != NULL ? name : "required");
     FILE *first = open_memstream(prompt, &sizes[0]), *second = open_memstream(gbnf, &sizes[1]);
-    int marked = d.marks->open != NULL && !d.marks->whole && !style->channels;
+    int marked = d.marks->open != NULL && !d.marks->whole && !d.marks->bare && !style->channels;
     if (first != NULL && second != NULL) write_demand(first, second, &d, marked ? d.marks->open : "");
     int failed = first == NULL || fclose(first) != 0;
     failed |= second == NULL || fclose(second) != 0;

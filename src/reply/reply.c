@@ -219,9 +219,7 @@ static const char *find_mark(const vb_reply *r, size_t *at)
 /* Does the answer begin as JSON of a call? Where calls have no marks, or need none, it may be the whole answer. */
 static int begins_bare(const vb_reply *r, char c)
 {
-    const char *sign = r->style.calls->sign;
-    int unmarked = r->demanded || sign == NULL || strcmp(sign, "<|python_tag|>") == 0;
-    return r->tools != NULL && !r->style.channels && unmarked && (c == '{' || c == '[');
+    return r->tools != NULL && !r->style.channels && (r->demanded || r->style.calls->bare) && (c == '{' || c == '[');
 }
 
 /* Text in front of a mark, or that belongs to none. */

@@ -10,6 +10,17 @@
 #define BAR "\xef\xbd\x9c"  /* U+FF5C */
 #define SIGN "\xe2\x96\x81" /* U+2581 */
 
+/* name, named, key, text, json, behind, end */
+static const vb_call_tags lines = {"<function=", ">\n", "<parameter=", ">\n", ">\n", "\n</parameter>\n", "</function>"};
+static const vb_call_tags invocation = {"<invoke name=\"", "\">\n", "<parameter name=\"", "\">", "\">", "</parameter>\n", "</invoke>"};
+static const vb_call_tags prefixed = {
+    "<atem:invoke name=\"", "\">\n", "<atem:parameter name=\"", "\">", "\">", "</atem:parameter>\n", "</atem:invoke>"};
+static const vb_call_tags typed = {
+    "<" BAR "DSML" BAR "invoke name=\"", "\">\n", "<" BAR "DSML" BAR "parameter name=\"", "\" string=\"true\">",
+    "\" string=\"false\">", "</" BAR "DSML" BAR "parameter>\n", "</" BAR "DSML" BAR "invoke>"};
+static const vb_call_tags keys = {
+    "", "\n", "<arg_key>", "</arg_key>\n<arg_value>", "</arg_key>\n<arg_value>", "</arg_value>\n", ""};
+
 static const vb_call_marks channels = {
     .sign = "<|channel|>", .open = "<|message|>", .close = "<|call|>", .inner = {"<|channel|>", "<|constrain|>", "<|start|>", "<|end|>"},
     .before = "<|channel|>commentary to=functions.",
@@ -19,7 +30,7 @@ static const vb_call_marks all_calls[] = {
     {.sign = "<|tool_call>call:", .open = "<|tool_call>", .close = "<tool_call|>", .inner = {"<|\"|>", "<|channel>", "<channel|>"}},
     {.sign = "[ARGS]", .open = "[TOOL_CALLS]", .inner = {"[ARGS]", "[CALL_ID]"}, .list = 1, .before = "", .behind = "[ARGS]"},
     {.sign = "[TOOL_CALLS]", .open = "[TOOL_CALLS]", .list = 1},
-    {.sign = "function<" BAR "tool" SIGN "sep" BAR ">",
+    {.sign = "tool['type'] + '<" BAR "tool" SIGN "sep" BAR ">",
      .open = "<" BAR "tool" SIGN "call" SIGN "begin" BAR ">", .close = "<" BAR "tool" SIGN "call" SIGN "end" BAR ">",
      .drop = {"<" BAR "tool" SIGN "calls" SIGN "begin" BAR ">", "<" BAR "tool" SIGN "calls" SIGN "end" BAR ">"},
      .inner = {"<" BAR "tool" SIGN "sep" BAR ">"}, .before = "function<" BAR "tool" SIGN "sep" BAR ">", .behind = "\n```json\n"},
@@ -33,18 +44,23 @@ static const vb_call_marks all_calls[] = {
     {.sign = "<|tool_call:begin|>", .open = "<|tool_call:begin|>", .close = "<|tool_call:end|>",
      .drop = {"<|tool_calls|>", "<|calls|>", "<|content|>"}, .inner = {"<|tool_call:name|>", "<|tool_call:args|>"}},
     {.sign = "<' + dsml_token + 'function_calls>", .open = "<" BAR "DSML" BAR "function_calls>",
-     .close = "</" BAR "DSML" BAR "function_calls>", .inner = {BAR "DSML" BAR}},
+     .close = "</" BAR "DSML" BAR "function_calls>", .inner = {BAR "DSML" BAR}, .lead = "\n", .tags = &typed},
     {.sign = "<' + dsml_token + 'tool_calls>", .open = "<" BAR "DSML" BAR "tool_calls>",
-     .close = "</" BAR "DSML" BAR "tool_calls>", .inner = {BAR "DSML" BAR}},
+     .close = "</" BAR "DSML" BAR "tool_calls>", .inner = {BAR "DSML" BAR}, .lead = "\n", .tags = &typed},
     {.sign = "<|START_ACTION|>", .open = "<|START_ACTION|>", .close = "<|END_ACTION|>",
      .drop = {"<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"},
      .list = 1, .name_key = "tool_name", .arguments_key = "parameters"},
     {.sign = "tools_prefix|>", .open = "<|tools_prefix|>", .close = "<|tools_suffix|>", .list = 1},
-    {.sign = "<minimax:tool_call>", .open = "<minimax:tool_call>", .close = "</minimax:tool_call>"},
-    {.sign = "<seed:tool_call>", .open = "<seed:tool_call>", .close = "</seed:tool_call>"},
-    {.sign = "<atem:function_calls>", .open = "<atem:function_calls>", .close = "</atem:function_calls>"},
+    {.sign = "<minimax:tool_call>", .open = "<minimax:tool_call>", .close = "</minimax:tool_call>", .lead = "\n",
+     .tags = &invocation},
+    {.sign = "<seed:tool_call>", .open = "<seed:tool_call>", .close = "</seed:tool_call>", .lead = "\n", .tags = &lines},
+    {.sign = "<atem:function_calls>", .open = "<atem:function_calls>", .close = "</atem:function_calls>", .lead = "\n",
+     .tags = &prefixed},
     {.sign = "<tool_calls>", .open = "<tool_calls>", .close = "</tool_calls>", .list = 1},
     {.sign = "<TOOLCALL>", .open = "<TOOLCALL>", .close = "</TOOLCALL>", .list = 1},
+    {.sign = "<tool_call>\\n<function=", .open = "<tool_call>", .close = "</tool_call>", .lead = "\n", .tags = &lines},
+    {.sign = "<tool_call>\n<function=", .open = "<tool_call>", .close = "</tool_call>", .lead = "\n", .tags = &lines},
+    {.sign = "<arg_key>", .open = "<tool_call>", .close = "</tool_call>", .lead = "", .tags = &keys},
     {.sign = "<tool_call>", .open = "<tool_call>", .close = "</tool_call>", .lead = "\n"},
     {.sign = "<|tool_call_start|>", .open = "<|tool_call_start|>", .close = "<|tool_call_end|>", .list = 1},
     {.sign = "<|tool_call|>", .open = "<|tool_call|>", .close = "<|/tool_call|>", .list = 1,
@@ -59,9 +75,10 @@ static const vb_call_marks all_calls[] = {
     {.sign = "<function=", .open = "<function=", .close = "</function>", .whole = 1, .before = "<function=", .behind = ">"},
     {.sign = "<function name=", .open = "<function name=", .close = "</function>", .whole = 1,
      .before = "<function name=\"", .behind = "\">"},
-    {.sign = "<|python_tag|>", .open = "<|python_tag|>", .arguments_key = "parameters"},
+    {.sign = "<|python_tag|>", .open = "<|python_tag|>", .bare = 1, .arguments_key = "parameters"},
+    {.sign = "{\"name\": function name, \"parameters\"", .bare = 1, .arguments_key = "parameters"},
 };
-static const vb_call_marks bare = {.sign = NULL};
+static const vb_call_marks bare = {.bare = 1};
 
 static const vb_thought_marks all_thoughts[] = {
     {"<seed:think>", "<seed:think>", "</seed:think>"},

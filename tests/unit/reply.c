@@ -75,6 +75,43 @@ static void expect(const setting *s, const char *text, const char *content, cons
     }
 }
 
+/* --- grammars ------------------------------------------------------------------------------------------------ */
+
+enum { END = 256 };
+
+static int64_t byte_of(void *ud, vb_token id, char *buf, size_t cap)
+{
+    (void)ud;
+    if (id == END) return -1;
+    if (cap > 0) buf[0] = (char)id;
+    return 1;
+}
+
+/* How many bytes of the text the grammar takes; -1: it takes all of it, and may end there. */
+static int takes_bytes(const char *gbnf, const char *text)
+{
+    static vb_trie trie;
+    vb_rules rules;
+    vb_grammar *g = NULL;
+    vb_err err = {0};
+    int root;
+    if (trie.n_vocab == 0) cr_assert_eq(vb_trie_make(&trie, END + 1, byte_of, NULL, NULL), VB_OK);
+    vb_rules_start(&rules);
+    cr_assert_eq(vb_gbnf_read(&rules, &root, gbnf, strlen(gbnf), &err), VB_OK, "%s: %s", gbnf, err.text);
+    cr_assert_eq(vb_grammar_make(&g, &rules, root, &trie, &err), VB_OK, "%s", err.text);
+    vb_rules_free(&rules);
+    int taken = 0;
+    while (text[taken] != '\0' && vb_grammar_accept_text(g, text + taken, 1, &err) == VB_OK) taken++;
+    if (text[taken] == '\0' && vb_grammar_may_end(g)) taken = -1;
+    vb_grammar_close(g);
+    return taken;
+}
+
+static int takes(const char *gbnf, const char *text)
+{
+    return takes_bytes(gbnf, text) < 0;
+}
+
 /* --- what templates write ------------------------------------------------------------------------------------- */
 
 static json_t *golden_case(const json_t *file)
@@ -117,6 +154,26 @@ static char *turn_of(const char *text, const char *call)
     return strndup(from, (size_t)(to - from));
 }
 
+/* 1: a call that must be made may be written in the template's own words, at least up to its arguments' end. */
+static int may_be_written(const char *tmpl, const char *turn)
+{
+    vb_reply_style style;
+    char *prompt, *gbnf;
+    json_t *tools = json_loads(tools_text, 0, NULL);
+    vb_reply_recognise(&style, tmpl, strlen(tmpl));
+    cr_assert_eq(vb_reply_demand(&style, tools, NULL, 1, &prompt, &gbnf, NULL), VB_OK);
+    const char *at = strstr(turn, prompt);
+    int taken = at != NULL ? takes_bytes(gbnf, at + strlen(prompt)) : 0;
+    const char *unit = at != NULL ? strstr(at + strlen(prompt), "C") : NULL;
+    int good = taken < 0 || (unit != NULL && unit < at + strlen(prompt) + taken);
+    free(prompt);
+    free(gbnf);
+    json_decref(tools);
+    return good;
+}
+
+static int written;
+
 /* 1: the template's own words for a call are read back; 0: they are not; -1: it has none. */
 static int round_trip(const char *name)
 {
@@ -134,6 +191,7 @@ static int round_trip(const char *name)
         setting s = {.tmpl = tmpl, .tools = 1};
         char *turn = turn_of(reply + strlen(question), call);
         whole w = take_apart(&s, turn, 3);
+        written += may_be_written(tmpl, turn);
         free(turn);
         result = w.n_calls == 1 && strncmp(w.calls, call, strlen(call)) == 0 && strstr(w.calls, city) != NULL &&
                  strstr(w.calls, unit) != NULL;
@@ -156,8 +214,9 @@ Test(reply, reads_what_templates_write)
         not_read += r == 0;
     }
     closedir(d);
-    fprintf(stderr, "%d read, %d not\n", read, not_read);
-    cr_expect_geq(read, 45);
+    fprintf(stderr, "%d read, %d not; %d may be written\n", read, not_read, written);
+    cr_expect_geq(read, 50);
+    cr_expect_geq(written, 38);
     cr_expect_leq(not_read, 6); /* families whose marks are not known */
 }
 
@@ -240,34 +299,6 @@ Test(reply, channels)
 
 /* --- calls that must be made ------------------------------------------------------------------------------------ */
 
-enum { END = 256 };
-
-static int64_t byte_of(void *ud, vb_token id, char *buf, size_t cap)
-{
-    (void)ud;
-    if (id == END) return -1;
-    if (cap > 0) buf[0] = (char)id;
-    return 1;
-}
-
-/* 1: the grammar takes the text as a whole. */
-static int takes(const char *gbnf, const char *text)
-{
-    static vb_trie trie;
-    vb_rules rules;
-    vb_grammar *g = NULL;
-    vb_err err = {0};
-    int root;
-    if (trie.n_vocab == 0) cr_assert_eq(vb_trie_make(&trie, END + 1, byte_of, NULL, NULL), VB_OK);
-    vb_rules_start(&rules);
-    cr_assert_eq(vb_gbnf_read(&rules, &root, gbnf, strlen(gbnf), &err), VB_OK, "%s: %s", gbnf, err.text);
-    cr_assert_eq(vb_grammar_make(&g, &rules, root, &trie, &err), VB_OK, "%s", err.text);
-    vb_rules_free(&rules);
-    int taken = vb_grammar_accept_text(g, text, strlen(text), &err) == VB_OK && vb_grammar_may_end(g);
-    vb_grammar_close(g);
-    return taken;
-}
-
 typedef struct {
     const char *tmpl, *name;
     int one;
@@ -310,6 +341,19 @@ Test(reply, demands)
         {"{{ tools }}", NULL, 1, "", "{\"name\":\"add\",\"arguments\":{\"a\":1,\"b\":2}}", "", "add {\"a\":1,\"b\":2}\n"},
         {"{{ tools }}<function=", NULL, 1, "<function=", "add>{\"a\":1,\"b\":2}", "add>", "add {\"a\":1,\"b\":2}\n"},
     };
+    static const char coder[] = "{{ tools }}<tool_call>\\n<function=", keys[] = "{{ tools }}<tool_call><arg_key>";
+    static const demand_case tagged[] = {
+        {coder, NULL, 1, "<tool_call>\n",
+         "<function=get_weather>\n<parameter=city>\nB & <b>\n</parameter>\n<parameter=unit>\nC\n</parameter>\n</function>",
+         "<function=get_weather>\n<parameter=city>\nB\n</parameter>\n<parameter=unit>\nK\n</parameter>\n</function>",
+         "get_weather {\"city\":\"B & <b>\",\"unit\":\"C\"}\n"},
+        {coder, "add", 0, "<tool_call>\n",
+         "<function=add>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\n-2.5\n</parameter>\n</function>\n</tool_call>",
+         "<function=add>\n<parameter=a>\n1\n</parameter>\n</function>", "add {\"a\":1,\"b\":-2.5}\n"},
+        {keys, "get_weather", 1, "<tool_call>", "get_weather\n<arg_key>city</arg_key>\n<arg_value>7</arg_value>\n</tool_call>",
+         "get_weather", "get_weather {\"city\":\"7\"}\n"},
+    };
+    for (size_t i = 0; i < sizeof tagged / sizeof *tagged; i++) expect_demand(&tagged[i]);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) expect_demand(&cases[i]);
 }
 
