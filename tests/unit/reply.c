@@ -174,6 +174,15 @@ static int may_be_written(const char *tmpl, const char *turn)
 
 static int written;
 
+/* Templates that show tools say so, and others do not. */
+static void expect_tools(const char *name, const char *tmpl, const char *expected)
+{
+    vb_reply_style style;
+    vb_reply_recognise(&style, tmpl, strlen(tmpl));
+    int shown = strstr(expected, "Get the current weather") != NULL;
+    cr_expect_eq(style.tools, shown, "%s: tools: expected %d, found %d", name, shown, style.tools);
+}
+
 /* 1: the template's own words for a call are read back; 0: they are not; -1: it has none. */
 static int round_trip(const char *name)
 {
@@ -185,6 +194,11 @@ static int round_trip(const char *name)
     int result = -1;
     free(text);
     const char *expected = one != NULL ? json_string_value(json_object_get(one, "expected")) : NULL;
+    if (expected != NULL) {
+        char *tmpl = read_whole("tests/golden/chat/templates", json_string_value(json_object_get(file, "template")), &len);
+        expect_tools(name, tmpl, expected);
+        free(tmpl);
+    }
     const char *reply = expected != NULL ? strstr(expected, question) : NULL;
     if (reply != NULL && strstr(reply, call) != NULL) {
         char *tmpl = read_whole("tests/golden/chat/templates", json_string_value(json_object_get(file, "template")), &len);
