@@ -187,6 +187,16 @@ def test_choice_required():
         same(m["content"], "")
 
 
+def test_choices():
+    body = {"tools": [ADD], "tool_choice": "required", "parallel_tool_calls": False, "temperature": 1.5, "seed": 4}
+    several = [calls_of(c["message"]) for c in chat(n=4, **body)["choices"]]
+    same(several[:2], [calls_of(c["message"]) for c in chat(n=2, **body)["choices"]])
+    assert all(len(calls) == 1 for calls in several) and several.count(several[0]) < 4, several
+    mixed = lines("/v1/chat/completions", {"messages": HI, "n": 3, "stream_options": {"include_usage": True}, **body})
+    told = [(p["choices"][0]["index"], calls_of(p["choices"][0]["delta"])) for p in mixed if p["choices"]]
+    same([[c for i, calls in told if i == k for c in calls] for k in range(3)], several[:3])
+
+
 def test_choice_named():
     choice = {"type": "function", "function": {"name": "sub"}}
     for seed in range(4):
