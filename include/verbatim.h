@@ -178,6 +178,7 @@ typedef struct {
     const char *name, *path; /* path of the weights */
     const char *store;       /* "ollama" or "verbatim" */
     uint64_t bytes;
+    const uint8_t *digest; /* SHA-256 of the manifest; NULL: a file without one */
 } vb_store_entry;
 VB_API vb_status vb_store_list(int (*fn)(void *ud, const vb_store_entry *entry), void *ud, vb_err *err);
 

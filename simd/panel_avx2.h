@@ -145,6 +145,7 @@ VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[],
 #else
 VB_INLINE void signed_quads(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, const pi scale[2])
 {
+    VB_UNROLL
     for (int j = 0; j < quads; j++, w += 64) {
         pi w0 = LOAD32(w), w1 = LOAD32(w + 32), u0 = _mm256_abs_epi8(w0), u1 = _mm256_abs_epi8(w1);
         VB_UNROLL

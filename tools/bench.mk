@@ -20,10 +20,12 @@ bench-peers:                                   ## fetch and build llama.cpp's ll
 	@sh bench/peers.sh
 bench-attention: $B/bench/attention            ## attention over long contexts beside read bandwidth; ARGS="--kv q8_0"
 	@$< $(ARGS)
+bench-serve: $B/verbatim                       ## many clients at once beside llama-server; ARGS="MODEL --rounds 5"
+	@python3 bench/serve.py --build $B $(ARGS)
 bench-load: $B/bench/load                      ## decoding while other programs want the same cores; ARGS="MODEL --rounds 9"
 	@$< $(ARGS)
 bench-speculation: $B/bench/speculate          ## the same answers with and without speculation; ARGS="MODEL --draft MODEL"
 	@$< $(ARGS)
 
-.PHONY: bench-speculation bench-load bench bench-quick bench-peers bench-attention
+.PHONY: bench-serve bench-speculation bench-load bench bench-quick bench-peers bench-attention
 -include $(wildcard $B/bench/*.d)

@@ -10,6 +10,8 @@
  */
 #include "file/manifest.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -192,6 +194,7 @@ vb_status vb_manifest_read(vb_manifest *m, const vb_store_root *root, const vb_s
     }
     VB_TRY(read_all(fd, (uint64_t)st.st_size, m->path, &data, err));
     vb_status s = parse_manifest(m, data, (size_t)st.st_size, err);
+    vb_sha256_of(data, (size_t)st.st_size, m->sha256);
     free(data);
     return s;
 }

@@ -28,6 +28,7 @@ typedef struct {
         char hex[65]; /* SHA-256; empty: no such layer */
         uint64_t bytes;
     } layer[VB_LAYERS]; /* the model's is always there */
+    uint8_t sha256[32]; /* of the manifest itself */
     char path[5200];    /* of the manifest, for messages */
 } vb_manifest;
 

@@ -48,7 +48,8 @@ static int take(vb_catalogued *out, const vb_store_entry *e)
 {
     out->bytes = e->bytes;
     out->ollama = strcmp(e->store, "ollama") == 0;
-    out->layered = strstr(e->path, "/blobs/sha256-") != NULL;
+    out->layered = e->digest != NULL;
+    if (out->layered) memcpy(out->digest, e->digest, sizeof out->digest);
     return vb_catalogue_spell(e->name, out->name) &&
            snprintf(out->path, sizeof out->path, "%s", e->path) < (int)sizeof out->path;
 }

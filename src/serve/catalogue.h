@@ -13,6 +13,7 @@ typedef struct {
     char name[VB_HOST_NAME]; /* with its tag */
     char path[4608];
     uint64_t bytes;
+    uint8_t digest[32]; /* of the manifest, where there is one */
     int ollama;  /* 1: of an Ollama store */
     int layered; /* 1: has a manifest, which may hold more than weights */
 } vb_catalogued;

@@ -23,6 +23,12 @@ static void put_digest(vb_out *out, const uint8_t sha256[32])
     vb_js_put_string(out, "digest", hex);
 }
 
+/* The manifest's digest, as Ollama names a stored model; of a file without one its own. */
+static const uint8_t *digest_of(const vb_catalogued *model, const uint8_t *weights)
+{
+    return model->layered ? model->digest : weights;
+}
+
 static void put_capabilities(vb_out *out, const vb_details *d)
 {
     const char *what = d->figures.embeds ? "embedding" : "completion";
@@ -52,7 +58,7 @@ static int list_one(void *ud, const vb_catalogued *m)
     vb_js_put_string(&l->out, "model", m->name);
     vb_ollama_put_time(&l->out, "modified_at", d.modified_ns);
     vb_js_put_int(&l->out, "size", (int64_t)m->bytes);
-    put_digest(&l->out, d.sha256);
+    put_digest(&l->out, digest_of(m, d.sha256));
     vb_details_put(&l->out, &d, 1);
     put_capabilities(&l->out, &d);
     vb_js_close(&l->out, '}');
@@ -78,13 +84,14 @@ static void put_host(void *ud, const vb_host *h)
 {
     vb_out *out = ud;
     vb_details d = {0};
+    vb_catalogued m = {0};
     int64_t keep = h->keep_ns > CENTURY ? CENTURY : h->keep_ns;
     vb_details_read(h->model, &d);
     vb_js_open(out, '{');
     vb_js_put_string(out, "name", h->name);
     vb_js_put_string(out, "model", h->name);
     vb_js_put_int(out, "size", (int64_t)h->bytes);
-    put_digest(out, h->sha256);
+    put_digest(out, vb_catalogue_find(h->name, &m) ? digest_of(&m, h->sha256) : h->sha256);
     vb_details_put(out, &d, 0);
     vb_ollama_put_time(out, "expires_at", wall_ns() + (h->last_ns - vb_now_ns()) + keep);
     vb_js_put_int(out, "size_vram", 0);

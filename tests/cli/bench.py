@@ -49,5 +49,13 @@ done = table("--models", "none.gguf", "--only", "speed")
 check("no such model", done.returncode == 1 and "none.gguf" in done.stderr, done.stderr)
 done = subprocess.run([os.path.join(build, "bench/measure"), "none.gguf", "--tokens", "1"], capture_output=True, text=True)
 check("measure names the model", done.returncode == 1 and "none.gguf" in done.stderr, done.stderr)
+with tempfile.TemporaryDirectory() as folder:
+    sheet = os.path.join(folder, "s.csv")
+    done = subprocess.run([sys.executable, "bench/serve.py", "--build", build, "tests/golden/llama-gqa/model.gguf", "--rounds", "2",
+                           "--clients", "3", "--tokens", "6", "--words", "4", "--ctx", "128", "--threads", "1", "--csv", sheet],
+                          capture_output=True, text=True, timeout=300, env={**os.environ, "VB_PEER_SERVER": ""})
+    check("serves", done.returncode == 0 and "6 of 6 texts" in done.stdout, done.stdout + done.stderr)
+    rows = list(csv.DictReader(open(sheet))) if done.returncode == 0 else []
+    check("rounds", [r["round"] for r in rows] == ["1", "2"] and all(float(r["tokens/s"]) > 1 for r in rows), rows)
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

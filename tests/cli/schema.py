@@ -128,6 +128,28 @@ SCHEMAS = [
     {"properties": {"kind": {"const": "a"}, "n": {"type": "integer"}}, "required": ["kind"], "type": "object", "additionalProperties": False},
     {"anyOf": [obj(kind={"const": "circle"}, r={"type": "number", "minimum": 0}), obj(kind={"const": "square"}, side={"type": "integer"})]},
 ]
+# As programs ask for them.
+LIST = {"anyOf": [{"type": "null"}, obj(head={"type": "integer"}, tail={"$ref": "#/$defs/list"})]}
+SCHEMAS += [
+    obj(location={"type": "string", "description": "a city"}, unit={"enum": ["celsius", "fahrenheit"]}),
+    obj(title={"type": "string", "maxLength": 8}, when={"type": "string", "format": "date"}, guests={"type": "array", "items": {"type": "string", "maxLength": 3}, "maxItems": 2}),
+    obj(number={"type": "string", "pattern": "^INV-[0-9]{4}$"}, lines={"type": "array", "items": obj(count={"type": "integer", "minimum": 1}, price={"type": "number", "minimum": 0}), "minItems": 1, "maxItems": 2}),
+    obj(answer={"type": "boolean"}, why={"type": ["string", "null"], "maxLength": 12}),
+    {"title": "Stars", "description": "how good it is", "default": 3, "examples": [4], "type": "integer", "minimum": 1, "maximum": 5},
+    {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}, "minItems": 1, "maxItems": 3},
+    {"type": "array", "items": {"oneOf": [{"const": "on"}, {"const": "off"}]}, "minItems": 2, "maxItems": 2},
+    obj(point={"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}], "items": False, "minItems": 2}),
+    {"enum": [{"a": 1}, {"a": 2}, [], ""]}, {"const": "only"}, {"const": None},
+    {"$ref": "#/$defs/list", "$defs": {"list": LIST}},
+    {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}, "b": {"$ref": "#/$defs/x"}}, "required": ["a"], "additionalProperties": False, "$defs": {"x": {"enum": ["1", 1]}}},
+    {"allOf": [{"type": "string"}, {"minLength": 1}, {"maxLength": 2}]},
+    {"anyOf": [{"type": "string", "format": "date"}, {"type": "integer", "minimum": 1900, "maximum": 2100}]},
+    {"type": "string", "pattern": "^(yes|no|maybe so)$"}, {"type": "string", "pattern": "^[A-Z][a-z]{2,5}( [A-Z][a-z]+)?$"},
+    {"type": "string", "pattern": "^-?(0|[1-9][0-9]*)\\.[0-9]{2}$"}, {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"},
+    {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"], "additionalProperties": {"type": "null"}},
+    obj(meta={"type": "object", "additionalProperties": {"type": "string"}}),
+    {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "boolean"}}}, "additionalProperties": False},
+]
 for low, high in [(0, 9), (1, 100), (-5, 5), (7, 7), (-100, -10), (99, 1001), (-1, 0), (123, 45678), (0, 255), (-128, 127), (1000, 1000000), (10, 10), (95, 105)]:
     SCHEMAS.append({"type": "integer", "minimum": low, "maximum": high})
     SCHEMAS.append({"type": "number", "minimum": low, "maximum": high})
@@ -196,7 +218,10 @@ def changed(value):
 
 
 def plain(value):
-    """What grammars and jsonschema read alike: whole numbers are written as such, and none is longer than 16 digits."""
+    """What grammars and jsonschema read alike: whole numbers are written as such, and none is longer than 16 digits; no
+    text ends with a line feed, in front of which Python's $ may stand."""
+    if isinstance(value, str):
+        return not value.endswith("\n")
     if isinstance(value, float):
         return not value.is_integer() and abs(value) < 1e12 and "e" not in repr(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -43,7 +43,9 @@ def blob(kind, data):
 def manifest(name, layers):
     path = WORK / "ollama/manifests" / ("registry" ".ollama.ai") / "library" / name / "latest"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
+    text = json.dumps({"schemaVersion": 2, "layers": layers})
+    path.write_text(text)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def store():
@@ -51,9 +53,9 @@ def store():
     same with a system message and options."""
     (WORK / "ollama/blobs").mkdir(parents=True)
     weights = blob("model", MODEL.read_bytes())
-    manifest(M, [weights])
+    digest = manifest(M, [weights])
     manifest("terse", [weights, blob("system", b"Be brief."), blob("params", json.dumps(STORED).encode())])
-    return weights["digest"][7:]
+    return digest
 
 
 def start():
@@ -328,6 +330,7 @@ def test_lists():
     same(models["bert:latest"]["capabilities"], ["embedding"])
     same(models[M + ":latest"]["capabilities"], ["completion"])
     same(models[M + ":latest"]["digest"], DIGEST)
+    same(models["bert:latest"]["digest"], hashlib.sha256((GOLDEN / "bert-mean/model.gguf").read_bytes()).hexdigest())
     same(ask("HEAD", "/api/tags")[0], 200)
     generate("")
     same(loaded()[M + ":latest"]["digest"], DIGEST)
