@@ -104,6 +104,8 @@ Test(grammar, fits_what_it_says)
     JUDGE("root ::= (\n  \"a\" |\n  \"b\"\n)+ [ \\t]*", "ya", "yab ", "+");
     JUDGE("root ::= [\xce\xb1-\xcf\x89]+", "y\xce\xb1\xcf\x89", "n\xcf\x8a", "+\xce\xb1\xcf", "n\xce\xb0");
     JUDGE("root ::= (\"a\"? \"b\"?){2,4}", "y", "yabab", "yabababab", "nababababab");
+    JUDGE("root ::= %json {\"enum\": [\"}\", 5]} x %json\n{\"type\":\"array\", \"maxItems\": 0}\nx ::= \"-\"", "y5-[]", "y\"}\"-[]", "+5-", "n6");
+    JUDGE("root ::= (a %json {\"const\": 1}){2}\na ::= \"x\"", "yx1x1", "+x1");
     JUDGE("root ::= [\\U00010000-\\U0001F600]", "y\xf0\x90\x80\x80", "y\xf0\x9f\x98\x80", "n\xf0\x9f\x98\x81", "n\xef");
 }
 
@@ -124,6 +126,14 @@ Test(grammar, refuses_what_is_none)
         vb_status s = open_gbnf(&g, bad[i], &err);
         cr_assert(s < 0 && g == NULL, "%s: expected an error", bad[i]);
         cr_assert(err.code == s && strncmp(err.text, "grammar: ", 9) == 0, "%s: %s", bad[i], err.text);
+    }
+    static const char *const bad_schemas[] = {
+        "root ::= %json", "root ::= %json x", "root ::= %json {\"a\": \"}\"", "root ::= %json {]", "root ::= %jsn {}", "root ::= %json {} }",
+        "root ::= %json {\"type\": \"nothing\"}", "root ::= %json {\"$ref\": \"#\"}", "root ::= % json {}"};
+    for (size_t i = 0; i < sizeof bad_schemas / sizeof bad_schemas[0]; i++) {
+        vb_grammar *g;
+        vb_err err = {0};
+        cr_assert(open_gbnf(&g, bad_schemas[i], &err) < 0 && g == NULL && err.text[0] != '\0', "%s: expected an error", bad_schemas[i]);
     }
 }
 
