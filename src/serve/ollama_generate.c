@@ -145,6 +145,7 @@ static void check_message(vb_request *r, const json_t *message, const char *mode
         vb_request_mistyped(r, "messages.content", content, "string");
     else if (json_array_size(json_object_get(message, "images")) > 0)
         vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model);
+    else vb_tooling_check_calls(r, message);
 }
 
 static json_t *read_messages(vb_request *r, const char *model, vb_tooling *tooling)

@@ -254,7 +254,8 @@ static void check_message(vb_request *r, json_t *m, const char *model)
         vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model != NULL ? model : "");
     else if (!readable(json_object_get(m, "content")))
         vb_fault_set(&r->fault, 400, "invalid message content type: expected text, or parts of type text");
-    else if (strcmp(role, "developer") == 0) json_object_set_new(m, "role", json_string("system"));
+    else vb_tooling_check_calls(r, m);
+    if (role != NULL && strcmp(role, "developer") == 0) json_object_set_new(m, "role", json_string("system"));
 }
 
 static json_t *read_messages(vb_request *r, const char *model)

@@ -67,6 +67,30 @@ static void read_choice(vb_tooling *t, vb_request *r)
     else if (t->tools == NULL) vb_fault_set(&r->fault, 400, "tool_choice: expected tools to choose from, found none");
 }
 
+static int are_arguments(const json_t *value)
+{
+    if (value == NULL || json_is_null(value) || json_is_object(value)) return 1;
+    json_t *read = json_is_string(value) ? json_loads(json_string_value(value), 0, NULL) : NULL;
+    int good = json_is_object(read) || (json_is_string(value) && json_string_length(value) == 0);
+    json_decref(read);
+    return good;
+}
+
+void vb_tooling_check_calls(vb_request *r, const json_t *message)
+{
+    json_t *calls = json_object_get(message, "tool_calls"), *call;
+    size_t i;
+    if (calls == NULL || json_is_null(calls)) return;
+    if (!json_is_array(calls)) vb_request_mistyped(r, "messages.tool_calls", calls, "[]api.ToolCall");
+    json_array_foreach(calls, i, call) {
+        const json_t *function = json_object_get(call, "function");
+        if (!json_is_object(call)) vb_request_mistyped(r, "messages.tool_calls", call, "api.ToolCall");
+        else if (!json_is_string(json_object_get(function, "name")))
+            vb_fault_set(&r->fault, 400, "messages.tool_calls: expected a function with a name in each");
+        else if (!are_arguments(json_object_get(function, "arguments"))) vb_fault_set(&r->fault, 400, "invalid tool call arguments");
+    }
+}
+
 /* --- thoughts --------------------------------------------------------------------------------------------- */
 
 /* How much thought: one of the words that models know. 0: there is no such word. */

@@ -23,6 +23,8 @@ void vb_tooling_ollama(vb_tooling *t, vb_request *r);
 /* tools, tool_choice, parallel_tool_calls, reasoning_effort and reasoning, of OpenAI's, and llama-server's
  * chat_template_kwargs. */
 void vb_tooling_openai(vb_tooling *t, vb_request *r);
+/* The calls of a message that is given: a fault if they are not as they should be. */
+void vb_tooling_check_calls(vb_request *r, const json_t *message);
 void vb_tooling_free(vb_tooling *t);
 /* The model's style, and what was not said about thoughts. */
 void vb_tooling_settle(vb_tooling *t, const vb_model *model, vb_reply_style *style);

@@ -237,6 +237,16 @@ def test_control_tokens():
     assert calls_of(both)[0][0] in ("add", "sub"), both
 
 
+def test_calls_that_are_none():
+    for calls in ("x", 5, [5], [{}], [{"function": {}}], [{"function": {"name": 5}}], [{"function": {"name": "f", "arguments": 5}}],
+                  [{"function": {"name": "f", "arguments": "{"}}], [{"function": {"name": "f", "arguments": "[]"}}]):
+        odd = [{"role": "assistant", "content": "", "tool_calls": calls}]
+        chat(messages=odd, status=400)
+        post("/api/chat", {"messages": odd}, 400)
+    for calls in (None, [], [{"function": {"name": "f"}}], [{"function": {"name": "f", "arguments": ""}}]):
+        chat("x", messages=[{"role": "assistant", "content": "", "tool_calls": calls}])
+
+
 def test_template_says_no():
     odd = [{"role": "x", "content": "hi"}]
     assert "no x" in chat(model="plain", messages=odd, status=400)["error"]["message"]
