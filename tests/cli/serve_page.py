@@ -19,6 +19,7 @@ import tempfile
 
 import chromium
 import each
+import registry
 
 from served import Server, store, stretch, until
 
@@ -228,7 +229,7 @@ def test_ids():
 
 def test_stream():
     """An answer grows while it is shown, and is the one that the server gives without the page."""
-    page = tab({"max_completion_tokens": 300})
+    page = tab({"max_completion_tokens": 1500})
     same(page.value("getComputedStyle(byId('welcome')).display"), "block")
     page.shot(SHOTS / "serve-page-welcome.png")
     question(page, "Tell me of the sea.", end=None)
@@ -244,7 +245,7 @@ def test_stream():
     wait(page, f"{LAST}.state === 'done'")
     page.settle()
     asked = answer(page)["asked"]
-    same({k: asked[k] for k in ("seed", "temperature", "max_completion_tokens")}, {"seed": 7, "temperature": 1, "max_completion_tokens": 300})
+    same({k: asked[k] for k in ("seed", "temperature", "max_completion_tokens")}, {"seed": 7, "temperature": 1, "max_completion_tokens": 1500})
     alone = chat("Tell me of the sea.", asked)
     same(answer(page)["text"], alone["choices"][0]["message"]["content"])
     same([t["id"] for t in answer(page)["tokens"]], alone["choices"][0]["token_ids"])
@@ -502,10 +503,12 @@ def test_models():
     question(page, "Hello")
     wait(page, "byId('model').querySelector('optgroup').label === 'in memory' && server.loading === null")
     assert "in memory" in page.value("byId('model-line').textContent")
-    seen = "window.seen = []; new MutationObserver(() => seen.push(byId('load').hidden)).observe(byId('load'), {attributes: true})"
+    seen = ("window.seen = []; new MutationObserver(all => seen.push(...all.map(r => r.oldValue)))"
+            ".observe(byId('load'), {attributeFilter: ['hidden'], attributeOldValue: true})")
+    until(20 * SLOW, lambda: any(r.endswith("/events") for r in page.requests) or page.settle(), "the page listens")
     page.value(f"{seen}; byId('model').value = 'other:latest'; byId('model').dispatchEvent(new Event('change'))")
     wait(page, "server.loaded.has('other:latest') && server.loading === null")
-    assert False in page.value("window.seen"), "a bar was to be seen while it was loaded"
+    assert None in page.value("window.seen"), "a bar was to be seen while it was loaded"
     same(page.value("byId('load').hidden"), True)
     same(sorted(m["name"] for m in SERVER.json("GET", "/api/ps")[1]["models"]), ["m:latest", "other:latest"])
     row = "[...document.querySelectorAll('#loaded button')].find(b => b.title.includes('other'))"
@@ -513,6 +516,44 @@ def test_models():
     wait(page, "!server.loaded.has('other:latest')")
     same([m["name"] for m in SERVER.json("GET", "/api/ps")[1]["models"]], ["m:latest"])
     clean(page)
+
+
+def test_get():
+    """A model from a registry, with a bar; stopped and gone on with, and chosen when it is there. What fails is told."""
+    (WORK / "gets").mkdir()
+    data = (GOLDEN / "llama-gqa/model.gguf").read_bytes()
+    with registry.Registry() as there, Server(VERBATIM, WORK / "gets", "--threads", "1") as server:
+        there.put("models/new", "latest", [("model", data)])
+        name = f"{there.host}/models/new"
+        if not chromium.program():
+            raise each.Skip
+        tab().close()
+        page = BROWSER.open(f"http://127.0.0.1:{server.port}/")
+        wait(page, "!byId('nothing').hidden")
+        page.value("localStorage.clear()")
+        for asked, told in ((f"127.0.0.1:{registry.free_port()}/models/none", "connect"), ("no/such/name/at/all", "")):
+            page.value(f"get({json.dumps(asked)})")
+            same(page.value("[byId('get-line').className, byId('get-go').hidden, byId('get-stop').hidden]"), ["bad", False, True])
+            assert told in page.value("byId('get-line').textContent"), page.value("byId('get-line').textContent")
+        with registry.Way(there.port, down=len(data) // 2, stall=True) as way:
+            page.value("byId('get-name').select()")
+            page.type(f"{way.host}/models/new")
+            page.key("Enter")
+            wait(page, "getting !== null && byId('get-line').textContent.includes(' of ')")
+            same(page.value("[document.body.classList.contains('panel'), byId('get-go').hidden, byId('get-stop').hidden]"), [True, True, False])
+            same(page.value("(oneStep('x', {status: 'pulling', total: 4000, completed: 1000}), [byId('get-bar').value, byId('get-line').textContent])"),
+                 [0.25, "x: 1.0 kB of 4.0 kB"])
+            page.shot(SHOTS / "serve-page-get.png")
+            until(20 * SLOW, lambda: any(p.stat().st_size >= len(data) // 4 for p in (WORK / "gets/blobs").glob("*-partial*")), "half of it")
+            page.point(*page.middle("byId('get-stop')"), click=True)
+            wait(page, "byId('get-line').textContent.includes('what has come is kept')")
+        assert list((WORK / "gets/blobs").glob("*-partial*")), "what has come is kept"
+        page.value(f"get({json.dumps(name)})")
+        same(page.value("byId('get-line').textContent"), f"{name} is here")
+        same(page.value("[chosenModel(), byId('nothing').hidden]"), [f"{name}:latest", True])
+        page.value("settings.max_completion_tokens = 4")
+        question(page, "Hello")
+        clean(page, but="400")
 
 
 def test_counts():
@@ -531,7 +572,7 @@ def test_counts():
     until(1 * SLOW, lambda: not any(s["is_processing"] for s in SERVER.json("GET", "/slots")[1]), "the slot is free")
     page.value("readMetrics()")
     assert page.value("byId('m-tokens').textContent").startswith(f"{written():,} written"), written()
-    assert re.match(r"[\d.]+ (ms|s) / [\d.]+ (ms|s)$", page.value("byId('m-first').textContent"))
+    assert re.match(r"[\d.]+ (ms|s), p95 [\d.]+ (ms|s)$", page.value("byId('m-first').textContent"))
     assert page.value("byId('curve').querySelector('.line').getAttribute('d').length") > 10
     page.shot(SHOTS / "serve-page-panel.png")
     clean(page)
@@ -644,7 +685,7 @@ def test_server_gone():
     question(page, "Hello", end="failed")
     same(shown(page, ".error"), ["The server does not answer. Is it still running?"])
     wait(page, "byId('model-line').textContent === 'the server does not answer'", 10)
-    clean(page, but="ERR_CONNECTION_REFUSED")
+    clean(page, but="Failed to load resource")
 
 
 def test_nothing_there():

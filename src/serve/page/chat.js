@@ -252,6 +252,9 @@ function start() {
     const box = byId('scroll');
     follows = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
   }, { passive: true });
+  byId('get').addEventListener('submit', event => { event.preventDefault(); get(byId('get-name').value.trim()); });
+  byId('get-stop').addEventListener('click', () => { if (getting) getting.abort(); });
+  document.querySelectorAll('.get').forEach(b => b.addEventListener('click', () => get(b.textContent)));
   document.querySelectorAll('.example').forEach(b => b.addEventListener('click', () => {
     byId('question').value = b.textContent;
     send();
@@ -259,7 +262,7 @@ function start() {
   document.addEventListener('keydown', onKey);
   watchTokens(byId('thread'));
   redraw();
-  readModels().then(watch);
+  readModels().then(() => { watch(); listen(); });
   byId('question').focus();
 }
 start();

@@ -2,6 +2,7 @@
  *
  *   /api/tags      what there is           --> the picker
  *   /api/ps        what is in memory       --> a mark beside it, the list in the panel
+ *   /events        what happens to models  --> the bar below the picker
  *   /metrics       counts, asked again and again while the page is seen --> rates, a curve, quantiles
  */
 'use strict';
@@ -85,17 +86,42 @@ async function readLoaded() {
 
 /* --- into memory and out of it ------------------------------------------------------------------------------- */
 
+const readingOf = name => ({ progress: -1, text: `reading ${name.replace(/:latest$/, '')} …` });
+
 async function load(name) {
   if (server.loaded.has(name)) return;
-  const mine = server.loading = { progress: -1, text: `reading ${name.replace(/:latest$/, '')} …` };
+  server.loading = readingOf(name);
   showModel();
   try {
     await askJson('/api/generate', { model: name, stream: false });
   } catch (error) {
     tell(sentence(error));
   }
-  if (server.loading === mine) server.loading = null;
+  server.loading = null;
   await readModels();
+}
+
+function heard({ event, data }) {
+  if (event === 'status') {
+    const works = { checking: 'checking', loading: 'reading' }[data.state];
+    server.loading = works ? { progress: data.progress, text: `${works} ${data.model.replace(/:latest$/, '')} …` } : null;
+    showModel();
+  }
+  if (event === 'model_load' || event === 'model_unload') readModels();
+}
+
+/* While the page is seen: a browser has only a few connections for one server, and pages that are not seen hold none. */
+async function listen() {
+  for (;;) {
+    const abort = new AbortController(), hidden = () => { if (document.hidden) abort.abort(); };
+    document.addEventListener('visibilitychange', hidden);
+    try {
+      if (!document.hidden) for await (const event of events(await ask('/events', undefined, abort.signal))) heard(event);
+    } catch { /* the server has gone, or the page is not seen any more */ }
+    document.removeEventListener('visibilitychange', hidden);
+    server.loading = null;
+    await new Promise(done => setTimeout(done, 2000));
+  }
 }
 
 function showLoaded() {
@@ -111,6 +137,49 @@ function showLoaded() {
   byId('loaded').replaceChildren(...(rows.length ? rows : [make('li', 'soft', 'none; the first question loads one')]));
 }
 
+/* --- from a registry ----------------------------------------------------------------------------------------- */
+
+let getting = null; /* an AbortController */
+
+function showGetting(line, done, bad) {
+  const bar = byId('get-bar');
+  byId('get-go').hidden = getting !== null;
+  bar.hidden = byId('get-stop').hidden = getting === null;
+  if (done >= 0) bar.value = done;
+  else bar.removeAttribute('value');
+  byId('get-line').textContent = line;
+  byId('get-line').className = bad ? 'bad' : '';
+}
+
+function oneStep(name, step) {
+  if (step.error) throw new Refusal(500, step.error);
+  const part = step.total > 0 ? (step.completed || 0) / step.total : -1;
+  showGetting(step.total > 0 ? `${name}: ${bytesOf(step.completed || 0)} of ${bytesOf(step.total)}` : `${name}: ${step.status}`, part, false);
+}
+
+/* What has come stays when it is stopped; the next time goes on from there. */
+async function get(name) {
+  if (getting || name === '') return;
+  getting = new AbortController();
+  const { signal } = getting;
+  let end = ['', false];
+  togglePanel(true);
+  byId('get-name').value = name;
+  showGetting(`${name}: asking …`, -1, false);
+  try {
+    for await (const line of pieces(await ask('/api/pull', { model: name }, signal), '\n')) oneStep(name, JSON.parse(line));
+    end = [`${name} is here`, false];
+  } catch (error) {
+    end = signal.aborted ? [`${name}: stopped; what has come is kept`, false] : [`${name}: ${sentence(error)}`, true];
+  }
+  getting = null;
+  showGetting(end[0], 1, end[1]);
+  await readModels();
+  if (!signal.aborted && !end[1]) byId('get-name').value = '';
+  const there = server.models.find(m => m.name === name || m.name === name + ':latest');
+  if (there && !signal.aborted && !end[1]) { byId('model').value = there.name; showModel(); }
+}
+
 /* --- counts -------------------------------------------------------------------------------------------------- */
 
 /* Prometheus' text: { name: [[labels, value], ...] } */
@@ -120,18 +189,22 @@ function readCounts(text) {
   return found;
 }
 
-/* The value below which the share lies of what a histogram has counted since `before`. */
-function quantile(now, before, name, share) {
-  const rows = now[name + '_bucket'] || [], old = (before && before[name + '_bucket']) || [];
-  const added = rows.map(([labels, n], i) => [parseFloat(/le="([^"]+)"/.exec(labels)[1].replace('+Inf', 'Infinity')), n - (old[i] ? old[i][1] : 0)]);
-  const all = added.length ? added[added.length - 1][1] : 0;
-  if (all === 0) return NaN;
+/* The value below which the share lies of what a histogram has counted. */
+function quantile(now, name, share) {
+  const rows = (now[name + '_bucket'] || []).map(([labels, n]) => [parseFloat(/le="([^"]+)"/.exec(labels)[1].replace('+Inf', 'Infinity')), n]);
+  const all = rows.length ? rows[rows.length - 1][1] : 0;
   let from = 0, below = 0;
-  for (const [to, n] of added) {
+  if (all === 0) return NaN;
+  for (const [to, n] of rows) {
     if (n >= share * all) return to === Infinity ? from : from + (to - from) * (share * all - below) / Math.max(1, n - below);
     [from, below] = [to, n];
   }
   return from;
+}
+
+function spread(now, name) {
+  const [half, most] = [0.5, 0.95].map(share => quantile(now, name, share));
+  return Number.isNaN(half) ? '–' : `${seconds(half)}, p95 ${seconds(most)}`;
 }
 
 const counts = { first: null, last: null, at: 0, rates: [] };
@@ -164,8 +237,7 @@ async function readMetrics() {
   const told = {
     now: `${short(rate)} tokens/s`, prompts: `${short(last ? prompts : 0)} tokens/s`,
     jobs: `${value('llamacpp:requests_processing')} running, ${value('llamacpp:requests_deferred')} waiting`,
-    first: `${seconds(quantile(now, null, 'verbatim_first_token_seconds', 0.5))} / ${seconds(quantile(now, null, 'verbatim_first_token_seconds', 0.95))}`,
-    token: `${seconds(quantile(now, null, 'verbatim_token_seconds', 0.5))} / ${seconds(quantile(now, null, 'verbatim_token_seconds', 0.95))}`,
+    first: spread(now, 'verbatim_first_token_seconds'), token: spread(now, 'verbatim_token_seconds'),
     tokens: `${value('llamacpp:tokens_predicted_total').toLocaleString('en')} written, ${evaluated.toLocaleString('en')} read`,
     reused: evaluated + reused > 0 ? `${percent(reused / (evaluated + reused))} of prompts` : '–',
     memory: bytesOf(value('verbatim_models_bytes')),

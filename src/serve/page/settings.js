@@ -9,7 +9,7 @@ const SETTINGS = [
   { key: 'repeat_penalty', name: 'Repeat penalty', least: 0.8, most: 1.6, step: 0.05, value: 1, help: 'Above 1: tokens of the last 64 become less likely.' },
   { key: 'max_completion_tokens', name: 'Longest answer', least: 1, most: 1000000, step: 1, value: null, empty: 'no limit',
     help: 'In tokens. Empty: until the model ends, or its context does.' },
-  { key: 'seed', name: 'Seed', least: 0, most: 9007199254740991, step: 1, value: null, empty: 'another each time',
+  { key: 'seed', name: 'Seed', least: 0, most: 9007199254740991, step: 1, value: null, empty: 'a new one',
     help: 'The same seed, question and model: the same answer, bit for bit, on any machine.' },
 ];
 

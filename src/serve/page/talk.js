@@ -92,12 +92,12 @@ async function run(answer, route, body, continues) {
   Object.assign(answer, { state: 'waiting', reason: null, ends: false, error: null, usage: null, began: performance.now(), first: 0 });
   answer.kept = answer.tokens.length;
   update(answer);
-  const slow = server.loaded.has(answer.model) ? null : { progress: -1, text: `reading ${answer.model.replace(/:latest$/, '')} …` };
-  if (slow) { server.loading = slow; showModel(); }
-  const there = () => { if (slow && server.loading === slow) { server.loading = null; readModels(); } };
+  if (!server.loaded.has(answer.model)) server.loading = readingOf(answer.model);
+  showModel();
   try {
     const response = await ask(route, body, abort.signal);
-    there();
+    server.loading = null;
+    if (!server.loaded.has(answer.model)) readModels();
     answer.state = 'streaming';
     for await (const { data } of events(response)) {
       take(answer, data);
@@ -109,7 +109,7 @@ async function run(answer, route, body, continues) {
     answer.state = abort.signal.aborted ? 'stopped' : 'failed';
     if (answer.state === 'failed') answer.error = sentence(error);
   } finally {
-    there();
+    server.loading = null;
     answer.ended = performance.now();
     running = null;
     update(answer);
