@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { PIECE = 1 << 15, FIRST_BODY = 1 << 12, HEADERS_MOST = 1 << 15 };
@@ -58,6 +59,7 @@ struct vb_exchange {
     void *gone_ud;
     size_t (*take)(void *ud, const char *data, size_t n); /* NULL: the body is gathered */
     void *take_ud;
+    int fading, whole; /* of a body that is taken: its client sends no more; all of it has been passed on */
     const void *route;
     int priority;
     char id[32];
@@ -183,13 +185,6 @@ int64_t vb_exchange_length(const vb_exchange *x)
     return *end == '\0' && n >= 0 ? n : -1;
 }
 
-void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *data, size_t n), void (*gone)(void *ud),
-                           void *ud)
-{
-    x->take = take;
-    x->on_gone = gone;
-    x->take_ud = x->gone_ud = ud;
-}
 
 void vb_exchange_set_route(vb_exchange *x, const void *route)
 {
@@ -264,6 +259,14 @@ static void begin(vb_exchange *x, unsigned status, const char *type, int streams
     x->begun = 1;
 }
 
+/* Lets libmicrohttpd see that a client has gone whose body nobody waits for; under the lock. */
+static void hang_up(vb_exchange *x)
+{
+    if (!x->fading || x->whole || x->connection == NULL) return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL) shutdown(info->connect_fd, SHUT_RDWR);
+}
+
 void vb_exchange_answer(vb_exchange *x, unsigned status, const char *type, const char *body, size_t len)
 {
     pthread_mutex_lock(&x->lock);
@@ -271,6 +274,7 @@ void vb_exchange_answer(vb_exchange *x, unsigned status, const char *type, const
     if (!add(&x->out, body, len)) x->gone = 1;
     x->ended = 1;
     wake(x);
+    hang_up(x);
     pthread_mutex_unlock(&x->lock);
     let_go(x);
 }
@@ -333,7 +337,7 @@ static void hung_up(void *ud)
     leave(ud);
 }
 
-void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud)
+static void on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud, void (*watched)(void *ud))
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     pthread_mutex_lock(&x->lock);
@@ -341,7 +345,31 @@ void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud)
     x->gone_ud = ud;
     x->watched = info != NULL;
     pthread_mutex_unlock(&x->lock);
-    if (info != NULL) vb_watch_add(x->http->watch, info->connect_fd, hung_up, x);
+    if (info != NULL) vb_watch_add(x->http->watch, info->connect_fd, watched, x);
+}
+
+void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud)
+{
+    on_gone(x, gone, ud, hung_up);
+}
+
+/* The client of a body that is taken will send no more. What it has sent may still be on its way through libmicrohttpd, which
+ * does not always see the end behind it: whoever takes the body waits until nothing comes any more. */
+static void fade(void *ud)
+{
+    vb_exchange *x = ud;
+    pthread_mutex_lock(&x->lock);
+    x->fading = 1;
+    if (!x->gone && !x->ended) x->on_gone(x->gone_ud);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *data, size_t n), void (*gone)(void *ud),
+                           void *ud)
+{
+    x->take = take;
+    x->take_ud = ud;
+    on_gone(x, gone, ud, fade);
 }
 
 /* --- libmicrohttpd's side -------------------------------------------------------------------------------- */
@@ -465,6 +493,7 @@ static void pass_end(vb_exchange *x)
 {
     x->handled = 1;
     pthread_mutex_lock(&x->lock);
+    x->whole = 1;
     if (!x->begun) x->take(x->take_ud, NULL, 0);
     pthread_mutex_unlock(&x->lock);
 }

@@ -44,7 +44,8 @@ int vb_exchange_answered(const vb_exchange *x);
 int64_t vb_exchange_length(const vb_exchange *x); /* what Content-Length says, -1: not said */
 /* In `admit`: the body is not gathered. take() gets its pieces on the connection's thread, keeps what it has room for and
  * returns how much that was; the rest comes again after vb_exchange_more. data NULL: that was all. The caller keeps the
- * exchange, `handle` is not called; once it is answered the rest of the body is dropped. */
+ * exchange, `handle` is not called; once it is answered the rest of the body is dropped. gone(), perhaps twice: the client
+ * sends no more, but take() may still get what it has sent. */
 void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *data, size_t n), void (*gone)(void *ud),
                            void *ud);
 void vb_exchange_more(vb_exchange *x); /* from any thread: there is room again */

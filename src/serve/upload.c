@@ -10,6 +10,7 @@
 #include "serve/manage.h"
 #include "serve/ollama.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ typedef struct {
     pthread_cond_t news;
     char *in, *out; /* filled by the connection; emptied by the chore */
     size_t n;       /* bytes of `in` */
-    int whole, gone;
+    int whole, leaving, gone; /* leaving: the client has closed its side */
 } upload;
 
 static const char *digest_of(const vb_exchange *x)
@@ -53,14 +54,14 @@ static void gone(void *ud)
 {
     upload *u = ud;
     pthread_mutex_lock(&u->lock);
-    u->gone = 1;
+    u->leaving = 1;
     pthread_cond_signal(&u->news);
     pthread_mutex_unlock(&u->lock);
 }
 
 /* --- the chore ------------------------------------------------------------------------------------------- */
 
-/* The next bytes are in u->out; 0: there are none any more. */
+/* The next bytes are in u->out; 0: there are none any more. A client that leaves has gone when nothing has come for a second. */
 static size_t next(upload *u)
 {
     struct timespec moment;
@@ -68,8 +69,8 @@ static size_t next(upload *u)
     while (u->n == 0 && !u->whole && !u->gone) {
         clock_gettime(CLOCK_REALTIME, &moment);
         moment.tv_sec++;
-        pthread_cond_timedwait(&u->news, &u->lock, &moment);
-        u->gone |= vb_chores_ending(u->serve->chores);
+        int late = pthread_cond_timedwait(&u->news, &u->lock, &moment) == ETIMEDOUT;
+        u->gone = (late && u->leaving) || vb_chores_ending(u->serve->chores);
     }
     size_t n = u->gone ? 0 : u->n;
     char *filled = u->in;

@@ -165,14 +165,22 @@ static void keep_config(making *m, const vb_store *store, const vb_layer *config
     free(text);
 }
 
+/* The blob in our own store, where it has to be fetched from another one. */
+static vb_status bring(making *m, const vb_store *other, vb_layer *l, vb_err *err)
+{
+    char path[4700];
+    if (other == NULL) return VB_OK;
+    vb_store_blob_path(other, l->hex, path, sizeof path);
+    return vb_blob_import(m->store, path, l->hex, &l->bytes, m->to, err);
+}
+
 static vb_status use_layers(making *m, const vb_source *source, const vb_image *base, vb_err *err)
 {
-    char from[720], path[4700];
+    char from[720];
     vb_ref_text(&source->ref, from, sizeof from);
     for (int i = 0; i < base->n; i++) {
         vb_layer l = base->layers[i];
-        vb_store_blob_path(source->other, l.hex, path, sizeof path);
-        if (source->other != NULL) VB_TRY(vb_blob_import(m->store, path, l.hex, &l.bytes, m->to, err));
+        VB_TRY(bring(m, source->other, &l, err));
         snprintf(l.from, sizeof l.from, "%.399s", from);
         m->image.layers[m->image.n++] = l;
     }
