@@ -304,6 +304,19 @@ def test_manifests_that_are_none():
         same((i, [n for n in store.blobs() if not n.startswith(".")]), (i, []))
 
 
+def test_a_registry_without_end():
+    """What is not a blob has a limit, whatever a registry sends; redirects too."""
+    store = Store()
+    with registry.Endless() as endless:
+        begin = time.monotonic()
+        store.run("pull", f"127.0.0.1:{endless.port}/models/manifest", code=3, says="expected at most 1048576 bytes, found more")
+        assert endless.sent < 16 << 20, endless.sent
+        store.run("pull", f"127.0.0.1:{endless.port}/models/around", code=6, says="redirects")
+        store.run("pull", f"127.0.0.1:{endless.port}/models/file", code=6, says="pull model manifest: ")
+        assert time.monotonic() - begin < 5 * SLOW
+    same(store.blobs(), {})
+
+
 def test_two_at_once():
     text, store = put("big", [("model", BIG)]), Store()
     with registry.Way(there().port, down=2_000_000, stall=True) as way:
@@ -517,9 +530,12 @@ def test_the_server_ends_what_nobody_waits_for():
             c = s.socket()
             c.sendall(request)
             until_partial(store, BIG, 1_500_000)
-            assert s.ask("GET", "/health")[0] == 200 and s.descriptors() > idle
+            ready = s.json("GET", "/ready")[1]
+            same((ready["state"], 0 <= ready["progress"] < 0.5), ("downloading", True))
+            assert s.descriptors() > idle
             c.close()
             served.until(3 * SLOW, lambda: s.descriptors() <= idle, "the end of a download that nobody waits for")
+            same(s.json("GET", "/ready")[1]["state"], "idle")
             assert partial(BIG) in store.blobs()
             c = s.socket()
             c.sendall(request)

@@ -228,6 +228,43 @@ class Elsewhere:
         self.server.server_close()
 
 
+class Endless:
+    """A registry that means no good: a manifest without end, redirects in a circle, one to a file."""
+
+    def __init__(self):
+        self.sent, endless = 0, self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if "/manifest/" not in self.path:
+                    self.send_response(302)
+                    self.send_header("Location", self.path if "/around/" in self.path else "file:///etc/hostname")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                self.end_headers()
+                try:
+                    while endless.sent < 1 << 30:
+                        endless.sent += self.wfile.write(b" " * 65536)
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Tokens:
     """Gives bearer tokens to a Registry whose settings have `auth`; `asked` has what was asked for. With `silent` it gives
     none."""
