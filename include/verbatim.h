@@ -129,6 +129,7 @@ typedef struct {
     const char *path; /* the file that was opened (the first one of a split model) */
     const char *arch, *name, *format; /* format: the most frequent weight format, "Q4_1" */
     const char *player, *isa;
+    const char *cpu; /* the processor's own name */
     vb_arith arith;
     int threads;
     int embeds;  /* 1: gives embeddings, rows of `width` floats, and no logits */

@@ -37,7 +37,7 @@ faults-programs: $B/verbatim $(SHIMS)
 asan-build:
 	@$(MAKE) -s CC=gcc B=build/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" build/asan/verbatim tests
 tsan-build:
-	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool build/tsan/tests/serve_twin build/tsan/verbatim build/tsan/tools/mkmodel
+	@$(MAKE) -s CC=clang B=build/tsan OPT="-O1 -g -fsanitize=thread" build/tsan/tests/matrix build/tsan/tests/pool build/tsan/tests/serve_twin build/tsan/tests/serve_hooks build/tsan/verbatim build/tsan/tools/mkmodel
 # clang needs minutes for the checks of unrolled kernels: gcc makes the sanitized ones, and fuzzing, which asks nothing
 # of kernels, leaves the checks out of them.
 build/fuzz/simd/%.o: CFLAGS += -fno-sanitize=all

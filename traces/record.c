@@ -58,10 +58,8 @@ static vb_status put_header(vb_trace *t, const vb_session *session, const vb_tra
 {
     vb_model_info info;
     vb_stats stats;
-    vb_machine machine;
     vb_model_describe(t->model, &info);
     vb_session_stats(session, &stats);
-    vb_machine_describe(&machine);
     vb_trace_header h = {.arithmetic_version = VB_ARITHMETIC_VERSION,
                          .arith = (int32_t)info.arith,
                          .context = stats.context,
@@ -80,7 +78,7 @@ static vb_status put_header(vb_trace *t, const vb_session *session, const vb_tra
     char *absolute = realpath(info.path, NULL);
     const char *texts[VB_TRACE_TEXTS] = {
         [VB_TRACE_BY] = vb_version(),       [VB_TRACE_PLAYER] = info.player,
-        [VB_TRACE_ISA] = info.isa,          [VB_TRACE_CPU] = machine.cpu,
+        [VB_TRACE_ISA] = info.isa,          [VB_TRACE_CPU] = info.cpu,
         [VB_TRACE_MODEL_NAME] = info.name,  [VB_TRACE_MODEL_PATH] = absolute != NULL ? absolute : info.path,
         [VB_TRACE_MODEL_ARCH] = info.arch,  [VB_TRACE_PROMPT] = opts->prompt,
     };

@@ -10,6 +10,7 @@
 #include "oracle/oracle.h"
 #include "run/pool.h"
 #include "run/run.h"
+#include "simd/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *er
         VB_FAIL(err, VB_E_UNSUPPORTED, "like_ggml: expected player oracle, found %s", m->player->name);
     m->arith = opts->arith;
     m->like_ggml = opts->like_ggml;
+    vb_cpu_name(m->cpu, sizeof m->cpu);
     m->threads = opts->threads > 0 ? opts->threads : vb_topology_cores();
     vb_play_opts play = {m->arith, opts->isa, m->threads, m->like_ggml};
     return m->player->open(&m->playing, &m->plan, &play, err);
@@ -200,6 +202,7 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
     if (m->arch == NULL) return;
     out->player = m->player->name;
     out->isa = m->player->isa(m->playing);
+    out->cpu = m->cpu;
     out->arith = m->arith;
     out->like_ggml = m->like_ggml;
     out->threads = m->threads;

@@ -44,7 +44,7 @@ struct vb_model {
     int threads, like_ggml;
     pthread_mutex_t lock;
     vb_model_trie *texts;
-    char arch_name[64], name[128];
+    char arch_name[64], name[128], cpu[96];
     const char **keys; /* metadata keys with a NUL behind them */
 };
 

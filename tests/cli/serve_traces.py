@@ -377,14 +377,15 @@ def test_ready_says_whether_more_can_come():
         status, a = s.json("GET", "/ready")
         same((status, a["status"], a["state"], a["models"]), (200, "ok", "idle", 0))
         generate(s, 1)
-        body = json.dumps({"model": "tiny", "prompt": "x", "options": {"num_predict": 100000}}).encode()
+        body = json.dumps({"model": "slow", "prompt": "x", "raw": True, "options": {"num_predict": 100000, "temperature": 0.9, "seed": 2}}).encode()
         clients = []
-        for _ in range(2):
+        for _ in range(3):
             c = s.socket()
             c.sendall(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             clients.append(c)
-        served.until(20 * SLOW, lambda: s.json("GET", "/ready")[0] == 503, "a full queue")
-        same(s.json("GET", "/ready")[1]["status"], "busy")
+        seen = []
+        served.until(20 * SLOW, lambda: seen.append(s.json("GET", "/ready")) or seen[-1][0] == 503, "a full queue")
+        same((seen[-1][1]["status"], seen[-1][1]["waiting"]), ("busy", 1))
         same(s.json("GET", "/health")[0], 200)
         for c in clients:
             c.shutdown(socket.SHUT_RDWR)
