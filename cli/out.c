@@ -156,7 +156,8 @@ void vb_put_bytes(FILE *to, uint64_t bytes)
     double value = (double)bytes / 1024;
     int unit = 0;
     for (; value >= 1024 && unit < 3; unit++) value /= 1024;
-    fprintf(to, "%.1f %s", value, units[unit]);
+    if (bytes < 1024) fprintf(to, "%d B", (int)bytes);
+    else fprintf(to, "%.1f %s", value, units[unit]);
 }
 
 int vb_print_json(json_t *value)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""pull.py VERBATIM [NAME...] - models from and to a registry: a real one, over ways that break, with layers that lie."""
+"""pull.py VERBATIM [NAME...] | VERBATIM --kills N - models from and to a registry: a real one, over ways that break, with layers
+that lie. With --kills: downloads that are killed N times, at any instant."""
 import atexit
 import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -595,6 +597,31 @@ def test_ps_and_stop():
         store.run("ps", "--unix", path, says="holds no model")
 
 
+def kills(n):
+    """Whenever it is killed: no model before all of it is there, no byte that is not the registry's, and none fetched twice."""
+    text, store, rng, whole = put("big", [("model", BIG), ("system", SYSTEM)]), Store(), random.Random(1), 0
+    with registry.Way(there().port, edit=lambda data: time.sleep(0.005) or data) as way:
+        name = f"{way.host}/models/big"
+        for i in range(n):
+            p = store.start("pull", name)
+            time.sleep(rng.random() * 0.12 * SLOW)
+            p.kill()
+            p.communicate()
+            blobs, manifest = store.blobs(), store.manifest(way.host, "models/big", "latest")
+            assert manifest in (None, text), f"kill {i}: {manifest}"
+            if partial(BIG) in blobs:
+                have = blobs[partial(BIG)].read_bytes()
+                assert have == BIG[:len(have)], f"kill {i}: {len(have)} bytes are others"
+            if manifest:
+                store.run("pull", name)
+                store.holds(way.host, "models/big", "latest", text, [("model", BIG), ("system", SYSTEM)])
+                whole += 1
+                shutil.rmtree(store.folder)
+        assert way.carried_down < (whole + 1) * (len(BIG) + 20_000) + n * 400_000, (whole, way.carried_down)
+    print(f"killed {n} times, {whole} models were whole")
+    print(f"{n} passed, 0 failed")
+
+
 def test_the_hopeless_one_ends():
     p, begin = HOPELESS
     _, talk = p.communicate(timeout=90)
@@ -603,4 +630,6 @@ def test_the_hopeless_one_ends():
 
 
 if __name__ == "__main__":
+    if sys.argv[2:3] == ["--kills"]:
+        sys.exit(kills(int(sys.argv[3])))
     sys.exit(each.run(globals(), sys.argv[2:]))
