@@ -6,6 +6,7 @@
 #ifndef VB_SERVE_HOSTS_H
 #define VB_SERVE_HOSTS_H
 #include "serve/details.h"
+#include "serve/pace.h"
 
 #include <pthread.h>
 
@@ -37,6 +38,7 @@ typedef struct vb_host {
     int context, slots;
     vb_session *sessions[VB_SLOTS_MOST]; /* opened when first needed; the scheduler's */
     void *jobs[VB_SLOTS_MOST];           /* who has them; the scheduler's */
+    vb_pace pace;                        /* what steps cost; the scheduler's */
     uint64_t bytes;          /* weights and all slots */
     int held;
     int64_t keep_ns, last_ns; /* when it was last used, CLOCK_MONOTONIC */

@@ -3,8 +3,8 @@
  *   queue --a slot is free--> slot: [prompt, chunk by chunk] -> [a token a step] -> end
  *
  * One step evaluates, for one model, the next token of every slot that decodes and as many prompt tokens of the others
- * as fit the budget, all in one vb_eval; models take turns. The budget is what was measured to take `step_ns`, so that
- * streams stay smooth beside a long prompt and nobody who leaves is computed for longer than that.
+ * as there is room for, all in one vb_eval; models take turns. Room is what was measured to take `step_ns` (pace.h), so
+ * that streams stay smooth beside a long prompt and nobody who leaves is computed for longer than that.
  *
  * A slot is chosen by the longest beginning of the prompt that its session still holds; a beginning that another slot
  * holds is forked; one that another slot is just computing is waited for. None of this can be seen in an answer: batch,
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUEUE_MOST = 512, LEAST_BUDGET = 16, MOST_BUDGET = 512, ECHO_BUDGET = 32, WORTH_FORKING = 32 };
+enum { QUEUE_MOST = 512, ECHO_BUDGET = 32, WORTH_FORKING = 32 };
 #define SECOND INT64_C(1000000000)
 
 struct vb_scheduler {
@@ -31,7 +31,6 @@ struct vb_scheduler {
     vb_job *waiting, *running; /* running: changed by the thread alone, under the lock */
     vb_host *turn;             /* whose step was the last */
     vb_scheduler_stats stats;
-    double token_ns; /* of a prompt's token, measured */
     float *rows;     /* logits of echoed prompts */
     size_t rows_size;
     int stopping;
@@ -318,14 +317,8 @@ static void tell_prompt(vb_job *j, const float *rows, int n)
 typedef struct {
     vb_job *jobs[VB_SLOTS_MOST];
     vb_work works[VB_SLOTS_MOST];
-    int n, prompt_tokens;
+    int n, decoding, prompt_tokens;
 } step;
-
-static int budget(const vb_scheduler *s)
-{
-    double n = s->token_ns > 0 ? (double)s->opts.step_ns / s->token_ns : LEAST_BUDGET;
-    return n < LEAST_BUDGET ? LEAST_BUDGET : n > MOST_BUDGET ? MOST_BUDGET : (int)n;
-}
 
 static float *rows_for(vb_scheduler *s, const vb_job *j, int n)
 {
@@ -359,7 +352,6 @@ static void add_prompt(vb_scheduler *s, step *st, vb_job *j, int *left)
 /* Everything that host's jobs have to evaluate next: decoding first, then prompts in the order they came. */
 static void collect(vb_scheduler *s, const vb_host *host, step *st)
 {
-    int left = budget(s);
     vb_job *prompts[VB_SLOTS_MOST];
     int n = 0;
     for (vb_job *j = s->running; j != NULL; j = j->next) {
@@ -371,14 +363,9 @@ static void collect(vb_scheduler *s, const vb_host *host, step *st)
         st->jobs[st->n] = j;
         st->works[st->n++] = (vb_work){.session = session_of(j), .ids = &j->last, .n = 1};
     }
+    st->decoding = st->n;
+    int left = vb_pace_room(&host->pace, st->decoding, s->opts.step_ns);
     while (n > 0 && left > 0) add_prompt(s, st, prompts[--n], &left); /* the list's end came first */
-}
-
-static void measure(vb_scheduler *s, const step *st, int64_t ns)
-{
-    if (st->prompt_tokens < LEAST_BUDGET / 2) return;
-    double now = (double)ns / (st->prompt_tokens + st->n);
-    s->token_ns = s->token_ns > 0 ? 0.7 * s->token_ns + 0.3 * now : now;
 }
 
 /* What follows an evaluation for one of its jobs. */
@@ -401,7 +388,7 @@ static void evaluate(vb_scheduler *s, step *st)
     int64_t start_ns = vb_now_ns();
     vb_status status = vb_eval(st->works, st->n, &err);
     int64_t ns = vb_now_ns() - start_ns;
-    measure(s, st, ns);
+    vb_pace_note(&s->turn->pace, st->decoding + st->prompt_tokens, st->prompt_tokens, ns);
     pthread_mutex_lock(&s->lock);
     s->stats.steps++;
     s->stats.busy_ns += ns;
