@@ -8,6 +8,7 @@
  */
 #include "store/registry.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -28,18 +29,22 @@ struct vb_registry {
 
 /* --- opening --------------------------------------------------------------------------------------------- */
 
-/* This machine by its usual names. */
-static int is_local(const char *host)
+int vb_registry_is_local(const char *host)
 {
-    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    return strncmp(host, "127.", 4) == 0 || (n == 9 && strncasecmp(host, "localhost", 9) == 0) ||
-           (n == 5 && strncmp(host, "[::1]", 5) == 0);
+    char name[64];
+    struct in_addr four;
+    size_t n = strcspn(host, ":");
+    if (n >= sizeof name) return 0;
+    memcpy(name, host, n);
+    name[n] = '\0';
+    if (inet_pton(AF_INET, name, &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
+    return strcasecmp(name, "localhost") == 0;
 }
 
 vb_status vb_registry_open(vb_registry **out, const vb_registry_opts *opts, vb_err *err)
 {
     vb_registry *r = *out = calloc(1, sizeof *r);
-    int local = is_local(opts->host);
+    int local = vb_registry_is_local(opts->host);
     if (r == NULL) VB_FAIL(err, VB_E_MEMORY, "out of memory");
     snprintf(r->base, sizeof r->base, "%s://%s", local || opts->insecure ? "http" : "https", opts->host);
     snprintf(r->repository, sizeof r->repository, "%s", opts->repository);

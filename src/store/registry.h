@@ -20,6 +20,8 @@ typedef struct {
     vb_stop stop;
 } vb_registry_opts;
 
+/* 1: "127.x.x.x" or "localhost", with or without a port. */
+int vb_registry_is_local(const char *host);
 vb_status vb_registry_open(vb_registry **out, const vb_registry_opts *opts, vb_err *err);
 void vb_registry_close(vb_registry *r);
 

@@ -10,26 +10,18 @@
 enum { TRIES = 7, FIRST_PAUSE_MS = 500, NAP_MS = 50, WAIT_MS = 200 };
 #define BETWEEN_NS 60000000u
 
-/* The name without its scheme; 0: a scheme that must not be. */
-static int without_scheme(const char **name, const vb_transfer *t, int *plain)
-{
-    *plain = strncmp(*name, "http://", 7) == 0;
-    if (*plain) *name += 7;
-    else if (strncmp(*name, "https://", 8) == 0) *name += 8;
-    return !*plain || t->insecure || strncmp(*name, "127.", 4) == 0 || strncmp(*name, "localhost", 9) == 0 ||
-           strncmp(*name, "[::1]", 5) == 0;
-}
-
 vb_status vb_carry_open(vb_carrying *c, vb_transfer *t, const char *name, const char *verb, vb_err *err)
 {
-    int plain;
+    int plain = strncmp(name, "http://", 7) == 0;
     char repository[sizeof c->ref.space + sizeof c->ref.model + 1];
     memset(c, 0, sizeof *c);
     c->t = t;
     c->verb = verb;
     t->remote = t->changed = 0;
-    if (!without_scheme(&name, t, &plain)) VB_FAIL(err, VB_E_ARGUMENT, "insecure protocol http");
+    if (plain) name += 7;
+    else if (strncmp(name, "https://", 8) == 0) name += 8;
     if (!vb_ref_parse(&c->ref, name)) VB_FAIL(err, VB_E_ARGUMENT, "invalid model name");
+    if (plain && !t->insecure && !vb_registry_is_local(c->ref.host)) VB_FAIL(err, VB_E_ARGUMENT, "insecure protocol http");
     snprintf(repository, sizeof repository, "%s/%s", c->ref.space, c->ref.model);
     vb_registry_opts opts = {.host = c->ref.host, .repository = repository, .insecure = plain || t->insecure, .stop = t->stop};
     return vb_registry_open(&c->registry, &opts, err);

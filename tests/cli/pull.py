@@ -282,7 +282,8 @@ def test_what_is_not_there():
     store.run("pull", f"127.0.0.1:{registry.free_port()}/models/none", code=6, says="pull model manifest: ")
     for name in ("../x", "a/b/c/d", "-x", "x:y:z", "", "x\n", "127.0.0.1:1/../x", "a" * 90, "x@sha256:12"):
         store.run("pull", "--", name, code=2, says="invalid model name")
-    store.run("pull", "http://models.example/x/y", code=2, says="insecure protocol http")
+    for host in ("models.example", "127.0.0.1.models.example", "127.models.example:80", "localhost.models.example", "128.0.0.1"):
+        store.run("pull", f"http://{host}/x/y", code=2, says="insecure protocol http")
     assert time.monotonic() - begin < 10 * SLOW
     same(store.blobs(), {})
 
