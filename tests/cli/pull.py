@@ -8,6 +8,7 @@ import pathlib
 import pty
 import random
 import re
+import resource
 import select
 import shutil
 import signal
@@ -273,6 +274,19 @@ def test_room_on_the_disk():
     put("huge", [("model", TINY), ("system", SYSTEM)],
         lambda m: [layer.update(size=2 ** 63 - 1) for layer in [m["config"], *m["layers"]]])
     Store().run("pull", f"{there().host}/models/huge", code=3)
+
+
+def test_a_disk_that_fails():
+    text, store = put("big", [("model", BIG)]), Store()
+    p = store.start("pull", f"{there().host}/models/big", restore_signals=False,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)))
+    _, talk = p.communicate(timeout=60)
+    same((p.returncode, "File too large" in talk), (4, True))
+    have = store.blobs()[partial(BIG)].stat().st_size
+    same((have, store.blobs()[partial(BIG)].read_bytes()), (1_000_000, BIG[:1_000_000]))
+    store.run("list", says="1 download is not complete, 976.6 KiB so far")
+    same([line.get("completed") for line in store.lines("pull", f"{there().host}/models/big") if "digest" in line][0], have)
+    store.holds(there().host, "models/big", "latest", text, [("model", BIG)])
 
 
 def test_what_is_not_there():
