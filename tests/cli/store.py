@@ -37,6 +37,7 @@ OLLAMA = served.store(WORK / "ollama", {"theirs": GOLDEN / "gemma3/model.gguf"})
 SLOW = served.stretch(VERBATIM)
 HOST = "registry" + ".ollama.ai"
 KIND = "application/vnd.ollama.image."
+SHIM = pathlib.Path(VERBATIM).parent / "tests/shims/store_faults.so"
 GREEDY = {"temperature": 0, "num_predict": 6, "seed": 1}
 
 
@@ -470,9 +471,44 @@ def test_a_full_disk():
         own.clear()
 
 
+def faulty(own, fault, words, text):
+    """Runs it with that fault; returns the exit code."""
+    env = {**os.environ, **own.env, "LD_PRELOAD": str(SHIM), "FAULT": fault, "FAULT_COUNT": str(WORK / "calls")}
+    return subprocess.run([VERBATIM, *words], input=text, env=env, capture_output=True).returncode
+
+
+def test_every_call_that_changes_files_fails():
+    """Once, from there on, or the program is killed there: a name means what it meant, or what it should mean."""
+    if not SHIM.exists() or SLOW > 1:
+        raise each.Skip
+    with Own(base=MODEL) as own:
+        own.run("create", "kept", "-f", "-", text=b"FROM base\nSYSTEM 0\n")
+        saved = own.folder.parent / "saved"
+        shutil.copytree(own.folder, saved)
+        for words, text, outcomes in [(["create", "kept", "-f", "-"], b"FROM theirs\nSYSTEM 1\n", (b"0", b"1")),
+                                      (["cp", "kept", "other"], b"", (b"0",)), (["rm", "kept"], b"", (b"0", None))]:
+            same(faulty(own, "none:0", words, text), 0)
+            calls = int((WORK / "calls").read_text())
+            assert calls > 3, calls
+            every = int(os.environ.get("EVERY", 3))
+            for i, kind in enumerate(["fail", "from", "die"]):  # each call by one of them, by all in the long run
+                for n in range(1 + i % every, calls + 1, every):
+                    shutil.rmtree(own.folder)
+                    shutil.copytree(saved, own.folder)
+                    code = faulty(own, f"{kind}:{n}", words, text)
+                    assert code in {"die": (-9,)}.get(kind, (0, 4)), (kind, n, words, code)
+                    own.run("rm", "nowhere", code=3)  # opens the store, and does away with what was left
+                    own.sound(orphans=True)
+                    kept = dict(own.layers("kept")).get("system") if "kept:latest" in own.names() else None
+                    assert kept in outcomes, (kind, n, words, kept)
+                    same(set(own.names()) - {"base", "kept:latest", "other:latest"}, set())
+        shutil.rmtree(own.folder)
+        shutil.copytree(saved, own.folder)
+
+
 def test_killed_while_it_writes():
     chance = random.Random(6)
-    rounds = 24 if SLOW == 1 else 6
+    rounds = int(os.environ.get("ROUNDS", 24 if SLOW == 1 else 6))
     with Own(base=MODEL) as own:
         own.run("create", "kept", "-f", "-", text=b"FROM base\nSYSTEM 0\n")
         spent = []
