@@ -87,7 +87,7 @@ static void print_text(const table *t, uint64_t available)
     int width = 4, large = 0;
     for (size_t i = 0; i < t->n; i++)
         if ((int)strlen(t->rows[i].name) > width) width = (int)strlen(t->rows[i].name);
-    if (t->n == 0) vb_say("no models in Ollama's store and in verbatim's own; make model fetches smollm2");
+    if (t->n == 0) vb_say("no models in Ollama's store and in verbatim's own: verbatim pull NAME gets one");
     else printf("%-*s  %10s  %10s   %-8s  %s\n", width, "NAME", "DISK MIB", "MEMORY MIB", "STORE", "PATH");
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];

@@ -10,6 +10,7 @@
 #include "systemd.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -33,14 +34,25 @@ static void allow_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int one(void *found, const vb_store_entry *entry)
+{
+    (void)entry;
+    *(int *)found = 1;
+    return 1;
+}
+
 /* Where it listens: on stderr for people, as JSON on stdout for programs, which may have asked for any free port. */
 static int announce(const vb_args *args, const vb_serve_opts *opts, const vb_serve *server)
 {
     const char *host = opts->listener > 0 ? "a socket that was passed" : opts->unix_path != NULL ? opts->unix_path
                        : opts->host != NULL ? opts->host : "127.0.0.1";
     int port = vb_serve_port(server);
-    if (port > 0) vb_say("listening on %s:%d", host, port);
+    int found = 0, six = strchr(host, ':') != NULL;
+    if (port > 0 && opts->listener <= 0)
+        vb_say("listening at http://%s%s%s:%d/, for programs and for a browser", six ? "[" : "", host, six ? "]" : "", port);
     else vb_say("listening on %s", host);
+    vb_store_list(one, &found, NULL);
+    if (!found) vb_say("no models yet: verbatim pull NAME gets one");
     if (!args->json) return VB_EXIT_OK;
     int code = vb_print_json(json_pack("{s:s, s:i}", "host", host, "port", port));
     return code ? code : vb_out_flush();

@@ -77,6 +77,7 @@ def tab(settings=None, address=ADDRESS, panel=False, **how):
 
 def wait(page, condition, seconds=20):
     until(seconds * SLOW, lambda: page.value(f"Boolean({condition})"), condition)
+    page.settle()
 
 
 def clean(page, but=""):
@@ -119,8 +120,9 @@ def chat(text, asked, **more):
 
 
 def press(page, label, where="#thread"):
-    place = page.middle(f"[...document.querySelectorAll('{where} button')].filter(b => b.textContent === '{label}').pop()")
-    page.point(*place, click=True)
+    there = f"[...document.querySelectorAll('{where} button')].filter(b => b.textContent === '{label}').pop()"
+    wait(page, there)
+    page.point(*page.middle(there), click=True)
 
 
 def cell(i):
@@ -301,6 +303,9 @@ def test_go_on():
     page.value(f"{LAST}.asked.max_completion_tokens = 15")
     press(page, "Go on")
     wait(page, f"{LAST}.tokens.length === 25 && {LAST}.state === 'done'")
+    press(page, "Same bits?")
+    wait(page, f"{LAST}.check && {LAST}.check.state === 'same'")
+    wait(page, f"{LAST}.tokens.length === 25 && {LAST}.state === 'done'")
     whole = chat("Count.", {**answer(page)["asked"], "max_completion_tokens": 25})
     same([t["id"] for t in answer(page)["tokens"]], whole["choices"][0]["token_ids"])
     same(readable(answer(page)["text"]), readable(whole["choices"][0]["message"]["content"]))
@@ -416,6 +421,13 @@ def test_same_bits():
     page.settle()
     n = len(answer(page)["tokens"])
     assert shown(page, ".check")[0].startswith(f"the same bits: {n} tokens"), shown(page, ".check")
+    digest = chat("Hello", answer(page)["asked"], verbatim={"logits_digest": True})["verbatim"]["logits_digest"]
+    assert shown(page, ".check")[0].endswith(f"(digest {digest})") and digest in shown(page, ".info dl")[0], shown(page, ".check")
+    page.value(f"{LAST}.told.logits_digest = '00'")
+    press(page, "Same bits?")
+    wait(page, f"{LAST}.check.state === 'differs'")
+    page.settle()
+    same(shown(page, ".check"), ["differs in its logits"])
     page.value(f"{LAST}.tokens[3].logprob += 1e-6")
     press(page, "Same bits?")
     wait(page, f"{LAST}.check.state === 'differs'")

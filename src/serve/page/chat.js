@@ -81,8 +81,9 @@ function checkLine(check) {
   if (!check) return ['', ''];
   if (check.state === 'asking') return ['', 'asking the same again …'];
   if (check.state === 'failed') return ['bad', check.text];
-  if (check.state === 'same') return ['good', `the same bits: ${count(check.n, 'token')}, each with every probability beside it`];
-  return ['bad', `differs at token ${check.at + 1}`];
+  const logits = check.digest ? `, and every logit behind them (digest ${check.digest})` : ', each with every probability beside it';
+  if (check.state === 'same') return ['good', `the same bits: ${count(check.n, 'token')}${logits}`];
+  return ['bad', check.at < 0 ? 'differs in its logits' : `differs at token ${check.at + 1}`];
 }
 
 function detailsOf(answer) {

@@ -91,6 +91,7 @@ async function run(answer, route, body, continues) {
   running = { answer, abort };
   Object.assign(answer, { state: 'waiting', reason: null, ends: false, error: null, usage: null, began: performance.now(), first: 0 });
   answer.kept = answer.tokens.length;
+  answer.told = null;
   update(answer);
   if (!server.loaded.has(answer.model)) server.loading = readingOf(answer.model);
   showModel();
@@ -117,7 +118,8 @@ async function run(answer, route, body, continues) {
   }
 }
 
-const common = answer => ({ model: answer.model, stream: true, stream_options: { include_usage: true }, return_token_ids: true, ...answer.asked });
+const common = answer => ({ model: answer.model, stream: true, stream_options: { include_usage: true },
+  return_token_ids: true, verbatim: { logits_digest: true }, ...answer.asked });
 
 function begin(answer) {
   const body = { ...common(answer), messages: messagesUpTo(answer.above), logprobs: true, top_logprobs: 10 };
@@ -168,15 +170,19 @@ async function repeat(answer) {
   await stop();
   const kept = answer.tokens.filter(t => t.given), asked = answer.tokens.slice(kept.length);
   const { max_completion_tokens: _, ...rest } = answer.asked;
-  const body = { model: answer.model, return_token_ids: true, ...rest, prompt: [...answer.prompt, ...kept.map(t => t.id)], logprobs: 10,
+  const body = { model: answer.model, return_token_ids: true, verbatim: { logits_digest: true }, ...rest, prompt: [...answer.prompt, ...kept.map(t => t.id)], logprobs: 10,
     max_tokens: asked.length };
   answer.check = { state: 'asking' };
   update(answer);
   try {
-    const found = (await askJson('/v1/completions', body)).choices[0].logprobs.content.map(tokenOf);
+    const got = await askJson('/v1/completions', body), found = got.choices[0].logprobs.content.map(tokenOf);
+    /* the digest of an answer that has been continued is that of its last part */
+    const digest = answer.told && answer.kept === kept.length ? answer.told.logits_digest : undefined;
+    const other = digest !== undefined && got.verbatim && got.verbatim.logits_digest !== digest;
     const parted = asked.findIndex((t, i) => !found[i] || found[i].id !== t.id || found[i].logprob !== t.logprob ||
       t.top.some((c, k) => !found[i].top[k] || found[i].top[k].id !== c.id || found[i].top[k].logprob !== c.logprob));
-    answer.check = { state: parted < 0 && found.length === asked.length ? 'same' : 'differs', at: parted, n: asked.length };
+    const same = parted < 0 && found.length === asked.length && !other;
+    answer.check = { state: same ? 'same' : 'differs', at: parted, n: asked.length, digest };
   } catch (error) {
     answer.check = { state: 'failed', text: sentence(error) };
   }
