@@ -81,7 +81,7 @@ static vb_status transfer(vb_manage *m, vb_status (*fn)(vb_store *, const char *
     vb_status status = fn(store, c.name, &t, err);
     if (t.changed) vb_manage_unload(m->serve, c.name);
     tell_end(&c, status, err);
-    if (status == VB_E_IO && t.remote) vb_fault_set(&r->fault, 502, "%s", err->text);
+    if (status == VB_E_IO && t.remote) vb_fault_set(&r->fault, 424, "%s", err->text);
     return status;
 }
 

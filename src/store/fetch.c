@@ -181,9 +181,10 @@ static vb_status set_headers(vb_fetch *f, struct curl_slist **list, vb_err *err)
     return VB_OK;
 }
 
+/* What does not fit counts as not said. */
 static void copy(char *to, size_t cap, const char *text)
 {
-    if (text != NULL) snprintf(to, cap, "%s", text);
+    if (text != NULL && strlen(text) < cap) strcpy(to, text);
 }
 
 static void read_head(vb_fetch *f)

@@ -106,11 +106,14 @@ static int parameter(const char *challenge, const char *name, char *out, size_t 
     return 0;
 }
 
-/* "scheme://host[:port]/..." has the scheme and the host of `base`. */
+/* "scheme://host[:port]/..." has the scheme and the host of `base`. What stands before an @ is no host. */
 static int same_host(const char *url, const char *base)
 {
     size_t scheme = strcspn(base, ":") + 3, host = scheme + strcspn(base + scheme, ":");
-    return strncasecmp(url, base, host) == 0 && strchr(":/?", url[host]) != NULL;
+    if (strncasecmp(url, base, host) != 0) return 0;
+    const char *rest = url + host;
+    if (*rest == ':') rest += 1 + strspn(rest + 1, "0123456789");
+    return *rest == '/' || *rest == '?' || *rest == '\0';
 }
 
 static void add_escaped(char *url, size_t cap, const char *key, const char *value)

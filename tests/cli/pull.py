@@ -433,9 +433,9 @@ def test_a_registry_that_wants_tokens():
         tokens.silent = True
         Store().run("pull", f"{guarded.host}/models/tokens", code=3, says="unauthorized: access denied")
     tokens.close()
-    elsewhere = tokens.auth.replace("http://127.0.0.1:", "http://localhost:")
-    with registry.Registry(elsewhere) as guarded:
-        Store().run("pull", f"{guarded.host}/models/tokens", code=3, says="unauthorized: expected a token's realm at")
+    for realm in ("http://localhost:", "http://127.0.0.1:80@localhost:", "https://127.0.0.1:", "http://127.0.0.11:"):
+        with registry.Registry(tokens.auth.replace("http://127.0.0.1:", realm)) as guarded:
+            Store().run("pull", f"{guarded.host}/models/tokens", code=3, says="unauthorized: expected a token's realm at")
 
 
 # --- push ------------------------------------------------------------------------------------------------------------
@@ -524,6 +524,7 @@ def test_the_server_pulls_and_pushes():
         same((status, lines), (200, [{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}]))
         same(s.json("POST", "/api/pull", {"model": f"{there().host}/models/none", "stream": False}),
              (404, {"error": "pull model manifest: file does not exist"}))
+        same(s.json("POST", "/api/pull", {"model": f"localhost:{registry.free_port()}/models/none", "stream": False})[0], 424)
         status, _, lines = stream(s, "/api/push", {"model": f"{there().host}/models/none"})
         same(statuses(lines[:2]), ["retrieving manifest", "couldn't retrieve manifest"])
         assert "error" in lines[-1]
