@@ -357,11 +357,13 @@ static int by_id(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* The best top_k tokens that are allowed, in order of their ids; fewer if they are not among the best few of all. */
+/* The best top_k tokens that are allowed, in order of their ids; fewer if they are not among the best few of all: half as
+ * many again, because inside of texts most are allowed and elsewhere even many more would not do. */
 static int best_allowed(const vb_sample_from *from, int top_k, vb_grammar *grammar, vb_token *out, vb_err *err)
 {
     vb_token best[FEW];
-    int n = vb_top_ids(from->logits, from->n_vocab, best, FEW < from->n_vocab ? FEW : from->n_vocab), k = 0;
+    int few = top_k + top_k / 2 + 8, k = 0;
+    int n = vb_top_ids(from->logits, from->n_vocab, best, few < from->n_vocab ? few : from->n_vocab);
     for (int i = 0; i < n && k < top_k; i++) {
         int allowed = vb_grammar_allows(grammar, best[i], err);
         if (allowed < 0) return allowed;
