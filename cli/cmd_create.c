@@ -55,6 +55,7 @@ static int make(const vb_args *args, json_t *said)
     vb_status s = vb_store_open(&store, NULL, &err);
     if (s == VB_OK) s = vb_create(store, &recipe, &to, &err);
     vb_store_close(store);
+    if (s == VB_E_NOT_FOUND) vb_say("`verbatim pull` fetches a model from a registry");
     if (s != VB_OK) return vb_report(s, &err);
     return args->json ? vb_print_json(json_pack("{s:s}", "created", args->rest[0])) : VB_EXIT_OK;
 }

@@ -98,14 +98,13 @@ static vb_status check_recipe(const vb_recipe *r, vb_err *err)
 
 /* --- the base -------------------------------------------------------------------------------------------- */
 
-static vb_status add_layer(making *m, const char *kind, const char *hex, uint64_t bytes, const char *from, vb_err *err)
+static vb_status add_layer(making *m, const char *kind, const char *hex, uint64_t bytes, vb_err *err)
 {
     if (m->image.n == VB_LAYERS_MOST) VB_FAIL(err, VB_E_FORMAT, "expected at most %d layers, found more", VB_LAYERS_MOST);
     vb_layer *l = &m->image.layers[m->image.n++];
     memset(l, 0, sizeof *l);
     snprintf(l->media, sizeof l->media, VB_MEDIA_KIND "%s", kind);
     snprintf(l->hex, sizeof l->hex, "%s", hex);
-    snprintf(l->from, sizeof l->from, "%.399s", from);
     l->bytes = bytes;
     return VB_OK;
 }
@@ -136,7 +135,7 @@ static vb_status import_file(making *m, const char *path, vb_err *err)
     VB_TRY(read_digest(path, hex, err));
     int made = vb_store_blob_size(m->store, hex) < 0;
     VB_TRY(vb_blob_import(m->store, path, hex, &bytes, m->to, err));
-    VB_TRY(add_layer(m, "model", hex, bytes, "", err));
+    VB_TRY(add_layer(m, "model", hex, bytes, err));
     m->image.layers[0].made = made;
     return VB_OK;
 }
@@ -144,13 +143,13 @@ static vb_status import_file(making *m, const char *path, vb_err *err)
 static vb_status use_file(making *m, vb_err *err)
 {
     void *first = json_object_iter(m->recipe->files);
-    const char *name = json_object_iter_key(first), *digest = json_string_value(json_object_iter_value(first));
+    const char *digest = json_string_value(json_object_iter_value(first));
     char hex[65];
     vb_digest_parse(hex, digest);
     VB_TRY(say(m, "parsing GGUF", err));
     int64_t bytes = vb_store_blob_size(m->store, hex);
     if (bytes < 0) VB_FAIL(err, VB_E_NOT_FOUND, "blob \"%s\" not found", digest);
-    return add_layer(m, "model", hex, (uint64_t)bytes, name, err);
+    return add_layer(m, "model", hex, (uint64_t)bytes, err);
 }
 
 /* What the base's own configuration says, where Ollama keeps what is in no layer. */
@@ -238,7 +237,7 @@ static vb_status add_text(making *m, const char *kind, const char *text, size_t 
     vb_hex(hex, sha256, sizeof sha256);
     int made = vb_store_blob_size(m->store, hex) < 0;
     VB_TRY(vb_blob_of(m->store, text, len, hex, err));
-    VB_TRY(add_layer(m, kind, hex, len, "", err));
+    VB_TRY(add_layer(m, kind, hex, len, err));
     m->image.layers[m->image.n - 1].made = made;
     return VB_OK;
 }

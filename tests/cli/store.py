@@ -158,7 +158,10 @@ def test_create_from_a_modelfile():
         m = own.manifest("brief")
         same((m["schemaVersion"], m["mediaType"]), (2, "application/vnd.docker.distribution.manifest.v2+json"))
         config = json.loads(own.blob(m["config"]["digest"]))
-        same((config["model_format"], config["model_family"], config["os"]), ("gguf", "llama", "linux"))
+        same(own.blob(m["config"]["digest"]), b'{"model_format":"gguf","model_family":"llama","model_families":["llama"],'
+             + f'"model_type":"{config["model_type"]}","file_type":"{config["file_type"]}"'.encode()
+             + b',"architecture":"amd64","os":"linux"}\n')
+        same([set(layer) for layer in m["layers"]], 6 * [{"mediaType", "digest", "size"}])
         assert answer(own, "brief", "--raw") == answer(own, str(MODEL), "--raw")
         own.run("rm", "brief")
         same(own.blobs(), [])

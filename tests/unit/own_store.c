@@ -384,6 +384,34 @@ Test(own_store, json_as_go_writes_it)
     }
 }
 
+/* A real Ollama made its model smollm2 of these layers, and told this digest of its manifest. */
+Test(own_store, manifest_as_ollama_writes_it)
+{
+    static const char *const texts[] = {
+        "{\"model_format\":\"gguf\",\"model_family\":\"llama\",\"model_families\":[\"llama\"],\"model_type\":\"134.52M\","
+        "\"file_type\":\"Q4_1\",\"architecture\":\"amd64\",\"os\":\"linux\"}\n",
+        "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n",
+        "{\"stop\":[\"\\u003c|im_start|\\u003e\",\"\\u003c|im_end|\\u003e\"],\"temperature\":0}\n"};
+    vb_image image = {.n = 3};
+    vb_layer *parts[] = {&image.config, &image.layers[1], &image.layers[2]};
+    char hex[65];
+    size_t len;
+    strcpy(image.config.media, VB_MEDIA_CONFIG);
+    strcpy(image.layers[0].media, VB_MEDIA_KIND "model");
+    strcpy(image.layers[0].hex, "941f309b54caaad6747569ba43712bcde44a2be3bae16c3282ff499c37c54af5");
+    image.layers[0].bytes = 98362432;
+    strcpy(image.layers[1].media, VB_MEDIA_KIND "template");
+    strcpy(image.layers[2].media, VB_MEDIA_KIND "params");
+    for (int i = 0; i < 3; i++) {
+        digest(texts[i], parts[i]->hex);
+        parts[i]->bytes = strlen(texts[i]);
+    }
+    char *text = vb_image_text(&image, &len);
+    digest(text, hex);
+    cr_expect_str_eq(hex, "53f4cd08aa899cd4404a21d670e7434c8c8685a01f67f6b837395862b045d783", "%s", text);
+    free(text);
+}
+
 Test(own_store, modelfiles)
 {
     static const struct {
