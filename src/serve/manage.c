@@ -172,6 +172,19 @@ static json_t *object(vb_request *r, const char *key, const char *go_type)
     return NULL;
 }
 
+/* A path on this machine. Whatever is wrong with it is told in the same words: a client may not learn what other files there
+ * are, and what is in them. */
+static vb_status check_path(const char *from, vb_err *err)
+{
+    vb_model *model;
+    vb_model_opts opts = {.vocab_only = 1};
+    if (from == NULL || from[0] != '/') return VB_OK;
+    if (vb_model_open(&model, from, &opts, NULL) != VB_OK)
+        VB_FAIL(err, VB_E_NOT_FOUND, "%.300s: expected a GGUF file that the server can open, found none", from);
+    vb_model_close(model);
+    return VB_OK;
+}
+
 static vb_status create(vb_manage *m, vb_store *store, vb_err *err)
 {
     vb_request *r = &m->request;
@@ -192,6 +205,7 @@ static vb_status create(vb_manage *m, vb_store *store, vb_err *err)
         .messages = vb_request_list(r, "messages", "[]api.Message"),
     };
     VB_TRY(read_well(r, err));
+    VB_TRY(check_path(recipe.from, err));
     VB_TRY(vb_create(store, &recipe, &m->listener, err));
     vb_manage_unload(m->serve, recipe.name);
     return VB_OK;

@@ -187,7 +187,7 @@ void vb_upload_head(vb_serve *s, vb_exchange *x)
         return;
     }
     snprintf(text, sizeof text, "blob \"%.80s\" not found", digest_of(x));
-    int there = vb_store_open(&store, NULL, NULL) == VB_OK && vb_store_blob_size(store, hex) >= 0;
+    int there = vb_store_open_readonly(&store, NULL, NULL) == VB_OK && vb_store_blob_size(store, hex) >= 0;
     vb_store_close(store);
     if (there) vb_exchange_answer(x, 200, NULL, "", 0);
     else vb_serve_error(x, 404, text);

@@ -167,6 +167,14 @@ def test_create_from_a_modelfile():
         same(own.blobs(), [])
 
 
+def test_the_manuals_modelfile():
+    text = (ROOT / "docs/MODELS.md").read_text().split("hold several lines.\n\n")[1].split("\n\nWhat is not said")[0]
+    with Own(smollm2=MODEL) as own:
+        own.run("create", "brief", "-f", "-", text="\n".join(line[4:] for line in text.splitlines()).encode())
+        same([k for k, _ in own.layers("brief")], ["model", "template", "system", "license", "params", "messages"])
+        same(dict(own.layers("brief"))["system"], b"You are brief.\nVery brief.")
+
+
 def test_create_from_models():
     with Own(base=MODEL) as own:
         own.run("create", "a", "-f", "-", text=b"FROM base\nSYSTEM one\nPARAMETER top_k 5\nPARAMETER seed 3\n")
@@ -184,9 +192,11 @@ def test_create_from_models():
         assert answer(own, "b:x", "--raw") == answer(own, "base", "--raw")
 
 
+(WORK / "text.gguf").write_bytes(b"GGUF is not all")
+
+
 def test_create_refuses():
     with Own(base=MODEL) as own:
-        (WORK / "text.gguf").write_bytes(b"GGUF is not all")
         for name, text, code, says in [
                 ("x", f"FROM {WORK}/text.gguf", 3, "text.gguf"), ("x", "FROM nowhere", 3, "model 'nowhere' not found"),
                 ("x", "FROM ./nowhere", 3, "expected a file, found none"), ("x", f"FROM {WORK}", 3, "found a directory"),
@@ -389,6 +399,9 @@ def test_create_refuses_over_http():
             code, found = server.json("POST", "/api/create", {"model": "x", "stream": False, **fields})
             same(code, status)
             assert says in found["error"], (fields, found)
+        told = {path: server.json("POST", "/api/create", {"model": "x", "from": path, "stream": False})[1]["error"].removeprefix(path)
+                for path in ("/etc/passwd", "/nowhere", "/etc", "/dev/zero", str(WORK / "text.gguf"), "/../etc/passwd")}
+        same(len(set(told.values())), 1)  # which files there are is nobody's business
         same(server.json("POST", "/api/create"), (400, {"error": "missing request body"}))
         same(own.names(), ["base"])
         same(server.json("POST", "/api/create", {"model": "y", "from": str(MODEL), "stream": False})[0], 200)
