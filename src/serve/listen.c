@@ -43,7 +43,8 @@ static vb_status bound_to(int *fd, const struct sockaddr *address, socklen_t n, 
     if (*fd >= 0) close(*fd);
     *fd = -1;
     VB_FAIL(err, why == EADDRINUSE || why == EACCES ? VB_E_IO : VB_E_ARGUMENT,
-            "%s: expected an address to listen at, found: %s", what, strerror(why));
+            "%s: expected an address to listen at, found: %s%s", what, strerror(why),
+            why == EADDRINUSE && address->sa_family != AF_UNIX ? " (another server? --port takes another place)" : "");
 }
 
 vb_status vb_listen_tcp(int *fd, const char *host, int port, int open, vb_err *err)
