@@ -143,7 +143,7 @@ static int report(const view *v, const vb_transfer *t, vb_status status, const v
 static int carry(const vb_args *args, vb_status (*fn)(vb_store *, const char *, vb_transfer *, vb_err *))
 {
     view v = {.args = args, .name = args->rest[0], .terminal = !args->json && isatty(STDERR_FILENO)};
-    vb_transfer t = {.insecure = args->insecure, .stop = {interrupted, NULL}, .to = {on_progress, &v}, .plan = on_plan};
+    vb_transfer t = {.insecure = args->insecure, .netrc = 1, .stop = {interrupted, NULL}, .to = {on_progress, &v}, .plan = on_plan};
     vb_store *store;
     vb_err err = {0};
     vb_status status = vb_store_open(&store, NULL, &err);

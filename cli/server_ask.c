@@ -81,7 +81,7 @@ static int exchange(const vb_serve_opts *s, const vb_fetch_ask *ask, const texts
     vb_fetch *f;
     vb_fetch_reply head;
     vb_err err = {0};
-    vb_status status = vb_fetch_open(&f, 1, (vb_stop){0}, &err);
+    vb_status status = vb_fetch_open(&f, VB_FETCH_LOCAL, (vb_stop){0}, &err);
     if (status < 0) return vb_report(status, &err);
     status = vb_fetch_do(f, ask, &head, &err);
     vb_fetch_close(f);

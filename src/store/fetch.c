@@ -22,7 +22,7 @@ enum { CONNECT_SECONDS = 15, SILENCE_SECONDS = 30, REDIRECTS = 10 };
 
 struct vb_fetch {
     CURL *curl;
-    int local;
+    int how;
     vb_stop stop;
     /* of the exchange at work */
     const vb_fetch_ask *ask;
@@ -34,7 +34,7 @@ struct vb_fetch {
     char why[CURL_ERROR_SIZE];
 };
 
-vb_status vb_fetch_open(vb_fetch **out, int local, vb_stop stop, vb_err *err)
+vb_status vb_fetch_open(vb_fetch **out, int how, vb_stop stop, vb_err *err)
 {
     vb_fetch *f = *out = calloc(1, sizeof *f);
     if (f != NULL) f->curl = curl_easy_init();
@@ -43,7 +43,7 @@ vb_status vb_fetch_open(vb_fetch **out, int local, vb_stop stop, vb_err *err)
         *out = NULL;
         VB_FAIL(err, VB_E_MEMORY, "out of memory");
     }
-    f->local = local;
+    f->how = how;
     f->stop = stop;
     return VB_OK;
 }
@@ -129,7 +129,8 @@ static void set_limits(vb_fetch *f)
     curl_easy_setopt(f->curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(f->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(f->curl, CURLOPT_XFERINFODATA, f);
-    if (f->local) curl_easy_setopt(f->curl, CURLOPT_NOPROXY, "*");
+    if (f->how & VB_FETCH_LOCAL) curl_easy_setopt(f->curl, CURLOPT_NOPROXY, "*");
+    if (f->how & VB_FETCH_NETRC) curl_easy_setopt(f->curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
     if (f->ask->socket != NULL) curl_easy_setopt(f->curl, CURLOPT_UNIX_SOCKET_PATH, f->ask->socket);
 }
 
@@ -222,9 +223,9 @@ vb_status vb_fetch_do(vb_fetch *f, const vb_fetch_ask *ask, vb_fetch_reply *repl
 
 #else
 
-vb_status vb_fetch_open(vb_fetch **out, int local, vb_stop stop, vb_err *err)
+vb_status vb_fetch_open(vb_fetch **out, int how, vb_stop stop, vb_err *err)
 {
-    (void)local, (void)stop;
+    (void)how, (void)stop;
     *out = NULL;
     VB_FAIL(err, VB_E_UNSUPPORTED,
             "this verbatim was built without libcurl and cannot reach a registry; install its development package and "

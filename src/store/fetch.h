@@ -38,8 +38,11 @@ typedef struct {
     char text[300];                      /* how the body of a refusal begins */
 } vb_fetch_reply;
 
-/* `local`: the other side is this machine, and is reached without a proxy. */
-vb_status vb_fetch_open(vb_fetch **out, int local, vb_stop stop, vb_err *err);
+enum {
+    VB_FETCH_LOCAL = 1, /* the other side is this machine, and is reached without a proxy */
+    VB_FETCH_NETRC = 2  /* names and passwords are those of ~/.netrc, each for its host */
+};
+vb_status vb_fetch_open(vb_fetch **out, int how, vb_stop stop, vb_err *err);
 void vb_fetch_close(vb_fetch *f);
 /* VB_OK: there is an answer, whatever its status says. VB_E_STOPPED: `stop`, `give` or `take` ended it. VB_E_IO: the way to
  * the other side is broken. Redirects are followed unless something is sent; from https only to https. */

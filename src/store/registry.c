@@ -48,7 +48,8 @@ vb_status vb_registry_open(vb_registry **out, const vb_registry_opts *opts, vb_e
     if (r == NULL) VB_FAIL(err, VB_E_MEMORY, "out of memory");
     snprintf(r->base, sizeof r->base, "%s://%s", local || opts->insecure ? "http" : "https", opts->host);
     snprintf(r->repository, sizeof r->repository, "%s", opts->repository);
-    vb_status status = vb_fetch_open(&r->fetch, local, opts->stop, err);
+    int how = (local ? VB_FETCH_LOCAL : 0) | (opts->netrc ? VB_FETCH_NETRC : 0);
+    vb_status status = vb_fetch_open(&r->fetch, how, opts->stop, err);
     if (status == VB_OK) return VB_OK;
     free(r);
     *out = NULL;

@@ -17,6 +17,7 @@ typedef struct {
     const char *host;       /* host or host:port */
     const char *repository; /* namespace/model */
     int insecure;           /* http with other machines too */
+    int netrc;              /* names and passwords of ~/.netrc */
     vb_stop stop;
 } vb_registry_opts;
 

@@ -23,7 +23,8 @@ vb_status vb_carry_open(vb_carrying *c, vb_transfer *t, const char *name, const 
     if (!vb_ref_parse(&c->ref, name)) VB_FAIL(err, VB_E_ARGUMENT, "invalid model name");
     if (plain && !t->insecure && !vb_registry_is_local(c->ref.host)) VB_FAIL(err, VB_E_ARGUMENT, "insecure protocol http");
     snprintf(repository, sizeof repository, "%s/%s", c->ref.space, c->ref.model);
-    vb_registry_opts opts = {.host = c->ref.host, .repository = repository, .insecure = plain || t->insecure, .stop = t->stop};
+    vb_registry_opts opts = {.host = c->ref.host, .repository = repository, .insecure = plain || t->insecure,
+                             .netrc = t->netrc, .stop = t->stop};
     return vb_registry_open(&c->registry, &opts, err);
 }
 

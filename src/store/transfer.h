@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct {
     int insecure; /* http with other machines too */
+    int netrc;    /* a person's own: names and passwords of ~/.netrc */
     vb_stop stop;
     vb_listener to;
     void (*plan)(void *ud, const vb_plan_of_pull *plan); /* NULL: nobody wants to know */

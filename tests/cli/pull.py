@@ -426,7 +426,13 @@ def test_a_registry_that_wants_tokens():
         moved.mkdir(parents=True)
         (source.folder / "manifests" / there().host / "models/tokens/latest").rename(moved / "latest")
         source.run("push", f"{guarded.host}/models/tokens")
-        same(tokens.asked[0]["service"], ["models here"])
+        same((tokens.asked[0]["service"], tokens.asked[0]["authorization"]), (["models here"], None))
+        (WORK / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+        try:  # the password is for the realm, the token for the registry
+            Store().run("pull", f"{guarded.host}/models/tokens")
+        finally:
+            (WORK / ".netrc").unlink()
+        same(tokens.asked[-1]["authorization"], "Basic bWU6c2VjcmV0")
         assert any("push" in scope for asked in tokens.asked for scope in asked["scope"]), tokens.asked
         store.run("pull", f"{guarded.host}/models/tokens")
         same(store.blobs().keys() >= {registry.digest_of(d).replace(":", "-") for _, d in layers}, True)
@@ -436,6 +442,28 @@ def test_a_registry_that_wants_tokens():
     for realm in ("http://localhost:", "http://127.0.0.1:80@localhost:", "https://127.0.0.1:", "http://127.0.0.11:"):
         with registry.Registry(tokens.auth.replace("http://127.0.0.1:", realm)) as guarded:
             Store().run("pull", f"{guarded.host}/models/tokens", code=3, says="unauthorized: expected a token's realm at")
+
+
+def test_a_registry_that_wants_a_password():
+    """~/.netrc is a person's: the commands use it, a server does not."""
+    layers, passwords = [("model", TINY), ("system", SYSTEM)], WORK / "htpasswd"
+    passwords.write_text("me:$2b$04$abcdefghijklmnopqrstuu1FO8wRuXCtH/w.DX2gERbVtHjF.63Sm\n")
+    with registry.Registry(f"auth:\n  htpasswd: {{realm: here, path: {passwords}}}\n") as guarded:
+        source, store = stored("passwords", guarded.host, layers), Store()
+        name, netrc = f"{guarded.host}/models/passwords", WORK / ".netrc"
+        source.run("push", name, code=3, says="unauthorized: access denied")
+        netrc.write_text('machine 127.0.0.1 login me password "another one"\n')
+        source.run("push", name, code=3, says="unauthorized: access denied")
+        netrc.write_text('machine 127.0.0.1 login me password "secret of this test"\n')
+        try:
+            source.run("push", name)
+            store.run("pull", name)
+            with served.Server(VERBATIM, Store().folder, env={"HOME": str(WORK)}) as s:
+                same(s.json("POST", "/api/pull", {"model": name, "stream": False}),
+                     (400, {"error": "pull model manifest: unauthorized: access denied"}))
+        finally:
+            netrc.unlink()
+    same(store.blobs().keys() >= {registry.digest_of(d).replace(":", "-") for _, d in layers}, True)
 
 
 # --- push ------------------------------------------------------------------------------------------------------------

@@ -277,7 +277,7 @@ class Tokens:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-                tokens.asked.append(asked)
+                tokens.asked.append({**asked, "authorization": self.headers["Authorization"]})
                 text = json.dumps({} if tokens.silent else {"token": tokens.token(asked)}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(text)))
