@@ -1,7 +1,8 @@
 /* disk.c - a store's directories, its lock, and files that are being written.
  *
- * A file that is written is called blobs/.new-XXXXXX and is locked by whoever writes it. One that nobody has locked is what
- * a killed process left behind: the next that opens the store removes it.
+ * A file that is written is called .new-XXXXXX, beside the place that it will have, and is locked by whoever writes it. One
+ * that nobody has locked is what a killed process left behind: of blobs/, the next that opens the store removes it; among
+ * manifests, the next that looks through them.
  */
 #include "store/disk.h"
 
@@ -91,12 +92,17 @@ char *vb_disk_read(int dir, const char *name, size_t most, size_t *len)
     return data;
 }
 
-int vb_disk_new_locked(vb_store *store, char name[32], vb_err *err)
+int vb_disk_is_new(const char *name)
+{
+    return strncmp(name, living, sizeof living - 1) == 0;
+}
+
+int vb_disk_new_in(const vb_store *store, int dir, char name[32], vb_err *err)
 {
     uint64_t random;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) random = vb_clock_ns();
     snprintf(name, 32, "%s%016llx", living, (unsigned long long)random);
-    int fd = openat(store->blobs, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) vb_disk_failed(store, name, err);
     else flock(fd, LOCK_EX | LOCK_NB);
     return fd;
@@ -106,7 +112,7 @@ int vb_disk_new(vb_store *store, char name[32], vb_err *err)
 {
     int lock = vb_disk_lock(store, err);
     if (lock < 0) return -1;
-    int fd = vb_disk_new_locked(store, name, err);
+    int fd = vb_disk_new_in(store, store->blobs, name, err);
     close(lock);
     return fd;
 }
@@ -120,7 +126,7 @@ static void sweep(vb_store *store)
     DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
     struct dirent *e;
     while (lock >= 0 && dir != NULL && (e = readdir(dir)) != NULL) {
-        if (strncmp(e->d_name, living, sizeof living - 1) != 0) continue;
+        if (!vb_disk_is_new(e->d_name)) continue;
         int fd = openat(store->blobs, e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) unlinkat(store->blobs, e->d_name, 0);
         if (fd >= 0) close(fd);

@@ -13,7 +13,9 @@ struct vb_store {
 int vb_disk_lock(const vb_store *store, vb_err *err);
 /* blobs/.new-XXXXXX, open and marked as living, its name in name; -1 and `err`. */
 int vb_disk_new(vb_store *store, char name[32], vb_err *err);
-int vb_disk_new_locked(vb_store *store, char name[32], vb_err *err); /* for one that holds the lock */
+/* The same in any directory of the store, for one that holds the lock. */
+int vb_disk_new_in(const vb_store *store, int dir, char name[32], vb_err *err);
+int vb_disk_is_new(const char *name); /* 1: such a file's name */
 /* All of `len`; "no space left on device" and its like are said in err. */
 vb_status vb_disk_write(const vb_store *store, int fd, const char *name, const void *data, size_t len, vb_err *err);
 vb_status vb_disk_failed(const vb_store *store, const char *name, vb_err *err); /* by errno */

@@ -188,6 +188,10 @@ static int mark_all(digests *d, int at, int depth)
     while (readable && (errno = 0, e = readdir(dir)) != NULL) {
         size_t len;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (vb_disk_is_new(e->d_name)) { /* written under the lock, which is ours now: nobody writes it any more */
+            unlinkat(at, e->d_name, 0);
+            continue;
+        }
         int below = openat(at, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (below >= 0) {
             readable = mark_all(d, below, depth + 1);
@@ -236,15 +240,15 @@ static vb_status check_blobs(const vb_store *store, const vb_image *image, const
     return VB_OK;
 }
 
-static vb_status write_manifest(vb_store *store, int tags, const char *tag, const char *text, size_t len, vb_err *err)
+static vb_status write_manifest(const vb_store *store, int tags, const char *tag, const char *text, size_t len, vb_err *err)
 {
     char name[32];
-    int fd = vb_disk_new_locked(store, name, err);
+    int fd = vb_disk_new_in(store, tags, name, err);
     if (fd < 0) return VB_E_IO;
     vb_status s = vb_disk_write(store, fd, name, text, len, err);
-    if (s == VB_OK && (fsync(fd) != 0 || renameat(store->blobs, name, tags, tag) != 0 || fsync(tags) != 0))
+    if (s == VB_OK && (fsync(fd) != 0 || renameat(tags, name, tags, tag) != 0 || fsync(tags) != 0))
         s = vb_disk_failed(store, tag, err);
-    if (s != VB_OK) unlinkat(store->blobs, name, 0);
+    if (s != VB_OK) unlinkat(tags, name, 0);
     close(fd);
     return s;
 }
@@ -300,8 +304,8 @@ static vb_status remove_locked(vb_store *store, const vb_ref *ref, vb_err *err)
                       ? VB_OK : vb_disk_failed(store, ref->model, err);
     if (tags >= 0) close(tags);
     if (s == VB_OK) {
-        tidy(store, ref);
         prune(store, old);
+        tidy(store, ref);
     }
     free(old);
     return s;

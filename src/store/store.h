@@ -4,7 +4,7 @@
  *     manifests/HOST/SPACE/MODEL/TAG  JSON: config and layers[], each {mediaType, digest, size}
  *     blobs/sha256-HEX                named by what is in it
  *     blobs/sha256-HEX-partial        a download that will go on
- *     blobs/.new-XXXXXX               a blob or manifest that is being written
+ *     .../.new-XXXXXX                 a blob or manifest that is being written, beside its place
  *
  * Invariants: a file appears under its name whole, proven and on disk, or not at all. A manifest is only written when
  * every blob it names is there in its size, and a blob is only removed when no manifest names it; both happen under one

@@ -335,8 +335,13 @@ Test(own_store, damaged_manifests_keep_their_blobs, .init = make_store, .fini = 
     fwrite("\0", 1, 1, f);
     fputs(text, f);
     fclose(f);
+    f = fopen(at("own/models/manifests/other/x/.new-0123"), "w"); /* of a writer that was killed */
+    digest("alone", hex);
+    fprintf(f, "sha256:%s", hex);
+    fclose(f);
     cr_assert_eq(drop("a"), VB_OK);
     cr_expect(has("shared") && !has("alone"));
+    cr_expect_eq(access(at("own/models/manifests/other/x/.new-0123"), F_OK), -1);
     cr_assert_eq(put("a", (const char *const[]){"shared", "alone"}, 2), VB_OK);
     cr_assert_eq(symlink("/nowhere", at("own/models/manifests/link")), 0);
     cr_assert_eq(drop("a"), VB_OK);
