@@ -27,7 +27,7 @@ $B/fuzz/modelfile: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
 $B/fuzz/modelfile: LDLIBS += $(CURL_FLAGS)
 $B/fuzz/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
-	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 
 tests: $(UNIT) $(PROGRAMS) $(SHIMS) $B/bench/speed examples model-tools $(BENCH)
 fuzzers: $(FUZZERS)
