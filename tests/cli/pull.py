@@ -282,6 +282,24 @@ def test_room_on_the_disk():
     Store().run("pull", f"{there().host}/models/huge", code=3)
 
 
+def test_what_another_store_has():
+    layers = [("model", BIG), ("system", SYSTEM)]
+    text, theirs = put("known", layers), Store()
+    theirs.run("pull", f"{there().host}/models/known")
+    blob = theirs.blobs()[registry.digest_of(BIG).replace(":", "-")]
+    for damaged in (False, True):
+        if damaged:
+            blob.write_bytes(BIG[:-1] + b"?")
+        store = Store()
+        store.env["OLLAMA_MODELS"] = str(theirs.folder)
+        with registry.Way(there().port) as way:
+            lines = store.lines("pull", f"{way.host}/models/known")
+            store.holds(way.host, "models/known", "latest", text, layers)
+            assert (way.carried_down > len(BIG)) == damaged, way.carried_down
+        assert f"pulling {short(BIG)}" in statuses(lines)
+    same(blob.read_bytes(), BIG[:-1] + b"?")
+
+
 def test_a_disk_that_fails():
     text, store = put("big", [("model", BIG)]), Store()
     p = store.start("pull", f"{there().host}/models/big", restore_signals=False,
