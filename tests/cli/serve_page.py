@@ -608,6 +608,25 @@ def test_kept():
     clean(page)
 
 
+def test_little_room():
+    """Where the browser has no room for all, the words are kept, and the tokens of the newest answers."""
+    page = tab()
+    for text in ("One", "Two", "Three"):
+        question(page, text)
+    size = page.value(f"JSON.stringify(packed({LAST}, new Set([{LAST}]))).length")
+    page.value(f"""(() => {{ localStorage.removeItem('verbatim.talk');
+        let n = 5300000; /* Chromium gives 5 Mi characters */
+        for (;;) try {{ localStorage.setItem('full', 'x'.repeat(n)); break; }} catch {{ n -= {size // 2}; }}
+        localStorage.setItem('full', 'x'.repeat(n - {size * 2})); keepTalk(); }})()""")
+    words = page.value("path().map(n => n.text)")
+    page.load()
+    wait(page, "chosenModel() === 'm:latest'")
+    same(page.value("path().map(n => n.text)"), words)
+    same(page.value("path().filter(n => n.role === 'assistant').map(n => n.tokens.length > 0)"), [False, False, True])
+    page.value("localStorage.clear()")
+    clean(page)
+
+
 def test_edit():
     """A question in other words stands beside the old one, which is not lost."""
     page = tab({"max_completion_tokens": 8})

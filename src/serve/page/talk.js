@@ -28,7 +28,7 @@ function path() {
 
 function newAnswer(question, model, asked) {
   return addNode(question, { role: 'assistant', model, asked, thinking: '', tokens: [], prompt: null, state: 'waiting', reason: null,
-    usage: null, began: 0, first: 0, ended: 0, tokensShown: wantsTokens });
+    usage: null, born: Date.now(), began: 0, first: 0, ended: 0, tokensShown: wantsTokens });
 }
 
 /* What the model is asked: the system's text and all before the node. */
@@ -209,12 +209,17 @@ async function edit(question, text) {
 
 /* --- kept between visits ------------------------------------------------------------------------------------- */
 
-const packed = (node, whole) => ({ ...node, above: undefined, view: undefined, check: undefined, told: node.told,
-  tokens: whole || !node.tokens ? node.tokens : [], prompt: whole ? node.prompt : null, below: node.below.map(b => packed(b, whole)) });
+/* `whole`: the answers that keep their tokens. */
+const packed = (node, whole) => ({ ...node, above: undefined, view: undefined, check: undefined, below: node.below.map(b => packed(b, whole)),
+  ...(node.role !== 'assistant' || whole.has(node) ? {} : { tokens: [], prompt: null }) });
 
-/* With all tokens if the browser has room for them, else the words alone. */
+const answersBelow = node => node.below.flatMap(b => [...(b.role === 'assistant' ? [b] : []), ...answersBelow(b)]);
+
+/* All words, and the tokens of as many of the newest answers as the browser has room for. */
 function keepTalk() {
-  if (!kept.write('talk', packed(root, true))) kept.write('talk', packed(root, false));
+  const answers = answersBelow(root).sort((a, b) => b.born - a.born);
+  let n = answers.length;
+  while (!kept.write('talk', packed(root, new Set(answers.slice(0, n)))) && n > 0) n >>= 1;
 }
 
 function unpack(node, above) {
