@@ -9,6 +9,9 @@
 #include "serve_settings.h"
 #include "systemd.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,6 +26,16 @@ static void block_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* Many threads take turns at short, large pieces of memory: few pools, and what is large goes back when it is freed. */
+static void save_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 1 << 18);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+#endif
 }
 
 /* A thousand connections need a thousand descriptors. */
@@ -53,6 +66,7 @@ static int announce(const vb_args *args, const vb_serve_opts *opts, const vb_ser
     else vb_say("listening on %s", host);
     vb_store_list(one, &found, NULL);
     if (!found) vb_say("no models yet: verbatim pull NAME gets one");
+    if (vb_serve_sandbox(server)[0] != '\0') vb_say("%s", vb_serve_sandbox(server));
     if (!args->json) return VB_EXIT_OK;
     int code = vb_print_json(json_pack("{s:s, s:i}", "host", host, "port", port));
     return code ? code : vb_out_flush();
@@ -81,7 +95,7 @@ int vb_cmd_serve(const vb_args *args)
     vb_serve *server;
     vb_err err = {0};
     sigset_t signals;
-    int got, code = vb_serve_settings_read(&settings, args);
+    int got, notifier, code = vb_serve_settings_read(&settings, args);
     if (code != 0) return code;
     settings.serve.listener = vb_systemd_listener();
     if (args->log_format == VB_LOG_JSON) {
@@ -91,12 +105,14 @@ int vb_cmd_serve(const vb_args *args)
     if (settings.serve.listener < 0) return vb_wrong("serve", "expected one socket to be passed, found several");
     block_signals(&signals); /* before the first thread, so that all inherit it */
     allow_descriptors();
+    save_memory();
+    notifier = vb_systemd_notifier(); /* before the process gives up sockets */
     vb_status status = vb_serve_open(&server, &settings.serve, &err);
     if (status < 0) return vb_report(status, &err);
     code = announce(args, &settings.serve, server);
-    vb_systemd_tell("READY=1");
+    vb_systemd_tell(notifier, "READY=1");
     if (code == 0) sigwait(&signals, &got);
-    vb_systemd_tell("STOPPING=1");
+    vb_systemd_tell(notifier, "STOPPING=1");
     vb_say("ending; what runs may finish");
     vb_serve_quiesce(server);
     drain(server, &signals);

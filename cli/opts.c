@@ -76,6 +76,8 @@ const vb_opt vb_opts[] = {
     {"api-key-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(api_key_file), SERVER,
      "requests need one of these keys: a line each, KEY or KEY PRIORITY"},
     {"insecure", 0, VB_OPT_FLAG, NULL, 0, 0, AT(insecure), ON(PULL) | ON(PUSH), "speak http with a registry on another machine"},
+    {"no-sandbox", 0, VB_OPT_FLAG, NULL, 0, 0, AT(no_sandbox), ON(SERVE),
+     "let the process see all files and start programs, as any other may"},
     {"cors", 0, VB_OPT_TEXTS, "ORIGIN", 0, 0, AT(origins), ON(SERVE),
      "let pages of this origin ask (https://page.example, or *); may be given again"},
     {"grammar", 0, VB_OPT_FILE, "FILE", 0, 0, AT(grammar), ON(RUN), "hold the answer to this grammar, as GBNF"},

@@ -40,6 +40,7 @@ typedef struct {
     const char *host, *unix_path;
     int port, parallel, max_queue, request_seconds, deadline_seconds;
     int log_format; /* a vb_log_format */
+    int no_sandbox;
     const char *trace_dir;
     const char *api_key_file, *keep_alive, *models, *modelfile;
     int insecure;

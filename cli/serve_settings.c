@@ -130,6 +130,8 @@ int vb_serve_settings_read(vb_serve_settings *out, const vb_args *args)
         .scheduler = {.queue_most = args->max_queue},
         .trace_dir = args->trace_dir != NULL ? args->trace_dir : setting("TRACE_DIR", key),
         .deadline_ns = args->deadline_seconds * INT64_C(1000000000),
+        .sandbox = {.on = !args->no_sandbox, .connects = 1, .unix_path = args->unix_path,
+                    .folders = {args->session.cache, args->trace_dir != NULL ? args->trace_dir : setting("TRACE_DIR", key)}},
     }};
     vb_serve_opts *s = &out->serve;
     int code = read_address(args, out);

@@ -22,16 +22,21 @@ int vb_systemd_listener(void)
 }
 
 /* A path that begins with @ is an abstract name: its first byte is NUL. */
-void vb_systemd_tell(const char *state)
+int vb_systemd_notifier(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     const char *path = getenv("NOTIFY_SOCKET");
-    if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof a.sun_path) return;
+    if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof a.sun_path) return -1;
     memcpy(a.sun_path, path, strlen(path));
     if (path[0] == '@') a.sun_path[0] = '\0';
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
-           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+    socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, n) == 0) return fd;
     close(fd);
+    return -1;
+}
+
+void vb_systemd_tell(int fd, const char *state)
+{
+    if (fd >= 0) send(fd, state, strlen(state), MSG_NOSIGNAL);
 }

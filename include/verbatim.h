@@ -139,6 +139,7 @@ typedef struct {
     int layers, width, heads, kv_heads, vocab, context; /* context: tokens the model was trained for */
     uint64_t file_bytes, weight_bytes, parameters;
     vb_token bos, eos;          /* -1: none */
+    int longest_token;          /* bytes of text that one token can stand for; 0: any number */
     uint8_t plan_digest[32];      /* SHA-256 of steps, shapes, constants and formats; zero if vocab_only */
     uint8_t tokenizer_digest[32]; /* SHA-256 of everything that decides tokenization */
     uint8_t template_digest[32];  /* SHA-256 of the chat template in use; zero: none */
@@ -160,6 +161,10 @@ VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);
 /* SHA-256 of the model's bytes (all parts in order). Computed once per file and remembered in the user's cache
  * directory by device, inode, size and modification time. */
 VB_API vb_status vb_model_sha256(const vb_model *model, uint8_t out[32], vb_err *err);
+/* The same for those who want to know how far it is: `go_on` hears of bytes read of all, unless the digest is remembered;
+ * returning 0 ends it with VB_E_STOPPED. */
+VB_API vb_status vb_model_hash(const vb_model *model, uint8_t out[32],
+                               int (*go_on)(void *ud, uint64_t done, uint64_t all), void *ud, vb_err *err);
 /* What decides the bits of an answer, short enough for a `system_fingerprint`: "vb1-<plan>-<model>", arithmetic version
  * (with "f32" behind it in that mode) and the first 16 digits of both digests. Returns the length, as snprintf does. */
 VB_API int64_t vb_model_fingerprint(const vb_model *model, char *buf, size_t cap, vb_err *err);
@@ -185,9 +190,10 @@ VB_API vb_status vb_store_list(int (*fn)(void *ud, const vb_store_entry *entry),
 
 /* --- text ---------------------------------------------------------------------------------------------- */
 
-enum { VB_ADD_SPECIAL = 1, VB_PARSE_SPECIAL = 2 };
+enum { VB_ADD_SPECIAL = 1, VB_PARSE_SPECIAL = 2, VB_STOP_WHEN_FULL = 4 };
 /* Text to ids. VB_ADD_SPECIAL adds BOS/EOS as the model says, VB_PARSE_SPECIAL reads control tokens in the text.
- * Returns the number of ids the text has, even when it is more than `cap`. */
+ * Returns the number of ids the text has, even when it is more than `cap`. With VB_STOP_WHEN_FULL a text that has more than
+ * `cap` is not read to its end: then some number above `cap` is returned. */
 VB_API int64_t vb_tokenize(const vb_model *model, const char *text, size_t len, int flags, vb_token *ids,
                            size_t cap, vb_err *err);
 /* Ids to bytes; control tokens are written out if `special`. Returns the number of bytes (no NUL is added). */
@@ -294,6 +300,9 @@ typedef void (*vb_tap_fn)(void *ud, const vb_tap *tap);
  * From the first tap on the session does without its cache; with taps vb_generate does not speculate. A fork has none. */
 VB_API vb_status vb_session_tap(vb_session *session, vb_tap_fn fn, void *ud, vb_err *err);
 VB_API void vb_session_untap(vb_session *session, vb_tap_fn fn, void *ud);
+/* From now on `fn` is called between the steps of this session's evaluations, on the thread that evaluates; NULL: no more.
+ * It may evaluate sessions of other models. Not 0: the evaluation ends with VB_E_STOPPED, as if it had not begun. */
+VB_API void vb_session_between(vb_session *session, int (*fn)(void *ud), void *ud);
 
 /* --- choosing tokens ----------------------------------------------------------------------------------- */
 
@@ -441,6 +450,18 @@ VB_API vb_status vb_generate(vb_session *session, const vb_generation *how, vb_g
  * for any threads, instruction set and history of the session (docs/ARITHMETIC.md J8). */
 VB_API vb_status vb_session_embed(vb_session *session, const vb_token *ids, int n, vb_pooling pooling, int normalize, float *out,
                           vb_err *err);
+/* The same bits in parts, for a caller who has other things to do in between: evaluates `most` tokens more (0: all that
+ * are left; an encoder's text is always evaluated as a whole). To be called until at == n, nothing else being done with the
+ * session; on an error the text is lost. */
+typedef struct {
+    const vb_token *ids;
+    int n;
+    vb_pooling pooling;
+    int normalize;
+    float *out;
+    int at; /* tokens that are done; 0 at first */
+} vb_embedding;
+VB_API vb_status vb_session_embed_part(vb_session *session, vb_embedding *text, int most, vb_err *err);
 
 /* --- digests ------------------------------------------------------------------------------------------- */
 

@@ -421,6 +421,7 @@ static vb_status play_steps(batch *b, vb_err *err)
         if (y == NULL || perform(b, s, y) < 0)
             VB_FAIL(err, VB_E_MEMORY, "step %s (layer %d): out of memory", vb_op_name(s->op), s->layer);
         VB_TRY(check(b, s, y, err));
+        VB_TRY(vb_taps_between(b->part->taps, err));
         for (int v = 0; v < plan->n_values; v++)
             if (plan->values[v].last_use == i) {
                 free(b->values[v]);

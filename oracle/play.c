@@ -354,7 +354,10 @@ static vb_status play_some(const player *p, const vb_part *part, int from, int n
     vb_oracle_memories *memories = &((state *)part->state)->memories;
     vb_status status = vb_oracle_memories_begin(memories, part->start + from, err);
     if (status == VB_OK) status = start_tokens(t, p, part, from, n, err);
-    for (int i = 0; i < plan->n_steps && status == VB_OK; i++) status = play_tokens(t, n, &plan->steps[i], err);
+    for (int i = 0; i < plan->n_steps && status == VB_OK; i++) {
+        status = play_tokens(t, n, &plan->steps[i], err);
+        if (status == VB_OK) status = vb_taps_between(part->taps, err);
+    }
     for (int i = 0; i < n; i++) {
         int row = from + i - (part->n - part->want);
         if (status == VB_OK && row >= 0)

@@ -18,6 +18,8 @@ $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 $B/tests/serve_twin $B/tests/serve_hooks: $(SERVE:%.c=$B/%.o)
 $B/tests/serve_twin $B/tests/serve_hooks: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
+$B/fuzz/http $B/fuzz/json: $(SERVE:%.c=$B/%.o)
+$B/fuzz/http $B/fuzz/json: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 # memory.c counts what the library allocates.
 $B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default

@@ -142,40 +142,58 @@ static vb_status make_key(const char *const *paths, int n, char key[HEX + 1], in
     VB_FAIL(err, reason == ENOENT ? VB_E_NOT_FOUND : VB_E_IO, "%s: cannot read: %s", paths[i], strerror(reason));
 }
 
-static vb_status add_file(vb_sha256 *hash, const char *path, uint8_t *chunk, vb_err *err)
+typedef struct {
+    vb_sha256 *hash;
+    uint8_t *chunk;
+    uint64_t done;
+    const vb_reading *watch; /* NULL: nobody */
+} reading;
+
+static int goes_on(const reading *r)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return r->watch == NULL || r->watch->go_on(r->watch->ud, r->done);
+}
+
+static vb_status add_file(reading *r, const char *path, vb_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), wanted = 1;
     ssize_t n = fd < 0 ? -1 : 1;
-    while (n > 0) {
-        n = read(fd, chunk, CHUNK);
-        if (n > 0) vb_sha256_add(hash, chunk, (size_t)n);
+    while (n > 0 && (wanted = goes_on(r))) {
+        n = read(fd, r->chunk, CHUNK);
+        if (n > 0) vb_sha256_add(r->hash, r->chunk, (size_t)n);
+        if (n > 0) r->done += (uint64_t)n;
     }
     int reason = errno;
     if (fd >= 0) close(fd);
+    if (!wanted) VB_FAIL(err, VB_E_STOPPED, "%s: reading was stopped", path);
     if (n < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", path, strerror(reason));
     return VB_OK;
 }
 
-static vb_status add_files(const char *const *paths, int n, uint8_t out[32], vb_err *err)
+static vb_status add_files(const char *const *paths, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
 {
-    uint8_t *chunk = malloc(CHUNK);
-    vb_sha256 *hash = vb_sha256_new();
+    reading r = {vb_sha256_new(), malloc(CHUNK), 0, watch};
     vb_status s = VB_OK;
-    if (chunk == NULL || hash == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", paths[0]);
-    for (int i = 0; i < n && s == VB_OK; i++) s = add_file(hash, paths[i], chunk, err);
-    if (hash != NULL) vb_sha256_end(hash, out);
-    free(chunk);
+    if (r.chunk == NULL || r.hash == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", paths[0]);
+    for (int i = 0; i < n && s == VB_OK; i++) s = add_file(&r, paths[i], err);
+    if (r.hash != NULL) vb_sha256_end(r.hash, out);
+    free(r.chunk);
     return s;
 }
 
 vb_status vb_file_sha256(const char *const *paths, int n, uint8_t out[32], vb_err *err)
+{
+    return vb_file_sha256_watched(paths, n, NULL, out, err);
+}
+
+vb_status vb_file_sha256_watched(const char *const *paths, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
 {
     char key[HEX + 1], after[HEX + 1];
     int settled;
     if (n < 1) VB_FAIL(err, VB_E_ARGUMENT, "SHA-256 of files: expected at least one file, found %d", n);
     VB_TRY(make_key(paths, n, key, &settled, err));
     if (recall(key, out)) return VB_OK;
-    VB_TRY(add_files(paths, n, out, err));
+    VB_TRY(add_files(paths, n, watch, out, err));
     VB_TRY(make_key(paths, n, after, &settled, err));
     if (strcmp(key, after) != 0)
         VB_FAIL(err, VB_E_IO, "%s: expected a file at rest, found one that changes while it is read", paths[0]);

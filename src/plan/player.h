@@ -24,10 +24,14 @@ typedef struct {
         void *ud;
     } of[VB_WATCHERS];
     int n;
+    int (*between)(void *ud); /* called between steps; not 0: stop; NULL: nobody */
+    void *between_ud;
 } vb_taps;
 /* Shows them the value that a step gave a token, if it has a name; they may change it. An error: not in a way that the
  * steps behind it could bear. */
 vb_status vb_taps_show(const vb_taps *taps, const vb_plan *plan, const vb_step *s, int position, float *x, vb_err *err);
+/* Between two steps: VB_E_STOPPED if somebody wants no more of it. */
+vb_status vb_taps_between(const vb_taps *taps, vb_err *err);
 
 /* Tokens of one state: ids[0..n) go to positions start..start+n; the outputs (logits) of the last `want` go to `logits`
  * (want x out_width), want may be 0. Of a plan with `whole` a part is a text: start is 0, the text is all n tokens. */

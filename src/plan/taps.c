@@ -34,3 +34,9 @@ vb_status vb_taps_show(const vb_taps *taps, const vb_plan *plan, const vb_step *
                 v->tap, s->layer, position, s->u.route.experts);
     return VB_OK;
 }
+
+vb_status vb_taps_between(const vb_taps *taps, vb_err *err)
+{
+    if (taps == NULL || taps->between == NULL || taps->between(taps->between_ud) == 0) return VB_OK;
+    VB_FAIL(err, VB_E_STOPPED, "evaluation: stopped");
+}

@@ -176,7 +176,10 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
     vb_cpu_ropes(p);
     for (int i = 0; i < n; i++)
         if (parts[i].n > 0) VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
-    for (int i = 0; i < p->n_stages; i++) VB_TRY(play_stage(p, &p->stages[i], failed, err));
+    for (int i = 0; i < p->n_stages; i++) {
+        VB_TRY(play_stage(p, &p->stages[i], failed, err));
+        for (int k = 0; k < n; k++) VB_TRY(vb_taps_between(parts[k].taps, err));
+    }
     for (int i = 0; i < n; i++)
         if (parts[i].n > 0) vb_state_end(parts[i].state, parts[i].start + parts[i].n);
     return VB_OK;

@@ -88,7 +88,9 @@ static int64_t given_ids(const vb_host *host, const json_t *list, vb_token **ids
 static int read_input(part *p, const vb_host *host, const json_t *input, int truncate, vb_fault *fault)
 {
     int64_t n = -1;
-    if (json_is_string(input)) n = vb_turn_tokenize(host, json_string_value(input), VB_ADD_SPECIAL, &p->ids, fault);
+    int over = !truncate && json_is_string(input) && vb_turn_too_long(host, json_string_length(input), host->context);
+    if (over) n = (int64_t)host->context + 1;
+    else if (json_is_string(input)) n = vb_turn_tokenize(host, json_string_value(input), VB_ADD_SPECIAL | VB_STOP_WHEN_FULL, &p->ids, fault);
     else if (json_is_array(input)) n = given_ids(host, input, &p->ids, fault);
     else vb_fault_set(fault, 400, "invalid input type");
     if (n == 0) vb_fault_set(fault, 400, "input cannot be an empty string");
@@ -136,7 +138,7 @@ int vb_embedding_start(vb_serve *s, vb_exchange *x, const vb_embed_ask *ask, voi
     }
     pthread_mutex_init(&b->lock, NULL);
     b->serve = s;
-    b->start_ns = vb_now_ns();
+    b->start_ns = vb_exchange_whole_ns(x);
     b->keep_ns = ask->keep_ns;
     b->n = (int)json_array_size(ask->input);
     b->pending = b->n + 1;

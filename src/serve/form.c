@@ -8,7 +8,7 @@ enum { BIASES_MOST = 1024 };
 
 static vb_status open_schema(vb_grammar **out, const vb_model *model, const json_t *schema, vb_err *err)
 {
-    char *text = json_dumps(schema, JSON_COMPACT);
+    char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
     vb_status s = text != NULL ? vb_grammar_open_schema(out, model, text, strlen(text), err) : VB_E_MEMORY;
     free(text);
     return s;

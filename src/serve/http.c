@@ -64,7 +64,7 @@ struct vb_exchange {
     int priority;
     char id[32];
     int64_t deadline_ns;
-    uint64_t since_ns;
+    uint64_t since_ns, whole_ns;
 };
 
 /* --- memory ---------------------------------------------------------------------------------------------- */
@@ -229,6 +229,16 @@ int64_t vb_exchange_deadline(const vb_exchange *x)
 unsigned vb_exchange_status(const vb_exchange *x)
 {
     return x->status;
+}
+
+void *vb_exchange_server(const vb_exchange *x)
+{
+    return x->http->opts.ud;
+}
+
+int64_t vb_exchange_whole_ns(const vb_exchange *x)
+{
+    return (int64_t)x->whole_ns;
 }
 
 int64_t vb_exchange_age_ns(const vb_exchange *x)
@@ -522,6 +532,7 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
     }
     if (!x->handled) {
         vb_patience_end(http->patience, waited_of(c));
+        x->whole_ns = vb_clock_ns();
         if (x->take != NULL) pass_end(x);
         else call(x, http->opts.handle);
     }

@@ -2,8 +2,9 @@
  *
  *   client -> [ libmicrohttpd: a few threads with epoll ] -> admit (headers) -> body -> handle -> answer | stream
  *
- * `handle` runs on an HTTP thread and must be quick: it answers, or it keeps the exchange and lets another thread answer
- * later or write a stream piece by piece. Nobody waits: the connection sleeps until there is something to send.
+ * `handle` runs on an HTTP thread and must be quick: it answers, or it keeps the exchange and lets another thread read the
+ * request, answer later or write a stream piece by piece. Nobody waits: the connection sleeps until there is something to
+ * send.
  *
  * Invariants: an exchange is answered exactly once. Whoever keeps it may use it until vb_exchange_end (or the answer),
  * even when the client has gone; `gone` is then called once, on a thread of its own, and writes are dropped.
@@ -49,6 +50,7 @@ int64_t vb_exchange_length(const vb_exchange *x); /* what Content-Length says, -
 void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *data, size_t n), void (*gone)(void *ud),
                            void *ud);
 void vb_exchange_more(vb_exchange *x); /* from any thread: there is room again */
+void *vb_exchange_server(const vb_exchange *x); /* vb_http_opts.ud */
 /* What a server knows about an exchange: which route it took (any pointer), how important it is. */
 void vb_exchange_set_route(vb_exchange *x, const void *route);
 const void *vb_exchange_route(const vb_exchange *x);
@@ -61,6 +63,7 @@ int64_t vb_exchange_deadline(const vb_exchange *x);      /* 0: none */
 /* Of one that is over: its status (0: the client left before there was one), nanoseconds since its headers came. */
 unsigned vb_exchange_status(const vb_exchange *x);
 int64_t vb_exchange_age_ns(const vb_exchange *x);
+int64_t vb_exchange_whole_ns(const vb_exchange *x); /* when the last byte of the request had come, CLOCK_MONOTONIC */
 
 /* --- the answer; from any thread --- */
 /* Adds a header to the answer, before it begins. */
@@ -73,8 +76,8 @@ void vb_exchange_write(vb_exchange *x, const char *data, size_t len);
 void vb_exchange_end(vb_exchange *x);
 /* Bytes written that the client has not taken yet: a slow reader. */
 size_t vb_exchange_backlog(vb_exchange *x);
-/* Calls gone(ud) when the client goes before the answer has ended. Set it inside `handle`. `gone` must not use the
- * exchange; when vb_exchange_answer or vb_exchange_end has returned, it is over or will never come. */
+/* Calls gone(ud) when the client goes before the answer has ended. From then on the request's headers may be lost. `gone`
+ * must not use the exchange; when vb_exchange_answer or vb_exchange_end has returned, it is over or will never come. */
 void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud);
 
 #endif

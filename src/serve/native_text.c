@@ -22,6 +22,7 @@ static void note_last(void *ud, const vb_host *host)
 
 static void refuse(vb_exchange *x, const vb_fault *fault)
 {
+    if (vb_serve_later(x, fault)) return;
     if (fault->retry_after > 0) vb_exchange_set(x, "Retry-After", "5");
     vb_serve_error(x, fault->status, fault->text);
 }

@@ -13,6 +13,7 @@ void vb_ollama_fault(vb_exchange *x, const vb_fault *fault)
 {
     vb_out out = {0};
     char seconds[16];
+    if (vb_serve_later(x, fault)) return;
     snprintf(seconds, sizeof seconds, "%d", fault->retry_after);
     if (fault->retry_after > 0) vb_exchange_set(x, "Retry-After", seconds);
     vb_js_open(&out, '{');

@@ -112,7 +112,6 @@ void vb_ollama_options(vb_serve *s, vb_request *r, vb_ask *ask)
 {
     vb_host *host = NULL;
     int most = CONTEXT_MOST;
-    ask->began_ns = vb_now_ns();
     if (s != NULL && r->fault.status == 0 && vb_turn_host(s, ask->model, 0, &host, &r->fault)) {
         put_stored(r, host->model);
         most = host->context;

@@ -2,6 +2,7 @@
 #include "serve/openai.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 json_t *vb_openai_inputs(vb_request *r, const char *key, size_t most)
 {
@@ -16,7 +17,7 @@ json_t *vb_openai_inputs(vb_request *r, const char *key, size_t most)
 
 static int too_long(vb_request *r, int64_t n, int room)
 {
-    vb_fault_set(&r->fault, 400, "the input length exceeds the context length: %lld tokens of %d", (long long)n, room);
+    vb_fault_set(&r->fault, 400, "the input length exceeds the context length: at least %lld tokens of %d", (long long)n, room);
     return 0;
 }
 
@@ -44,8 +45,10 @@ void vb_openai_input_read(vb_openai_input *out, vb_request *r, const json_t *val
     if (json_is_array(value)) {
         size_t n = json_array_size(value);
         out->n = n > (size_t)room ? too_long(r, (int64_t)n, room) : read_ids(out, r, value, host->info.vocab);
+    } else if (out->text != NULL && vb_turn_too_long(host, strlen(out->text), room)) {
+        too_long(r, (int64_t)room + 1, room);
     } else if (out->text != NULL) {
-        int64_t n = vb_turn_tokenize(host, out->text, flags, &out->ids, &r->fault);
+        int64_t n = vb_turn_tokenize(host, out->text, flags | VB_STOP_WHEN_FULL, &out->ids, &r->fault);
         out->n = n > room ? too_long(r, n, room) : (int)n;
     } else {
         vb_request_mistyped(r, "prompt", value, "string");

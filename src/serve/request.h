@@ -13,10 +13,12 @@
 
 /* An answer that is an error. */
 typedef struct {
-    unsigned status; /* 0: nothing is wrong */
+    unsigned status; /* 0: nothing is wrong; VB_FAULT_LATER: the model is being loaded (vb_serve_later) */
     int retry_after; /* seconds; 0: not said */
-    char text[504];
+    uint64_t load;   /* vb_hosts_ask's */
+    char text[496];
 } vb_fault;
+enum { VB_FAULT_LATER = 1 };
 void vb_fault_set(vb_fault *fault, unsigned status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 typedef struct vb_request {

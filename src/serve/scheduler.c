@@ -30,6 +30,8 @@ struct vb_scheduler {
     pthread_cond_t work;
     vb_job *waiting, *running; /* running: changed by the thread alone, under the lock */
     vb_host *turn;             /* whose step was the last */
+    vb_job *embedding;         /* a text of an encoder that is being evaluated; others may work between its steps */
+    int64_t others_ns, paused_ns; /* when they last did; how long they have, in all */
     vb_scheduler_stats stats;
     float *rows;     /* logits of echoed prompts */
     size_t rows_size;
@@ -247,6 +249,7 @@ static void drop_cancelled(vb_scheduler *s)
     int64_t now = vb_now_ns();
     for (vb_job *j = s->running, *next; j != NULL; j = next) {
         next = j->next;
+        if (j == s->embedding) continue;
         if (atomic_load(&j->cancelled)) end_job(s, &s->running, j, VB_JOB_CANCELLED, NULL);
         else if (is_late(j, now)) end_job(s, &s->running, j, VB_JOB_DEADLINE, NULL);
     }
@@ -414,14 +417,64 @@ static void evaluate(vb_scheduler *s, step *st)
     }
 }
 
+/* --- embeddings ------------------------------------------------------------------------------------------ */
+
+enum { LEAST_PART = 16, MOST_PART = 512 };
+
+static int part_of_text(const vb_scheduler *s, const vb_host *host)
+{
+    double n = host->token_ns > 0 ? (double)s->opts.step_ns / host->token_ns : LEAST_PART;
+    return n < LEAST_PART ? LEAST_PART : n > MOST_PART ? MOST_PART : (int)n;
+}
+
+static vb_host *next_host(const vb_scheduler *s);
+static void take_step(vb_scheduler *s, vb_host *host);
+
+/* An encoder cannot stop behind a few tokens, but between its steps others get their turn, as often as beside a prompt. */
+static int let_others(void *ud)
+{
+    vb_scheduler *s = ud;
+    int64_t now = vb_now_ns();
+    if (atomic_load(&s->embedding->cancelled)) return 1;
+    if (now - s->others_ns < s->opts.step_ns) return 0;
+    drop_cancelled(s);
+    admit(s);
+    vb_host *host = next_host(s);
+    if (host != NULL) take_step(s, host);
+    s->others_ns = vb_now_ns();
+    s->paused_ns += s->others_ns - now;
+    return 0;
+}
+
+/* The next part of a text: as many tokens as a step may take, or the whole of it. */
 static void embed(vb_scheduler *s, vb_job *j)
 {
     vb_err err = {0};
-    int64_t start_ns = vb_now_ns();
-    vb_status status = vb_session_embed(session_of(j), j->ids, j->n, j->pooling, 1, j->embedding, &err);
-    s->stats.busy_ns += vb_now_ns() - start_ns;
-    j->at = j->n;
-    end_job(s, &s->running, j, status < 0 ? VB_JOB_FAILED : VB_JOB_STOP, &err);
+    vb_embedding text = {.ids = j->ids, .n = j->n, .pooling = j->pooling, .normalize = 1, .out = j->embedding, .at = j->at};
+    int64_t start_ns = vb_now_ns(), paused_ns = s->paused_ns;
+    int whole = j->host->info.encoder;
+    if (whole) {
+        s->embedding = j;
+        s->others_ns = start_ns;
+        vb_session_between(session_of(j), let_others, s);
+    }
+    vb_status status = vb_session_embed_part(session_of(j), &text, part_of_text(s, j->host), &err);
+    if (whole) s->embedding = NULL;
+    int64_t ns = vb_now_ns() - start_ns - (s->paused_ns - paused_ns);
+    s->stats.busy_ns += ns;
+    if (text.at > j->at) j->host->token_ns = (double)ns / (text.at - j->at);
+    j->at = text.at;
+    if (status < 0) end_job(s, &s->running, j, status == VB_E_STOPPED ? VB_JOB_CANCELLED : VB_JOB_FAILED, &err);
+    else if (j->at == j->n) end_job(s, &s->running, j, VB_JOB_STOP, NULL);
+}
+
+/* The one of that host that came first; NULL: none. */
+static vb_job *next_text(const vb_scheduler *s, const vb_host *host)
+{
+    vb_job *first = NULL;
+    for (vb_job *j = s->running; j != NULL; j = j->next)
+        if (j->host == host && j->embed) first = j;
+    return first;
 }
 
 /* The host whose turn it is: the next one with running jobs behind the last. */
@@ -430,6 +483,7 @@ static vb_host *next_host(const vb_scheduler *s)
     vb_host *first = NULL;
     int passed = 0;
     for (vb_job *j = s->running; j != NULL; j = j->next) {
+        if (s->embedding != NULL && j->host->info.encoder) continue; /* one at a time */
         if (j->host == s->turn) {
             passed = 1;
             continue;
@@ -437,26 +491,29 @@ static vb_host *next_host(const vb_scheduler *s)
         if (passed) return j->host;
         if (first == NULL) first = j->host;
     }
-    return first != NULL ? first : s->running != NULL ? s->turn : NULL;
+    return first != NULL ? first : passed ? s->turn : NULL;
+}
+
+static void take_step(vb_scheduler *s, vb_host *host)
+{
+    step st = {0};
+    vb_job *text = next_text(s, host);
+    s->turn = host;
+    if (text != NULL) {
+        embed(s, text);
+        return;
+    }
+    collect(s, host, &st);
+    if (st.n > 0) evaluate(s, &st);
 }
 
 static int work_once(vb_scheduler *s)
 {
-    step st = {0};
     drop_cancelled(s);
     admit(s);
     vb_host *host = next_host(s);
-    if (host == NULL) return 0;
-    s->turn = host;
-    for (vb_job *j = s->running, *next; j != NULL; j = next) {
-        next = j->next;
-        if (j->host != host || !j->embed) continue;
-        embed(s, j);
-        return 1;
-    }
-    collect(s, host, &st);
-    if (st.n > 0) evaluate(s, &st);
-    return 1;
+    if (host != NULL) take_step(s, host);
+    return host != NULL;
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* serve.c - opening and closing the server; a request's way to its route.
  *
- *   headers -> its id -> ending? 503 -> guard: 401, 403 -> length: 413 -> body -> shape: 400 -> route: 404, 405 -> its handler
+ *   headers -> its id -> ending? 503 -> guard: 401, 403 -> length: 413 -> body -> route: 404, 405
+ *           -> crew -> shape: 400 -> its handler
  *
  * A path that some route has, but not for this method, is 405; one that none has is 404, both as plain text, as Ollama
  * answers them.
@@ -13,21 +14,25 @@
 #include "serve/turn.h"
 
 #include <stddef.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BODY_MOST = 4 << 20, CHORES_MOST = 8 };
+enum { BODY_MOST = 4 << 20, CHORES_MOST = 8, CREW_MOST = 32, LARGE_BODY = 1 << 16 };
 static const vb_route *const tables[] = {vb_ollama_routes, vb_openai_routes, vb_native_routes, vb_upload_routes};
 
 typedef struct {
-    vb_serve serve;
+    vb_serve serve; /* first: what an exchange calls its server */
     vb_guard *guard;
     size_t body_most;
     int64_t deadline_ns;
     char *unix_path;
     int port;
+    char sandbox[256];
 } server;
 
 void vb_serve_answer(vb_exchange *x, unsigned status, const char *type, vb_out *out)
@@ -155,17 +160,64 @@ static size_t admit(void *ud, vb_exchange *x, int64_t length)
     return s->body_most;
 }
 
+/* A large body has been a tree of many small pieces, which would stay with this process. */
+static void give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+static void run_route(void *ud, void *what)
+{
+    vb_serve *s = ud;
+    vb_exchange *x = what;
+    const vb_route *r = vb_exchange_route(x);
+    size_t len;
+    const char *body = vb_exchange_body(x, &len), *wrong = vb_guard_shape(body, len);
+    if (wrong != NULL) vb_serve_error(x, 400, wrong);
+    else r->handle(s, x);
+    if (len >= LARGE_BODY) give_back();
+}
+
+/* What is asked of a server to see whether it is well must be answered while all the crew is at work. */
+static int is_quick(const char *path)
+{
+    static const char *const quick[] = {"/", "/health", "/v1/health", "/metrics", "/slots", "/api/version", "/api/ps"};
+    for (size_t i = 0; i < sizeof quick / sizeof quick[0]; i++)
+        if (strcmp(path, quick[i]) == 0) return 1;
+    return 0;
+}
+
 static void handle(void *ud, vb_exchange *x)
 {
     server *s = ud;
     int known = 0;
-    size_t len;
     const vb_route *r = find(vb_exchange_method(x), vb_exchange_path(x), &known);
-    const char *body = vb_exchange_body(x, &len), *wrong = vb_guard_shape(body, len);
-    if (r != NULL && wrong != NULL) vb_serve_error(x, 400, wrong);
-    else if (r != NULL) r->handle(&s->serve, x);
-    else if (known) vb_exchange_answer(x, 405, "text/plain", "405 method not allowed", 22);
-    else vb_exchange_answer(x, 404, "text/plain", "404 page not found", 18);
+    vb_exchange_set_route(x, r);
+    if (r == NULL && known) vb_exchange_answer(x, 405, "text/plain", "405 method not allowed", 22);
+    else if (r == NULL) vb_exchange_answer(x, 404, "text/plain", "404 page not found", 18);
+    else if (is_quick(r->path) || !vb_crew_give(s->serve.crew, run_route, &s->serve, x)) run_route(&s->serve, x);
+}
+
+/* --- requests that wait for a model ---------------------------------------------------------------------- */
+
+static void on_loaded(void *ud, const vb_err *err)
+{
+    vb_exchange *x = ud;
+    vb_serve *s = vb_exchange_server(x);
+    unsigned status = err != NULL ? vb_turn_status(err->code) : 0;
+    if (status == 503) vb_exchange_set(x, "Retry-After", "5");
+    if (err != NULL) vb_serve_error(x, status, err->text);
+    else if (!vb_crew_give(s->crew, run_route, s, x)) run_route(s, x);
+}
+
+int vb_serve_later(vb_exchange *x, const vb_fault *fault)
+{
+    vb_serve *s = vb_exchange_server(x);
+    if (fault->status != VB_FAULT_LATER) return 0;
+    if (!vb_hosts_when_loaded(s->hosts, fault->load, on_loaded, x)) on_loaded(x, NULL);
+    return 1;
 }
 
 static void over(void *ud, const vb_exchange *x)
@@ -229,6 +281,18 @@ static void job_ended(void *ud, const vb_job_end *end)
     vb_events_tell(s->serve.events, &e);
 }
 
+static void model_loads(void *ud, const vb_loading *l)
+{
+    server *s = ud;
+    vb_event e = {.kind = l->err != NULL ? VB_EVENT_ERROR : VB_EVENT_MODEL_LOAD, .total_ns = l->ns, .bytes = l->bytes};
+    vb_serve_state state = !l->over ? VB_SERVE_LOADING : l->err != NULL ? VB_SERVE_ERROR : VB_SERVE_READY;
+    vb_events_state(s->serve.events, state, l->name, l->done, l->err != NULL ? l->err->text : "");
+    if (!l->over) return;
+    snprintf(e.model, sizeof e.model, "%s", l->name);
+    if (l->err != NULL) snprintf(e.text, sizeof e.text, "%.250s", l->err->text);
+    vb_events_tell(s->serve.events, &e);
+}
+
 static vb_status listen_at(server *s, const vb_serve_opts *o, int *fd, vb_err *err)
 {
     int open = vb_guard_has_keys(s->guard);
@@ -251,20 +315,24 @@ static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
     vb_http_opts http = opts->http;
     vb_scheduler_opts scheduler = opts->scheduler;
     vb_guard_opts guard = opts->guard;
+    vb_hosts_opts hosts = opts->hosts;
     if (opts->host != NULL) guard.host = opts->host;
     http.admit = admit;
     http.handle = handle;
     http.over = over;
     scheduler.ended = job_ended;
     scheduler.waited = job_waited;
-    http.ud = scheduler.ud = s;
+    hosts.on_load = model_loads;
+    http.ud = scheduler.ud = hosts.ud = s;
+    VB_TRY(vb_guard_open(&s->guard, &guard, err));
+    VB_TRY(listen_at(s, opts, &http.listener, err));
+    if (opts->sandbox.on) vb_sandbox_enter(&opts->sandbox, s->sandbox, sizeof s->sandbox); /* before there are threads */
     VB_TRY(vb_events_open(&s->serve.events, &opts->hooks, err));
     VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err));
     VB_TRY(vb_metrics_open(&s->serve.metrics, err));
     VB_TRY(vb_chores_open(&s->serve.chores, CHORES_MOST, err));
-    VB_TRY(vb_guard_open(&s->guard, &guard, err));
-    VB_TRY(listen_at(s, opts, &http.listener, err));
-    VB_TRY(vb_hosts_open(&s->serve.hosts, &opts->hosts, err));
+    VB_TRY(vb_hosts_open(&s->serve.hosts, &hosts, err));
+    VB_TRY(vb_crew_open(&s->serve.crew, CREW_MOST, err));
     VB_TRY(vb_scheduler_open(&s->serve.scheduler, s->serve.hosts, &scheduler, err));
     return vb_http_open(&s->serve.http, &http, err);
 }
@@ -295,6 +363,11 @@ int vb_serve_port(const vb_serve *s)
     return ((const server *)(const void *)((const char *)s - offsetof(server, serve)))->port;
 }
 
+const char *vb_serve_sandbox(const vb_serve *s)
+{
+    return ((const server *)(const void *)((const char *)s - offsetof(server, serve)))->sandbox;
+}
+
 void vb_serve_quiesce(vb_serve *s)
 {
     atomic_store(&s->ending, 1);
@@ -311,6 +384,8 @@ void vb_serve_close(vb_serve *s)
 {
     server *own = server_of(s);
     atomic_store(&s->ending, 1);
+    vb_hosts_stop(s->hosts);
+    vb_crew_close(s->crew);
     vb_scheduler_close(s->scheduler);
     vb_chores_close(s->chores);
     if (s->events != NULL) vb_events_quiesce(s->events);

@@ -2,14 +2,18 @@
  *
  *   http.h --exchange--> serve.c: guard, route --> ollama_*.c, openai_*.c, native_*.c --job--> scheduler.h
  *
- * A route reads its request, answers, or keeps the exchange and submits jobs whose events write the answer.
+ * A route reads its request, answers, or keeps the exchange and submits jobs whose events write the answer. It runs on a
+ * thread of the crew, and may be called again for the same exchange as long as it has not answered (vb_serve_later).
  */
 #ifndef VB_SERVE_SERVE_H
 #define VB_SERVE_SERVE_H
+#include "serve/crew.h"
 #include "serve/events.h"
 #include "serve/guard.h"
 #include "serve/http.h"
 #include "serve/record.h"
+#include "serve/request.h"
+#include "serve/sandbox.h"
 #include "serve/scheduler.h"
 #include "serve/text.h"
 
@@ -27,6 +31,7 @@ typedef struct vb_serve {
     vb_chores *chores; /* requests that change the store */
     vb_recorder *recorder;
     vb_events *events;
+    vb_crew *crew; /* routes run on its threads */
     atomic_int ending; /* nothing new is begun */
 } vb_serve;
 
@@ -48,6 +53,7 @@ typedef struct {
     vb_guard_opts guard;
     vb_hosts_opts hosts;
     vb_scheduler_opts scheduler;
+    vb_sandbox_opts sandbox;
     size_t body_most; /* bytes; 0: 4 MiB */
     const char *trace_dir; /* a trace of each answer goes there; NULL: none is kept */
     int64_t deadline_ns;   /* how long a request may take, unless it asks for less; 0: as long as it does */
@@ -56,6 +62,7 @@ typedef struct {
 
 vb_status vb_serve_open(vb_serve **out, const vb_serve_opts *opts, vb_err *err);
 int vb_serve_port(const vb_serve *s);
+const char *vb_serve_sandbox(const vb_serve *s); /* what it has given up, in a line; empty: nothing was to be */
 /* Nothing new is begun from now on; what runs goes on. */
 void vb_serve_quiesce(vb_serve *s);
 int vb_serve_busy(const vb_serve *s); /* exchanges that have not ended */
@@ -68,5 +75,8 @@ void vb_serve_answer(vb_exchange *x, unsigned status, const char *type, vb_out *
 void vb_serve_json(vb_exchange *x, unsigned status, vb_out *out);
 /* Answers with an error as the API of the exchange's path writes it: Ollama's, OpenAI's or llama-server's. */
 void vb_serve_error(vb_exchange *x, unsigned status, const char *text);
+/* 1: the fault is a model that is being loaded. The exchange is in other hands: its route is called again, from the
+ * beginning, when the model is there; if it cannot be loaded the exchange is answered with the reason. */
+int vb_serve_later(vb_exchange *x, const vb_fault *fault);
 
 #endif

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { BACKLOG_MOST = 1 << 20, LONGEST_PIECE = 512, BUSY_SECONDS = 5, TAIL_TOKENS = 32, TAIL_BYTES = 4096 };
+enum { BACKLOG_MOST = 1 << 20, BUSY_SECONDS = 5, TAIL_TOKENS = 32, TAIL_BYTES = 4096 };
 
 typedef struct {
     vb_turn *turn;
@@ -109,10 +109,11 @@ int vb_turn_host(vb_serve *s, const char *model, int embeds, vb_host **out, vb_f
         return 0;
     }
     vb_status status = VB_E_NOT_FOUND;
-    if (vb_catalogue_spell(model, name)) status = vb_hosts_acquire(s->hosts, name, embeds, out, &err);
+    if (vb_catalogue_spell(model, name)) status = vb_hosts_ask(s->hosts, name, embeds, out, &fault->load, &err);
+    if (status == VB_OK && *out == NULL) vb_fault_set(fault, VB_FAULT_LATER, "model '%.256s' is being loaded", model);
     if (status == VB_E_NOT_FOUND) vb_fault_set(fault, 404, "model '%.256s' not found", model);
     else if (status < 0) fault_of(fault, &err);
-    return status == VB_OK;
+    return *out != NULL;
 }
 
 /* --- the prompt ------------------------------------------------------------------------------------------ */
@@ -137,7 +138,7 @@ int vb_turn_render(const vb_model *model, const json_t *all, const vb_tooling *t
 
 static int too_long(vb_fault *fault, int64_t n, int context)
 {
-    vb_fault_set(fault, 400, "the input length exceeds the context length: %lld tokens of %d", (long long)n, context);
+    vb_fault_set(fault, 400, "the input length exceeds the context length: at least %lld tokens of %d", (long long)n, context);
     return 0;
 }
 
@@ -165,6 +166,12 @@ static int add_ids(vb_turn *t, const vb_token *ids, size_t n, vb_fault *fault)
     return 1;
 }
 
+int vb_turn_too_long(const vb_host *host, size_t bytes, int context)
+{
+    int longest = host->info.longest_token;
+    return longest > 0 && bytes / (size_t)longest > (size_t)context;
+}
+
 /* Is it the id that the model wants at the beginning of every text, and nowhere else? */
 static int begins_with_bos(const vb_model *model, vb_token id)
 {
@@ -175,8 +182,8 @@ static int begins_with_bos(const vb_model *model, vb_token id)
 /* The conversation without its `drop` oldest messages: how many ids it has, at least `context` if it is too long. */
 static int64_t encode(const vb_turn *t, vb_conversation *c, size_t drop, int context, vb_token *ids, vb_err *err)
 {
-    size_t least = vb_conversation_drop(c, drop) / LONGEST_PIECE;
-    if (least > (size_t)context) return (int64_t)least;
+    size_t bytes = vb_conversation_drop(c, drop);
+    if (vb_turn_too_long(t->host, bytes, context)) return (int64_t)context + 1;
     return vb_conversation_encode(c, t->host->model, ids, (size_t)context, err);
 }
 
@@ -217,9 +224,11 @@ int64_t vb_turn_tokenize(const vb_host *host, const char *text, int flags, vb_to
 {
     vb_err err = {0};
     size_t len = strlen(text), cap = len < 64 ? 80 : len / 2;
+    int stops = (flags & VB_STOP_WHEN_FULL) != 0;
+    if (stops) cap = (size_t)host->context;
     *ids = malloc(cap * sizeof **ids);
     int64_t n = *ids != NULL ? vb_tokenize(host->model, text, len, flags, *ids, cap, &err) : VB_E_MEMORY;
-    if (n > (int64_t)cap) {
+    if (n > (int64_t)cap && !stops) {
         free(*ids);
         *ids = malloc((size_t)n * sizeof **ids);
         n = *ids != NULL ? vb_tokenize(host->model, text, len, flags, *ids, (size_t)n, &err) : VB_E_MEMORY;
@@ -234,8 +243,8 @@ int64_t vb_turn_tokenize(const vb_host *host, const char *text, int flags, vb_to
 static int add_text(vb_turn *t, const char *text, int context, vb_fault *fault)
 {
     vb_token *ids;
-    int flags = VB_PARSE_SPECIAL | (t->n == 0 ? VB_ADD_SPECIAL : 0);
-    if (strlen(text) / LONGEST_PIECE > (size_t)context) return too_long(fault, (int64_t)strlen(text) / LONGEST_PIECE, context);
+    int flags = VB_PARSE_SPECIAL | VB_STOP_WHEN_FULL | (t->n == 0 ? VB_ADD_SPECIAL : 0);
+    if (vb_turn_too_long(t->host, strlen(text), context)) return too_long(fault, (int64_t)context + 1, context);
     int64_t n = vb_turn_tokenize(t->host, text, flags, &ids, fault);
     if (n >= 0 && t->n + n >= context) too_long(fault, t->n + n, context);
     else if (n >= 0) add_ids(t, ids, (size_t)n, fault);
@@ -387,7 +396,7 @@ static vb_turn *new_turn(vb_serve *s, vb_exchange *x, const vb_ask *ask)
     t->serve = s;
     t->exchange = x;
     t->choices = ask->choices > 0 ? ask->choices : 1;
-    t->started_ns = ask->began_ns > 0 ? ask->began_ns : vb_now_ns();
+    t->started_ns = vb_exchange_whole_ns(x);
     t->more = more;
     more->keep_ns = ask->keep_ns;
     more->pending = t->choices + 1;

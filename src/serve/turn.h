@@ -51,7 +51,6 @@ typedef struct {
     int context;            /* at most so many tokens of it; 0: as the model is loaded */
     int64_t keep_ns;        /* VB_KEEP_DEFAULT: as it was */
     int digest;             /* the answer tells the digest of its logits, also where no trace is kept */
-    int64_t began_ns;       /* when the request came, CLOCK_MONOTONIC; 0: now */
 } vb_ask;
 
 struct vb_turn {
@@ -69,12 +68,15 @@ struct vb_turn {
 /* 1: started, *out may be used in events (it is set before the first one). 0: *fault says why not. */
 int vb_turn_start(vb_turn **out, vb_serve *s, vb_exchange *x, const vb_ask *ask, const vb_turn_events *events, void *ud,
                   vb_fault *fault);
-/* The loaded model of a client's name; to be given back with vb_hosts_release. 0: *fault says why not. */
+/* The loaded model of a client's name; to be given back with vb_hosts_release. 0: *fault says why not, or that it is
+ * being loaded: then the route is to answer with this fault, and is called again when the model is there. */
 int vb_turn_host(vb_serve *s, const char *model, int embeds, vb_host **out, vb_fault *fault);
 /* A conversation as the model would get it, to be freed; 0: *fault says why not. */
 int vb_turn_render(const vb_model *model, const json_t *messages, const vb_tooling *tooling, char **text, size_t *len,
                    vb_fault *fault);
-/* Text to ids, to be freed; `flags` as of vb_tokenize. -1: *fault says why not. */
+/* Has a text of so many bytes more tokens than `context`, whatever they are? Only a yes is sure. */
+int vb_turn_too_long(const vb_host *host, size_t bytes, int context);
+/* Text to ids, to be freed; `flags` as of vb_tokenize, VB_STOP_WHEN_FULL: more than the context. -1: *fault says why not. */
 int64_t vb_turn_tokenize(const vb_host *host, const char *text, int flags, vb_token **ids, vb_fault *fault);
 /* What an end means for the client: a fault of status 0 if it got its answer. */
 void vb_turn_judge(const vb_job_end *end, vb_fault *fault);

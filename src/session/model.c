@@ -12,8 +12,10 @@
 #include "run/run.h"
 #include "simd/cpu.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const vb_player *player_by_name(const char *name)
 {
@@ -198,6 +200,8 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
         out->bos = vb_tokenizer_bos(m->tokenizer);
         out->eos = vb_tokenizer_eos(m->tokenizer);
         vb_tokenizer_digest(m->tokenizer, out->tokenizer_digest);
+        size_t longest = vb_tokenizer_longest(m->tokenizer);
+        out->longest_token = longest < INT_MAX ? (int)longest : 0;
     }
     if (m->arch == NULL) return;
     out->player = m->player->name;
@@ -225,13 +229,37 @@ vb_status vb_need_logits(const vb_model *m, vb_err *err)
             m->plan.whole ? "an encoder, which gives embeddings" : "one opened for embeddings");
 }
 
+typedef struct {
+    int (*go_on)(void *ud, uint64_t done, uint64_t all);
+    void *ud;
+    uint64_t all;
+} hashing;
+
+static int hashes_on(void *ud, uint64_t done)
+{
+    const hashing *h = ud;
+    return h->go_on(h->ud, done, h->all);
+}
+
 VB_API vb_status vb_model_sha256(const vb_model *m, uint8_t out[32], vb_err *err)
 {
+    return vb_model_hash(m, out, NULL, NULL, err);
+}
+
+VB_API vb_status vb_model_hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud, uint64_t done, uint64_t all),
+                               void *ud, vb_err *err)
+{
+    hashing h = {go_on, ud, 0};
+    vb_reading watch = {hashes_on, &h};
+    struct stat st;
     int n = vb_gguf_parts(m->gguf);
     const char **paths = malloc((size_t)n * sizeof *paths);
     if (paths == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(m->gguf));
-    for (int i = 0; i < n; i++) paths[i] = vb_gguf_part_path(m->gguf, i);
-    vb_status s = vb_file_sha256(paths, n, out, err);
+    for (int i = 0; i < n; i++) {
+        paths[i] = vb_gguf_part_path(m->gguf, i);
+        if (stat(paths[i], &st) == 0) h.all += (uint64_t)st.st_size;
+    }
+    vb_status s = vb_file_sha256_watched(paths, n, go_on != NULL ? &watch : NULL, out, err);
     free(paths);
     return s;
 }

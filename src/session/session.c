@@ -188,6 +188,12 @@ VB_API void vb_session_untap(vb_session *s, vb_tap_fn fn, void *ud)
     memmove(&t->of[at], &t->of[at + 1], (size_t)(t->n - at) * sizeof t->of[0]);
 }
 
+VB_API void vb_session_between(vb_session *s, int (*fn)(void *ud), void *ud)
+{
+    s->taps.between = fn;
+    s->taps.between_ud = ud;
+}
+
 /* --- evaluation ------------------------------------------------------------------------------------------ */
 
 static vb_status check_ids(const vb_session *s, const vb_token *ids, int n, vb_err *err)

@@ -212,7 +212,7 @@ static vb_status finish_word(job *j)
     if (!vb_merge_run(m)) VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu letters", m->n);
     for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) push_symbol(j->b, m->symbols[i].id, j->out);
     vb_merge_start(m);
-    return VB_OK;
+    return vb_ids_too_many(j->out);
 }
 
 static int encode_word(void *ud, size_t from, size_t to)

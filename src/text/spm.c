@@ -99,7 +99,7 @@ static vb_status finish_word(job *j)
     if (!vb_merge_run(m)) VB_FAIL(j->err, VB_E_MEMORY, "text: no memory for a word of %zu characters", m->n);
     for (uint32_t i = 0; i != VB_NO_SYMBOL; i = m->symbols[i].next) VB_TRY(push_symbol(j, &m->symbols[i]));
     vb_merge_start(m);
-    return VB_OK;
+    return vb_ids_too_many(j->out);
 }
 
 /* Bytes of the character that starts here, by its first byte alone. */

@@ -42,13 +42,23 @@ static vb_status push_role(const vb_tokenizer *t, vb_token id, const char *name,
     return VB_OK;
 }
 
+/* No token stands for more bytes than the longest of the vocabulary has; where one may stand for a whole unknown word, or
+ * a text is changed before it is cut, nothing is known. */
+size_t vb_tokenizer_longest(const vb_tokenizer *t)
+{
+    int known = t->model == VB_TOKENIZER_BPE || t->model == VB_TOKENIZER_SPM;
+    return known && t->vocab.longest > 0 ? t->vocab.longest : SIZE_MAX;
+}
+
 int64_t vb_tokenizer_encode(const vb_tokenizer *t, const char *text, size_t len, int flags, vb_token *ids, size_t cap,
                             vb_err *err)
 {
-    vb_ids out = {ids, ids == NULL ? 0 : cap, 0};
+    vb_ids out = {ids, ids == NULL ? 0 : cap, 0, (flags & VB_STOP_WHEN_FULL) != 0};
     int add = (flags & VB_ADD_SPECIAL) != 0;
     if (add && t->add_bos) VB_TRY(push_role(t, t->bos, "bos", &out, err));
-    VB_TRY(encode_text(t, text, len, (flags & VB_PARSE_SPECIAL) != 0, &out, err));
+    vb_status s = encode_text(t, text, len, (flags & VB_PARSE_SPECIAL) != 0, &out, err);
+    if (s == VB_E_STOPPED) return (int64_t)out.n;
+    VB_TRY(s);
     if (add && t->sep >= 0) vb_ids_push(&out, t->sep);
     if (add && t->add_eos) VB_TRY(push_role(t, t->eos, "eos", &out, err));
     return (int64_t)out.n;

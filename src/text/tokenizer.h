@@ -22,7 +22,7 @@ typedef enum {
 vb_status vb_tokenizer_open(vb_tokenizer **out, const vb_gguf *g, vb_err *err);
 void vb_tokenizer_close(vb_tokenizer *t);
 
-/* flags: VB_ADD_SPECIAL, VB_PARSE_SPECIAL. Returns the count, also when it is more than `cap`. User-defined tokens are
+/* flags: VB_ADD_SPECIAL, VB_PARSE_SPECIAL, VB_STOP_WHEN_FULL. Returns the count, also when it is more than `cap`. User-defined tokens are
  * found in the text with any flags, control tokens with VB_PARSE_SPECIAL only. */
 int64_t vb_tokenizer_encode(const vb_tokenizer *t, const char *text, size_t len, int flags, vb_token *ids, size_t cap,
                             vb_err *err);
@@ -32,6 +32,7 @@ int64_t vb_tokenizer_decode(const vb_tokenizer *t, const vb_token *ids, size_t n
 /* What one token adds in the middle of a text; control tokens written out. VB_E_ARGUMENT: no such token. */
 int64_t vb_tokenizer_piece(const vb_tokenizer *t, vb_token id, char *buf, size_t cap);
 
+size_t vb_tokenizer_longest(const vb_tokenizer *t); /* bytes of text that one token can stand for; SIZE_MAX: any */
 int vb_tokenizer_size(const vb_tokenizer *t);
 vb_token vb_tokenizer_bos(const vb_tokenizer *t); /* -1: none */
 vb_token vb_tokenizer_eos(const vb_tokenizer *t);

@@ -222,7 +222,7 @@ static vb_status encode_word(job *j, const char *word, size_t len)
         if (id != j->u->unknown || id != j->before) vb_ids_push(j->out, id);
         j->before = id;
     }
-    return VB_OK;
+    return vb_ids_too_many(j->out);
 }
 
 static vb_status encode_signs(job *j, const char *text, size_t len)

@@ -65,7 +65,7 @@ static vb_status end_word(job *j)
         break;
     }
     j->len = SIGN_LEN;
-    return VB_OK;
+    return vb_ids_too_many(j->out);
 }
 
 /* --- cleaning the text -------------------------------------------------------------------------------------------- */
