@@ -270,6 +270,10 @@ def test_second_question():
     got = SERVER.json("POST", "/v1/chat/completions", body)[1]
     same(answer(page)["prompt"], got["prompt_token_ids"])
     same(answer(page)["text"], got["choices"][0]["message"]["content"])
+    page.point(*page.middle("[...document.querySelectorAll('.info summary')].pop()"), click=True)
+    wait(page, "[...document.querySelectorAll('.given-text')].pop().textContent !== ''")
+    same(shown(page, ".given-text")[1].removeprefix("<|begin_of_text|>"), SERVER.json("POST", "/apply-template", {"model": "m:latest", "messages": body["messages"]})[1]["prompt"])
+    page.shot(SHOTS / "serve-page-details.png")
     clean(page)
 
 
@@ -685,8 +689,16 @@ def test_key():
             raise each.Skip
         tab().close()
         page = BROWSER.open(address)
+        wait(page, "byId('key-dialog').open")
+        press(page, "Leave it", "#key-dialog")
+        page.value("new Promise(done => setTimeout(done, 2500))")
+        same(page.value("byId('key-dialog').open"), False)
+        page.value("byId('question').focus()")
+        page.type("Hello")
+        page.key("Enter")
         for word in ("wrong-wrong-wrong", "0123456789abcdef"):
             wait(page, "byId('key-dialog').open")
+            page.shot(SHOTS / "serve-page-key.png")
             page.value("byId('key').focus()")
             page.type(word)
             page.key("Enter")

@@ -48,7 +48,7 @@ function facts(answer) {
   const list = [answer.model.replace(/:latest$/, '')];
   if (answer.from !== undefined) list.push(`another way from token ${answer.from + 1}`);
   if (made > 0) list.push(count(made, 'token'));
-  if (made > 2 && answer.first && took > 0) list.push(`${short((made - 1) / took)}/s`);
+  if (made > 8 && answer.first && took > 0.2) list.push(`${short((made - 1) / took)}/s`);
   if (answer.first && answer.began) list.push(`first after ${seconds((answer.first - answer.began) / 1000)}`);
   list.push(`seed ${answer.asked.seed}`);
   if (answer.state === 'stopped') list.push('stopped');
@@ -91,7 +91,7 @@ function detailsOf(answer) {
   put('fingerprint', answer.fingerprint);
   put('trace', answer.told && answer.told.trace && String(answer.told.trace));
   put('logits', answer.told && answer.told.logits_digest);
-  put('prompt', answer.prompt && count(answer.prompt.length, 'token'));
+  put('prompt', answer.prompt && `${count(answer.prompt.length, 'token')}, below`);
   put('ignored', answer.told && answer.told.ignored && answer.told.ignored.join(', '));
   put('settings', Object.entries(answer.asked).map(([k, v]) => `${k} ${v}`).join(', '));
   return list;
@@ -102,8 +102,15 @@ function answerView(answer) {
   const text = make('div', 'md said'), tokens = make('div', 'tokens'), legend = make('p', 'legend', 'probability below ');
   STEPS.forEach((step, i) => legend.append(make('span', `t q${i + 1}`, `${100 * step} %`)));
   const error = make('p', 'error'), actions = make('div', 'actions'), check = make('p', 'check');
-  const info = make('details', 'info', make('summary', '', ''), make('dl', ''));
+  const info = make('details', 'info', make('summary', '', ''), make('dl', '')), given = make('pre', 'given-text');
   const element = make('article', 'message assistant', make('h2', 'sr', 'Answer'), thinking, text, legend, tokens, error, actions, info, check);
+  given.tabIndex = 0;
+  given.ariaLabel = 'what the model was given';
+  info.append(given);
+  info.addEventListener('toggle', async () => { /* the very tokens, as text with the control tokens in it */
+    if (!info.open || !answer.prompt) return;
+    try { given.textContent = (await askJson('/detokenize', { model: answer.model, tokens: answer.prompt })).content; } catch (error) { tell(sentence(error)); }
+  });
   let actionsFor = '', opened = null; /* by hand; null: open as long as nothing else is to be seen */
   thinking.firstChild.addEventListener('click', () => { opened = !thinking.open; });
   tokens.answer = answer;
@@ -130,7 +137,7 @@ function answerView(answer) {
       actionsFor = state;
       info.hidden = answer.state === 'waiting';
       info.firstChild.textContent = facts(answer);
-      info.lastChild.replaceWith(detailsOf(answer));
+      info.children[1].replaceWith(detailsOf(answer));
       [check.className, check.textContent] = checkLine(answer.check);
       check.classList.add('check');
     },
@@ -189,7 +196,8 @@ function grow() {
 function send() {
   const area = byId('question'), text = area.value.trim();
   if (text === '') return;
-  if (!chosenModel()) { tell('There is no model yet. See the page above.'); return; }
+  declined = false;
+  if (!chosenModel()) { readModels(); tell('There is no model yet.'); return; }
   area.value = '';
   grow();
   follows = true;

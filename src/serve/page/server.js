@@ -160,6 +160,7 @@ function oneStep(name, step) {
 /* What has come stays when it is stopped; the next time goes on from there. */
 async function get(name) {
   if (getting || name === '') return;
+  declined = false;
   getting = new AbortController();
   const { signal } = getting;
   let end = ['', false];

@@ -14,15 +14,17 @@ let key = sessionStorage.getItem('verbatim.key') || '';
 function askForKey() {
   const dialog = byId('key-dialog'), input = byId('key');
   input.value = '';
+  dialog.returnValue = '';
   dialog.showModal();
   return new Promise(resolve => dialog.addEventListener('close', () => {
-    if (dialog.returnValue !== 'ok' || input.value === '') { resolve(false); return; }
+    declined = dialog.returnValue !== 'ok' || input.value === '';
+    if (declined) { resolve(false); return; }
     key = input.value;
     sessionStorage.setItem('verbatim.key', key);
     resolve(true);
   }, { once: true }));
 }
-let asking = null;
+let asking = null, declined = false; /* declined: not asked for again until the user does something that needs it */
 
 async function ask(path, body, signal) {
   for (;;) {
@@ -32,7 +34,7 @@ async function ask(path, body, signal) {
     const response = await fetch(path, { method: body === undefined ? 'GET' : 'POST', headers, signal,
       body: body === undefined ? undefined : JSON.stringify(body) });
     if (response.ok) return response;
-    if (response.status === 401) {
+    if (response.status === 401 && !declined) {
       asking = asking || askForKey().finally(() => { asking = null; });
       if (await asking) continue;
     }
