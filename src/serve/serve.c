@@ -326,9 +326,9 @@ static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
     http.ud = scheduler.ud = hosts.ud = s;
     VB_TRY(vb_guard_open(&s->guard, &guard, err));
     VB_TRY(listen_at(s, opts, &http.listener, err));
+    VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err)); /* makes its folder */
     if (opts->sandbox.on) vb_sandbox_enter(&opts->sandbox, s->sandbox, sizeof s->sandbox); /* before there are threads */
     VB_TRY(vb_events_open(&s->serve.events, &opts->hooks, err));
-    VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err));
     VB_TRY(vb_metrics_open(&s->serve.metrics, err));
     VB_TRY(vb_chores_open(&s->serve.chores, CHORES_MOST, err));
     VB_TRY(vb_hosts_open(&s->serve.hosts, &hosts, err));

@@ -379,7 +379,9 @@ def test_ready_says_whether_more_can_come():
         generate(s, 1)
         body = json.dumps({"model": "slow", "prompt": "x", "raw": True, "options": {"num_predict": 100000, "temperature": 0.9, "seed": 2}}).encode()
         clients = []
+        s.json("POST", "/api/generate", {"model": "slow", "stream": False})  # loads it
         for _ in range(3):
+            time.sleep(0.3 * SLOW)  # until the one before has its slot
             c = s.socket()
             c.sendall(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             clients.append(c)
