@@ -78,11 +78,13 @@ static const vb_event *last(const witness *w, vb_event_kind kind)
 
 static void judge(const witness *w, int64_t asked_ns)
 {
-    const vb_event *done = last(w, VB_EVENT_GENERATE), *error = last(w, VB_EVENT_ERROR);
+    const vb_event *load = last(w, VB_EVENT_MODEL_LOAD), *done = last(w, VB_EVENT_GENERATE), *error = last(w, VB_EVENT_ERROR);
     check(count(w, VB_EVENT_GENERATE) == REQUESTS, "a call of on_generate for each answer");
     check(done != NULL && done->tokens == 4 && done->prompt_tokens > 0 && done->decode_ns > 0, "tokens and times");
     check(done != NULL && done->request[0] != '\0' && strcmp(done->text, "length") == 0, "which request, and why it ended");
+    check(load != NULL && load->total_ns > 0 && load->bytes > 0, "on_model_load");
     check(error == NULL, "no error");
+    check(last(w, VB_EVENT_STATUS) != NULL && w->seen[0].kind == VB_EVENT_STATUS, "the state changes first");
     check(w->lines >= w->n, "a line of JSON for every event");
     for (int i = 1; i < w->n; i++) check(w->seen[i].at_ns >= w->seen[i - 1].at_ns, "in the order of what happened");
     check(asked_ns < INT64_C(200000000) * REQUESTS || getenv("VB_SLOW") != NULL, "answers do not wait for hooks");

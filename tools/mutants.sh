@@ -6,7 +6,7 @@
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
 # parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_page, serve_tools,
-# store, pull.
+# serve_traces, serve_hostile, store, pull.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -46,6 +46,9 @@ run_killer() {
     serve_leave) python3 tests/cli/serve_leave.py "$B/verbatim" "$SMOLLM2" 4 ;;
     serve_page) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/deep.gguf" &&
         python3 tests/cli/serve_page.py "$B/verbatim" "$B/deep.gguf" policy ids test_stop test_branch counts markdown ;;
+    serve_traces) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/slow.gguf" &&
+        python3 tests/cli/serve_traces.py "$B/verbatim" "$B/slow.gguf" ;;
+    serve_hostile) python3 tests/cli/serve_hostile.py "$B/verbatim" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
 }
@@ -58,7 +61,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | store | pull) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
+    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | store | pull) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1

@@ -76,6 +76,7 @@ static int go_on(void *ud, uint64_t done, uint64_t all)
 {
     progress *p = ud;
     double part = all > 0 ? (double)done / (double)all : 0;
+    p->state.checking = 1;
     if (part >= p->state.done + 0.01) report(p, part < 1 ? part : 1, NULL);
     return !vb_loads_stopping(p->hosts->loads);
 }
@@ -168,11 +169,22 @@ static vb_status take_room(vb_hosts *hosts, const vb_host *wanted, vb_host **out
     return VB_OK;
 }
 
-static void close_all(vb_host *first)
+static int count_loaded(vb_hosts *hosts)
+{
+    int n = 0;
+    pthread_mutex_lock(&hosts->lock);
+    for (const vb_host *h = hosts->first; h != NULL; h = h->next) n++;
+    pthread_mutex_unlock(&hosts->lock);
+    return n;
+}
+
+/* Those that were taken out of the list. */
+static void unload_all(vb_hosts *hosts, vb_host *first)
 {
     while (first != NULL) {
         vb_host *h = first;
         first = h->next;
+        if (hosts->opts.on_unload != NULL) hosts->opts.on_unload(hosts->opts.ud, h->name, count_loaded(hosts));
         close_host(h);
     }
 }
@@ -183,7 +195,7 @@ static vb_status make_room(vb_hosts *hosts, const vb_host *wanted, vb_err *err)
     pthread_mutex_lock(&hosts->lock);
     vb_status s = take_room(hosts, wanted, &out, err);
     pthread_mutex_unlock(&hosts->lock);
-    close_all(out);
+    unload_all(hosts, out);
     return s;
 }
 
@@ -330,7 +342,7 @@ int64_t vb_hosts_sweep(vb_hosts *hosts)
         at = &h->next;
     }
     pthread_mutex_unlock(&hosts->lock);
-    close_all(out);
+    unload_all(hosts, out);
     return next == INT64_MAX ? -1 : next;
 }
 
@@ -387,7 +399,9 @@ void vb_hosts_close(vb_hosts *hosts)
 {
     if (hosts == NULL) return;
     vb_loads_close(hosts->loads);
-    close_all(hosts->first);
+    vb_host *all = hosts->first;
+    hosts->first = NULL;
+    unload_all(hosts, all);
     pthread_mutex_destroy(&hosts->lock);
     vb_details_close(hosts->details);
     free(hosts->cache);

@@ -18,6 +18,7 @@ typedef struct {
     const char *name;
     int embeds;
     double done;       /* 0 when it begins, to 1 */
+    int checking;      /* its bytes are being read for their digest */
     int over;          /* the last call: loaded, or */
     const vb_err *err; /* why not */
     int64_t ns;        /* so far */
@@ -36,6 +37,7 @@ typedef struct {
     const char *cache;      /* directory of kept prompts; NULL: none */
     /* How loading goes on, from the thread that does it; NULL: nobody asks. */
     void (*on_load)(void *ud, const vb_loading *loading);
+    void (*on_unload)(void *ud, const char *name, int left); /* left: how many are still loaded */
     void *ud;
 } vb_hosts_opts;
 

@@ -183,7 +183,8 @@ static void run_route(void *ud, void *what)
 /* What is asked of a server to see whether it is well must be answered while all the crew is at work. */
 static int is_quick(const char *path)
 {
-    static const char *const quick[] = {"/", "/health", "/v1/health", "/metrics", "/slots", "/api/version", "/api/ps"};
+    static const char *const quick[] = {"/", "/health", "/v1/health", "/ready", "/events", "/metrics", "/slots",
+                                        "/api/version", "/api/ps"};
     for (size_t i = 0; i < sizeof quick / sizeof quick[0]; i++)
         if (strcmp(path, quick[i]) == 0) return 1;
     return 0;
@@ -285,12 +286,22 @@ static void model_loads(void *ud, const vb_loading *l)
 {
     server *s = ud;
     vb_event e = {.kind = l->err != NULL ? VB_EVENT_ERROR : VB_EVENT_MODEL_LOAD, .total_ns = l->ns, .bytes = l->bytes};
-    vb_serve_state state = !l->over ? VB_SERVE_LOADING : l->err != NULL ? VB_SERVE_ERROR : VB_SERVE_READY;
-    vb_events_state(s->serve.events, state, l->name, l->done, l->err != NULL ? l->err->text : "");
-    if (!l->over) return;
+    vb_serve_state state = !l->over ? (l->checking ? VB_SERVE_CHECKING : VB_SERVE_LOADING)
+                           : l->err != NULL ? VB_SERVE_ERROR : VB_SERVE_READY;
+    const char *why = l->err != NULL ? l->err->text : "";
     snprintf(e.model, sizeof e.model, "%s", l->name);
-    if (l->err != NULL) snprintf(e.text, sizeof e.text, "%.250s", l->err->text);
+    snprintf(e.text, sizeof e.text, "%.250s", why);
+    if (l->over) vb_events_tell(s->serve.events, &e);
+    vb_events_state(s->serve.events, state, l->name, l->done, why);
+}
+
+static void model_unloads(void *ud, const char *name, int left)
+{
+    server *s = ud;
+    vb_event e = {.kind = VB_EVENT_MODEL_UNLOAD};
+    snprintf(e.model, sizeof e.model, "%s", name);
     vb_events_tell(s->serve.events, &e);
+    if (left == 0) vb_events_state(s->serve.events, VB_SERVE_IDLE, name, 0, NULL);
 }
 
 static vb_status listen_at(server *s, const vb_serve_opts *o, int *fd, vb_err *err)
@@ -323,10 +334,11 @@ static vb_status open_parts(server *s, const vb_serve_opts *opts, vb_err *err)
     scheduler.ended = job_ended;
     scheduler.waited = job_waited;
     hosts.on_load = model_loads;
+    hosts.on_unload = model_unloads;
     http.ud = scheduler.ud = hosts.ud = s;
     VB_TRY(vb_guard_open(&s->guard, &guard, err));
     VB_TRY(listen_at(s, opts, &http.listener, err));
-    VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err)); /* makes its folder */
+    VB_TRY(vb_recorder_open(&s->serve.recorder, opts->trace_dir, err)); /* its folder is not for all to read */
     if (opts->sandbox.on) vb_sandbox_enter(&opts->sandbox, s->sandbox, sizeof s->sandbox); /* before there are threads */
     VB_TRY(vb_events_open(&s->serve.events, &opts->hooks, err));
     VB_TRY(vb_metrics_open(&s->serve.metrics, err));

@@ -102,7 +102,9 @@ static vb_status keep_keys(vb_model *m, vb_err *err)
     m->template_said = vb_arena_alloc(&m->arena, sizeof *m->template_said);
     m->texts = vb_arena_alloc(&m->arena, sizeof *m->texts);
     if (m->texts != NULL) pthread_mutex_init(&m->texts->lock, NULL);
-    if (m->keys == NULL || m->template_said == NULL || m->texts == NULL)
+    m->sum = vb_arena_alloc(&m->arena, sizeof *m->sum);
+    if (m->sum != NULL) pthread_mutex_init(&m->sum->lock, NULL);
+    if (m->keys == NULL || m->template_said == NULL || m->texts == NULL || m->sum == NULL)
         VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for its keys", vb_gguf_path(m->gguf));
     return VB_OK;
 }
@@ -147,6 +149,7 @@ VB_API void vb_model_close(vb_model *m)
         vb_trie_free(&m->texts->trie);
         pthread_mutex_destroy(&m->texts->lock);
     }
+    if (m->sum != NULL) pthread_mutex_destroy(&m->sum->lock);
     vb_tokenizer_close(m->tokenizer);
     vb_gguf_close(m->gguf);
     vb_located_free(&m->located);
@@ -246,8 +249,8 @@ VB_API vb_status vb_model_sha256(const vb_model *m, uint8_t out[32], vb_err *err
     return vb_model_hash(m, out, NULL, NULL, err);
 }
 
-VB_API vb_status vb_model_hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud, uint64_t done, uint64_t all),
-                               void *ud, vb_err *err)
+static vb_status hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud, uint64_t done, uint64_t all), void *ud,
+                      vb_err *err)
 {
     hashing h = {go_on, ud, 0};
     vb_reading watch = {hashes_on, &h};
@@ -261,6 +264,19 @@ VB_API vb_status vb_model_hash(const vb_model *m, uint8_t out[32], int (*go_on)(
     }
     vb_status s = vb_file_sha256_watched(paths, n, go_on != NULL ? &watch : NULL, out, err);
     free(paths);
+    return s;
+}
+
+/* The files are mapped: what was read of them once is what the model computes with. */
+VB_API vb_status vb_model_hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud, uint64_t done, uint64_t all),
+                               void *ud, vb_err *err)
+{
+    vb_status s = VB_OK;
+    pthread_mutex_lock(&m->sum->lock);
+    if (!m->sum->known) s = hash(m, m->sum->sum, go_on, ud, err);
+    m->sum->known = s == VB_OK;
+    if (s == VB_OK) memcpy(out, m->sum->sum, 32);
+    pthread_mutex_unlock(&m->sum->lock);
     return s;
 }
 

@@ -26,6 +26,13 @@ typedef struct {
     vb_trie trie;
 } vb_model_trie;
 
+/* The digest of the model's bytes, once it is known. */
+typedef struct {
+    pthread_mutex_t lock;
+    int known;
+    uint8_t sum[32];
+} vb_model_sum;
+
 struct vb_model {
     vb_arena arena;
     vb_located located;
@@ -44,6 +51,7 @@ struct vb_model {
     int threads, like_ggml;
     pthread_mutex_t lock;
     vb_model_trie *texts;
+    vb_model_sum *sum;
     char arch_name[64], name[128], cpu[96];
     const char **keys; /* metadata keys with a NUL behind them */
 };

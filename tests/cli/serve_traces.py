@@ -300,6 +300,7 @@ class Listener:
         """The next event; None at the end."""
         name = None
         while line := self.r.readline().decode():
+            assert not line.startswith(":"), f"nothing more for a while behind {self.seen[-3:]}"
             if line.startswith("event: "):
                 name = line[7:].strip()
             if line.startswith("data: "):
@@ -322,6 +323,10 @@ def test_events_tell_what_happens():
         first = ear.next()
         same((first["event"], first["state"], first["progress"]), ("status", "idle", 0))
         text, said = generate(s, 1)
+        ear.until(event="status", state="loading", model="tiny:latest")
+        loaded = ear.until(event="model_load", model="tiny:latest")
+        assert loaded["seconds"] > 0 and loaded["bytes"] > 100000, loaded
+        same(ear.until(event="status", state="ready")["progress"], 1)
         told = ear.until(event="generate", trace=said["trace"])
         same((told["model"], told["tokens"], told["reason"]), ("tiny:latest", 12, "length"))
         assert told["prompt_tokens"] > 0 and told["seconds"] >= told["decode_seconds"] > 0, told
@@ -330,8 +335,24 @@ def test_events_tell_what_happens():
         with concurrent.futures.ThreadPoolExecutor(4) as crowd:
             list(crowd.map(lambda k: generate(s, k), range(4)))
         assert ear.until(event="queue_wait")["queue_seconds"] > 0
+        same(s.json("POST", "/api/generate", {"model": "tiny", "keep_alive": 0})[1]["done_reason"], "unload")
+        ear.until(event="model_unload", model="tiny:latest")
+        ear.until(event="status", state="idle")
     while ear.next() is not None:  # the stream ends with the server
         pass
+
+
+def test_an_error_is_told():
+    broken = WORK / "broken"
+    broken.mkdir(exist_ok=True)
+    (broken / "bad.gguf").write_bytes(TINY.read_bytes()[:5000])
+    with served.Server(VERBATIM, broken, env=ENV) as s:
+        ear = Listener(s)
+        status = s.json("POST", "/api/generate", {"model": "bad", "prompt": "x"})[0]
+        assert status >= 400, status
+        error = ear.until(event="error")
+        assert "bad" in error["message"] and error["model"].startswith("bad"), error
+        same(ear.until(event="status", state="error")["model"], error["model"])
 
 
 def test_listeners_come_and_go():
@@ -366,7 +387,7 @@ def test_the_log_is_a_line_of_json_an_event():
     for line in lines:
         assert datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")) and line["event"], line
     kinds = {line["event"] for line in lines}
-    assert {"talk", "generate", "request"} <= kinds, kinds
+    assert {"talk", "status", "model_load", "generate", "request"} <= kinds, kinds
     same([line["tokens"] for line in lines if line.get("trace") == said["trace"]], [12])
     same([line["path"] for line in lines if line.get("request") == request], ["/health"])
     same([line["status"] for line in lines if line.get("path") == "/nothing"], [404])
@@ -377,17 +398,16 @@ def test_ready_says_whether_more_can_come():
         status, a = s.json("GET", "/ready")
         same((status, a["status"], a["state"], a["models"]), (200, "ok", "idle", 0))
         generate(s, 1)
-        body = json.dumps({"model": "slow", "prompt": "x", "raw": True, "options": {"num_predict": 100000, "temperature": 0.9, "seed": 2}}).encode()
+        same(s.json("GET", "/ready")[1]["state"], "ready")
+        body = json.dumps({"model": "slow", "prompt": "x", "raw": True, "keep_alive": -1,
+                           "options": {"num_predict": 100000, "temperature": 0.9, "seed": 2}}).encode()
         clients = []
-        s.json("POST", "/api/generate", {"model": "slow", "stream": False})  # loads it
-        for _ in range(3):
-            time.sleep(0.3 * SLOW)  # until the one before has its slot
+        for expected in ({"running": 1, "waiting": 0, "status": "ok"}, {"running": 1, "waiting": 1, "status": "busy"}):
             c = s.socket()
             c.sendall(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             clients.append(c)
-        seen = []
-        served.until(20 * SLOW, lambda: seen.append(s.json("GET", "/ready")) or seen[-1][0] == 503, "a full queue")
-        same((seen[-1][1]["status"], seen[-1][1]["waiting"]), ("busy", 1))
+            served.until(20 * SLOW, lambda: expected.items() <= s.json("GET", "/ready")[1].items(), expected)
+        same(s.json("GET", "/ready")[0], 503)
         same(s.json("GET", "/health")[0], 200)
         for c in clients:
             c.shutdown(socket.SHUT_RDWR)
