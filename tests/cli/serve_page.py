@@ -272,7 +272,8 @@ def test_second_question():
     same(answer(page)["text"], got["choices"][0]["message"]["content"])
     page.point(*page.middle("[...document.querySelectorAll('.info summary')].pop()"), click=True)
     wait(page, "[...document.querySelectorAll('.given-text')].pop().textContent !== ''")
-    same(shown(page, ".given-text")[1].removeprefix("<|begin_of_text|>"), SERVER.json("POST", "/apply-template", {"model": "m:latest", "messages": body["messages"]})[1]["prompt"])
+    rendered = SERVER.json("POST", "/apply-template", {"model": "m:latest", "messages": body["messages"]})[1]["prompt"]
+    same(shown(page, ".given-text")[1].removeprefix("<|begin_of_text|>"), rendered)
     page.shot(SHOTS / "serve-page-details.png")
     clean(page)
 

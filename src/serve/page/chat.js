@@ -45,7 +45,7 @@ function questionView(node) {
 
 function facts(answer) {
   const made = answer.tokens.length - (answer.kept || 0), took = ((answer.ended || performance.now()) - answer.first) / 1000;
-  const list = [answer.model.replace(/:latest$/, '')];
+  const list = [shortName(answer.model)];
   if (answer.from !== undefined) list.push(`another way from token ${answer.from + 1}`);
   if (made > 0) list.push(count(made, 'token'));
   if (made > 8 && answer.first && took > 0.2) list.push(`${short((made - 1) / took)}/s`);
@@ -69,9 +69,11 @@ function answerActions(answer) {
     list.push(shown);
   }
   if (!busy) {
-    list.push(copyButton(() => answer.text), button('quiet', 'Again', 'Another answer, with the settings of now', () => again(answer)));
-    if (canBranch(answer)) list.push(button('quiet', 'Same bits?', 'Ask exactly the same again and compare every token and probability', () => repeat(answer)));
-    if (canBranch(answer) && !answer.ends && (answer.reason === 'length' || answer.state === 'stopped'))
+    list.push(copyButton(() => answer.text), button('quiet', 'Again', 'Another answer, by the settings of now', () => again(answer)));
+    if (!canBranch(answer)) return list.filter(Boolean);
+    const why = 'Ask exactly the same again and compare every token and probability';
+    list.push(button('quiet', 'Same bits?', why, () => repeat(answer)));
+    if (!answer.ends && (answer.reason === 'length' || answer.state === 'stopped'))
       list.push(button('quiet', 'Go on', 'Continue where it ended', () => goOn(answer)));
   }
   return list.filter(Boolean);
@@ -103,13 +105,16 @@ function answerView(answer) {
   STEPS.forEach((step, i) => legend.append(make('span', `t q${i + 1}`, `${100 * step} %`)));
   const error = make('p', 'error'), actions = make('div', 'actions'), check = make('p', 'check');
   const info = make('details', 'info', make('summary', '', ''), make('dl', '')), given = make('pre', 'given-text');
-  const element = make('article', 'message assistant', make('h2', 'sr', 'Answer'), thinking, text, legend, tokens, error, actions, info, check);
+  const element = make('article', 'message assistant', make('h2', 'sr', 'Answer'), thinking, text, legend, tokens, error, actions, info,
+    check);
   given.tabIndex = 0;
   given.ariaLabel = 'what the model was given';
   info.append(given);
   info.addEventListener('toggle', async () => { /* the very tokens, as text with the control tokens in it */
     if (!info.open || !answer.prompt) return;
-    try { given.textContent = (await askJson('/detokenize', { model: answer.model, tokens: answer.prompt })).content; } catch (error) { tell(sentence(error)); }
+    try {
+      given.textContent = (await askJson('/detokenize', { model: answer.model, tokens: answer.prompt })).content;
+    } catch (error) { tell(sentence(error)); }
   });
   let actionsFor = '', opened = null; /* by hand; null: open as long as nothing else is to be seen */
   thinking.firstChild.addEventListener('click', () => { opened = !thinking.open; });
@@ -132,7 +137,8 @@ function answerView(answer) {
       if (shows) showTokens(tokens, answer);
       error.hidden = !answer.error;
       error.textContent = answer.error || '';
-      const state = JSON.stringify([answer.above.below.length, canBranch(answer), answer.tokensShown, answer.state, answer.reason, answer.ends]);
+      const { tokensShown, ends, reason } = answer;
+      const state = JSON.stringify([answer.above.below.length, canBranch(answer), tokensShown, answer.state, reason, ends]);
       if (state !== actionsFor) actions.replaceChildren(...answerActions(answer)); /* a button that is just pressed stays */
       actionsFor = state;
       info.hidden = answer.state === 'waiting';

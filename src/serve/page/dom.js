@@ -24,7 +24,12 @@ function drawn(svg, name, attributes) {
   return element;
 }
 
-const percent = p => (p >= 0.99995 ? '100' : p >= 0.1 ? (100 * p).toFixed(1) : p >= 0.0001 ? (100 * p).toFixed(2) : p > 0 ? '< 0.01' : '0') + ' %';
+function percent(p) {
+  const digits = p >= 0.99995 ? '100' : p >= 0.1 ? (100 * p).toFixed(1) : p >= 0.0001 ? (100 * p).toFixed(2) : p > 0 ? '< 0.01' : '0';
+  return digits + ' %';
+}
+
+const shortName = model => model.replace(/:latest$/, '');
 const count = (n, one) => `${n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
 const short = n => !Number.isFinite(n) ? '–' : n === 0 ? '0' : n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n.toFixed(2);
 
@@ -37,7 +42,8 @@ function bytesOf(n) {
 
 function seconds(s) {
   if (!Number.isFinite(s)) return '–';
-  return s < 1 ? `${Math.round(1000 * s)} ms` : s < 100 ? `${s.toFixed(1)} s` : s < 6000 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
+  if (s < 1) return `${Math.round(1000 * s)} ms`;
+  return s < 100 ? `${s.toFixed(1)} s` : s < 6000 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
 }
 
 /* What is kept in the browser between visits; where it may not be, the page works all the same. */

@@ -44,7 +44,8 @@ function blockEnd(lines, i) {
       const m = at < lines.length ? ITEM.exec(lines[at]) : null;
       return m ? !another(m) : at < lines.length && /^ {2,}\S/.test(lines[at]);
     };
-    while (k < lines.length && (belongs(k) || (blank(lines[k]) ? belongs(k + 1) : !blank(lines[k - 1]) && !endsParagraph(lines[k], lines[k + 1])))) k++;
+    const goesOn = at => blank(lines[at]) ? belongs(at + 1) : !blank(lines[at - 1]) && !endsParagraph(lines[at], lines[at + 1]);
+    while (k < lines.length && (belongs(k) || goesOn(k))) k++;
     return k;
   }
   if (beginsTable(line, lines[k])) {
@@ -230,8 +231,10 @@ function block(source, depth = 0) {
   if (depth > DEEPEST) return make('p', '', source);
   if (head) return make('h' + Math.min(6, head[1].length + 2), '', ...inline((head[2] || '').replace(/\s#+\s*$/, '')));
   if (RULE.test(lines[0]) && lines.length === 1) return make('hr', '');
-  if (QUOTE.test(lines[0]))
-    return make('blockquote', '', ...blocks(lines.map(line => line.replace(/^ {0,3}> ?/, '')).join('\n')).map(part => block(part, depth + 1)));
+  if (QUOTE.test(lines[0])) {
+    const inside = lines.map(line => line.replace(/^ {0,3}> ?/, '')).join('\n');
+    return make('blockquote', '', ...blocks(inside).map(part => block(part, depth + 1)));
+  }
   if (ITEM.test(lines[0])) return listBlock(lines, depth);
   if (beginsTable(lines[0], lines[1])) return tableBlock(lines);
   return make('p', '', ...inline(source));

@@ -14,7 +14,7 @@ const thinks = name => server.models.some(m => m.name === name && m.capabilities
 /* --- the picker --------------------------------------------------------------------------------------------- */
 
 function optionOf(model) {
-  const d = model.details, option = make('option', '', model.name.replace(/:latest$/, ''));
+  const d = model.details, option = make('option', '', shortName(model.name));
   option.value = model.name;
   option.title = [d.parameter_size, d.quantization_level, bytesOf(model.size)].filter(Boolean).join(' · ');
   return option;
@@ -54,9 +54,9 @@ function showModel() {
     line.textContent = 'the server does not answer';
   } else if (model) {
     const d = model.details;
-    line.textContent = [d.parameter_size, d.quantization_level,
-      loaded ? `in memory, ${bytesOf(loaded.size)}, context ${loaded.context_length.toLocaleString('en')}` : `on disk, ${bytesOf(model.size)}`]
-      .filter(Boolean).join(' · ');
+    const where = loaded ? `in memory, ${bytesOf(loaded.size)}, context ${loaded.context_length.toLocaleString('en')}`
+      : `on disk, ${bytesOf(model.size)}`;
+    line.textContent = [d.parameter_size, d.quantization_level, where].filter(Boolean).join(' · ');
   } else {
     line.textContent = '';
   }
@@ -86,7 +86,7 @@ async function readLoaded() {
 
 /* --- into memory and out of it ------------------------------------------------------------------------------- */
 
-const readingOf = name => ({ progress: -1, text: `reading ${name.replace(/:latest$/, '')} …` });
+const readingOf = name => ({ progress: -1, text: `reading ${shortName(name)} …` });
 
 async function load(name) {
   if (server.loaded.has(name)) return;
@@ -104,7 +104,7 @@ async function load(name) {
 function heard({ event, data }) {
   if (event === 'status') {
     const works = { checking: 'checking', loading: 'reading' }[data.state];
-    server.loading = works ? { progress: data.progress, text: `${works} ${data.model.replace(/:latest$/, '')} …` } : null;
+    server.loading = works ? { progress: data.progress, text: `${works} ${shortName(data.model)} …` } : null;
     showModel();
   }
   if (event === 'model_load' || event === 'model_unload') readModels();
@@ -124,15 +124,21 @@ async function listen() {
   }
 }
 
+async function unload(name) {
+  try {
+    await askJson('/api/generate', { model: name, stream: false, keep_alive: 0 });
+  } catch (error) {
+    tell(sentence(error));
+  }
+  readModels();
+}
+
 function showLoaded() {
   const rows = [...server.loaded.values()].map(m => {
     const left = (Date.parse(m.expires_at) - Date.now()) / 1000;
     const facts = [bytesOf(m.size), m.details.quantization_level, left > 1e7 ? 'stays' : `${seconds(Math.max(0, left))} more`];
-    return make('li', '', make('span', '', make('b', '', m.name.replace(/:latest$/, '')), make('small', '', facts.filter(Boolean).join(' · '))),
-      button('quiet', 'Unload', `Take ${m.name} out of memory`, async () => {
-        try { await askJson('/api/generate', { model: m.name, stream: false, keep_alive: 0 }); } catch (error) { tell(sentence(error)); }
-        readModels();
-      }));
+    const what = make('span', '', make('b', '', shortName(m.name)), make('small', '', facts.filter(Boolean).join(' · ')));
+    return make('li', '', what, button('quiet', 'Unload', `Take ${m.name} out of memory`, () => unload(m.name)));
   });
   byId('loaded').replaceChildren(...(rows.length ? rows : [make('li', 'soft', 'none; the first question loads one')]));
 }
@@ -153,8 +159,9 @@ function showGetting(line, done, bad) {
 
 function oneStep(name, step) {
   if (step.error) throw new Refusal(500, step.error);
-  const part = step.total > 0 ? (step.completed || 0) / step.total : -1;
-  showGetting(step.total > 0 ? `${name}: ${bytesOf(step.completed || 0)} of ${bytesOf(step.total)}` : `${name}: ${step.status}`, part, false);
+  const { status, total, completed = 0 } = step;
+  if (total > 0) showGetting(`${name}: ${bytesOf(completed)} of ${bytesOf(total)}`, completed / total, false);
+  else showGetting(`${name}: ${status}`, -1, false);
 }
 
 /* What has come stays when it is stopped; the next time goes on from there. */
@@ -192,7 +199,8 @@ function readCounts(text) {
 
 /* The value below which the share lies of what a histogram has counted. */
 function quantile(now, name, share) {
-  const rows = (now[name + '_bucket'] || []).map(([labels, n]) => [parseFloat(/le="([^"]+)"/.exec(labels)[1].replace('+Inf', 'Infinity')), n]);
+  const bound = labels => parseFloat(/le="([^"]+)"/.exec(labels)[1].replace('+Inf', 'Infinity'));
+  const rows = (now[name + '_bucket'] || []).map(([labels, n]) => [bound(labels), n]);
   const all = rows.length ? rows[rows.length - 1][1] : 0;
   let from = 0, below = 0;
   if (all === 0) return NaN;

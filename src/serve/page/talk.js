@@ -149,7 +149,8 @@ const canBranch = answer => answer.prompt !== null && answer.tokens.length > 0;
 async function branch(answer, index, choice) {
   await stop();
   const before = answer.tokens.slice(0, index).map(t => ({ ...t, given: true, turned: t.turned }));
-  const token = { ...choice, top: choicesAt(answer.tokens[index]).map(({ id, bytes, logprob }) => ({ id, bytes, logprob })), given: true, turned: true };
+  const top = choicesAt(answer.tokens[index]).map(({ id, bytes, logprob }) => ({ id, bytes, logprob }));
+  const token = { ...choice, top, given: true, turned: true };
   const other = newAnswer(answer.above, answer.model, answer.asked);
   Object.assign(other, { prompt: answer.prompt, tokens: [...before, token], thinks: answer.thinks, tokensShown: true, from: index });
   [other.thinking, other.text] = splitThinking(other);
@@ -170,8 +171,8 @@ async function repeat(answer) {
   await stop();
   const kept = answer.tokens.filter(t => t.given), asked = answer.tokens.slice(kept.length);
   const { max_completion_tokens: _, ...rest } = answer.asked;
-  const body = { model: answer.model, return_token_ids: true, verbatim: { logits_digest: true }, ...rest, prompt: [...answer.prompt, ...kept.map(t => t.id)], logprobs: 10,
-    max_tokens: asked.length };
+  const body = { model: answer.model, return_token_ids: true, verbatim: { logits_digest: true }, ...rest, logprobs: 10,
+    prompt: [...answer.prompt, ...kept.map(t => t.id)], max_tokens: asked.length };
   answer.check = { state: 'asking' };
   update(answer);
   try {
@@ -210,8 +211,8 @@ async function edit(question, text) {
 /* --- kept between visits ------------------------------------------------------------------------------------- */
 
 /* `whole`: the answers that keep their tokens. */
-const packed = (node, whole) => ({ ...node, above: undefined, view: undefined, check: undefined, below: node.below.map(b => packed(b, whole)),
-  ...(node.role !== 'assistant' || whole.has(node) ? {} : { tokens: [], prompt: null }) });
+const packed = (node, whole) => ({ ...node, above: undefined, view: undefined, check: undefined,
+  below: node.below.map(b => packed(b, whole)), ...(node.role !== 'assistant' || whole.has(node) ? {} : { tokens: [], prompt: null }) });
 
 const answersBelow = node => node.below.flatMap(b => [...(b.role === 'assistant' ? [b] : []), ...answersBelow(b)]);
 

@@ -16,7 +16,8 @@ function seen(bytes) {
   if (text.includes('\ufffd')) return bytes.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
   return text;
 }
-const named = bytes => { const s = seen(bytes); return s === '' ? '∅' : s.replaceAll('\n', '↵').replaceAll('\t', '⇥').replace(/^ +| +$/g, m => '␣'.repeat(m.length)); };
+const blanks = text => text.replaceAll('\n', '↵').replaceAll('\t', '⇥').replace(/^ +| +$/g, m => '␣'.repeat(m.length));
+const named = bytes => blanks(seen(bytes)) || '∅';
 
 /* The texts of tokens in a row: a character of several tokens stands in the last of them. */
 function textsOf(tokens) {
