@@ -527,6 +527,11 @@ def test_models():
     wait(page, "server.loaded.has('other:latest') && server.loading === null")
     assert None in page.value("window.seen"), "a bar was to be seen while it was loaded"
     same(page.value("byId('load').hidden"), True)
+    told = "[byId('load').hidden, byId('load').hasAttribute('value'), byId('load').value, byId('model-line').textContent.startsWith('reading big')]"
+    for state, progress, expected in (("loading", 0, [False, False, 0, True]), ("loading", 0.25, [False, True, 0.25, True]),
+                                      ("ready", 1, [True, True, 0.25, False])):
+        event = {"event": "status", "data": {"state": state, "model": "big:latest", "progress": progress}}
+        same(page.value(f"(heard({json.dumps(event)}), {told})"), expected)
     same(sorted(m["name"] for m in SERVER.json("GET", "/api/ps")[1]["models"]), ["m:latest", "other:latest"])
     row = "[...document.querySelectorAll('#loaded button')].find(b => b.title.includes('other'))"
     page.point(*page.middle(row), click=True)

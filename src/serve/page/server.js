@@ -104,7 +104,7 @@ async function load(name) {
 function heard({ event, data }) {
   if (event === 'status') {
     const works = { checking: 'checking', loading: 'reading' }[data.state];
-    server.loading = works ? { progress: data.progress, text: `${works} ${shortName(data.model)} …` } : null;
+    server.loading = works ? { progress: data.progress || -1, text: `${works} ${shortName(data.model)} …` } : null;
     showModel();
   }
   if (event === 'model_load' || event === 'model_unload') readModels();
