@@ -125,6 +125,9 @@ enum {
 };
 VB_API const char *vb_ggml_name(int difference); /* of one: "attention", "scales", ...; NULL: there is none */
 
+/* What a chat template has a place for. */
+enum { VB_CAN_TOOLS = 1, VB_CAN_INSERT = 2, VB_CAN_THINK = 4 }; /* insert: the text between a prompt and a suffix */
+
 typedef struct {
     const char *path; /* the file that was opened (the first one of a split model) */
     const char *arch, *name, *format; /* format: the most frequent weight format, "Q4_1" */
@@ -143,7 +146,9 @@ typedef struct {
     uint8_t plan_digest[32];      /* SHA-256 of steps, shapes, constants and formats; zero if vocab_only */
     uint8_t tokenizer_digest[32]; /* SHA-256 of everything that decides tokenization */
     uint8_t template_digest[32];  /* SHA-256 of the chat template in use; zero: none */
-    const char *template_source;  /* "file", "family", "ollama" or "none" */
+    const char *template_source;  /* "file", "family", "ollama" (the store's, or ChatML as Ollama takes it) or "none" */
+    const char *template_language; /* "jinja" or "go"; NULL: there is no template */
+    int template_can;              /* a sum of VB_CAN_... */
 } vb_model_info;
 
 typedef struct {
@@ -173,7 +178,7 @@ VB_API int64_t vb_model_fingerprint(const vb_model *model, char *buf, size_t cap
 VB_API int64_t vb_model_meta(const vb_model *model, const char *key, char *buf, size_t cap);
 VB_API int64_t vb_model_meta_at(const vb_model *model, int index, const char **key, char *buf, size_t cap);
 /* What the store says of a model that was opened by its name there, besides the weights: "system", "params" (a JSON
- * object of Ollama's options) or "template" (in Go's language); NULL: nothing. */
+ * object of Ollama's options), "messages" (a JSON list), "license" or "template" (in Go's language); NULL: nothing. */
 VB_API const char *vb_model_stored(const vb_model *model, const char *what);
 VB_API int vb_model_tensor_at(const vb_model *model, int index, vb_tensor_info *out); /* 0: no such index */
 /* Prints the plan, one line a step; with `kernels` the kernel that each step takes, with `json` a JSON array. */
@@ -212,14 +217,17 @@ VB_API int64_t vb_chat_render(const vb_model *model, const vb_message *msgs, siz
 /* The same as ids. Text of the messages never becomes a control token. */
 VB_API int64_t vb_chat_encode(const vb_model *model, const vb_message *msgs, size_t n, vb_token *ids, size_t cap,
                               vb_err *err);
-/* Both, of a conversation in JSON, as vb_template_render takes it: messages with all their fields, tools, kwargs. */
+/* Both, of a conversation in JSON, as vb_template_render takes it: messages with all their fields, tools, kwargs. It may
+ * bring a "template" of its own, in Go's language. */
 VB_API int64_t vb_chat_render_json(const vb_model *model, const char *input, size_t len, char *buf, size_t cap, vb_err *err);
 VB_API int64_t vb_chat_encode_json(const vb_model *model, const char *input, size_t len, vb_token *ids, size_t cap,
                                    vb_err *err);
-/* The chat template's source; NULL if there is none. */
+/* The chat template's source, in vb_model_info.template_language; NULL if there is none. */
 VB_API const char *vb_model_template(const vb_model *model, size_t *len);
 /* Renders a template. `input` is a JSON object: messages, tools, add_generation_prompt, kwargs (an object of
- * extra variables), special_tokens (bos_token, eos_token, ...), strftime_now (ISO time); null means absent.
+ * extra variables), special_tokens (bos_token, eos_token, ...), strftime_now (ISO time); null means absent. `language`
+ * says what the template is written in: "jinja", the default but for the model's own one, or "go", the language of
+ * Ollama's templates, which also takes think (true, false or a level), and prompt and suffix instead of messages.
  * `model` may be NULL; it supplies special tokens that the input leaves out. */
 VB_API int64_t vb_template_render(const vb_model *model, const char *tmpl, size_t tmpl_len, const char *input,
                                   size_t input_len, char *buf, size_t cap, vb_err *err);

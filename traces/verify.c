@@ -48,23 +48,43 @@ static void check_signer(const verification *v)
     vb_hex(d->b, expected, 32);
 }
 
-/* Ollama renders a model without a template as ChatML, which a recorder may have done as well. */
+typedef struct {
+    const char *weights;
+    const uint8_t *wanted;
+    int found;
+} other_template;
+
+static int has_template(other_template *o, const char *model)
+{
+    vb_model_opts opts = {.vocab_only = 1, .template_as = "ollama"};
+    vb_model_info info;
+    vb_model *opened;
+    if (vb_model_open(&opened, model, &opts, NULL) < 0) return 0;
+    vb_model_describe(opened, &info);
+    o->found = memcmp(info.template_digest, o->wanted, sizeof info.template_digest) == 0;
+    vb_model_close(opened);
+    return o->found;
+}
+
+static int try_stored(void *ud, const vb_store_entry *entry)
+{
+    other_template *o = ud;
+    return strcmp(entry->path, o->weights) == 0 && has_template(o, entry->name);
+}
+
+/* A recorder may have opened the model as Ollama does, who renders one without a template as ChatML, or by a name in a
+ * store that has a template for it. */
 static void check_template(const verification *v)
 {
     const vb_trace_header *was = v->rerun.header;
     vb_trace_header now = *was;
     vb_model_info info;
-    vb_model *as_ollama;
     vb_model_describe(v->rerun.model, &info);
     memcpy(now.template_, info.template_digest, sizeof now.template_);
     if (memcmp(now.template_, was->template_, sizeof now.template_) == 0) return;
-    vb_model_opts opts = {.vocab_only = 1, .template_as = "ollama"};
-    if (vb_model_open(&as_ollama, info.path, &opts, NULL) == VB_OK) {
-        vb_model_describe(as_ollama, &info);
-        if (memcmp(info.template_digest, was->template_, sizeof now.template_) == 0)
-            memcpy(now.template_, was->template_, sizeof now.template_);
-        vb_model_close(as_ollama);
-    }
+    other_template other = {.weights = info.path, .wanted = was->template_};
+    if (!has_template(&other, info.path)) vb_store_list(try_stored, &other, NULL);
+    if (other.found) memcpy(now.template_, was->template_, sizeof now.template_);
     vb_trace_diff_header(&v->out->diff, was, &now);
 }
 

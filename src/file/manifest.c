@@ -134,7 +134,8 @@ static int take_digest(char hex[65], const char *text)
 static vb_status read_layer(vb_manifest *m, size_t i, json_t *layer, vb_err *err)
 {
     static const char family[] = "application/vnd.ollama.image.";
-    static const char *const kinds[VB_LAYERS] = {"model", "template", "system", "params", "projector"};
+    static const char *const kinds[VB_LAYER_CONFIG] = {"model", "template", "system", "params", "projector", "messages",
+                                                       "license"};
     const char *type = json_string_value(json_object_get(layer, "mediaType"));
     const char *digest = json_string_value(json_object_get(layer, "digest"));
     json_t *size = json_object_get(layer, "size");
@@ -144,14 +145,26 @@ static vb_status read_layer(vb_manifest *m, size_t i, json_t *layer, vb_err *err
     if (strncmp(type, family, sizeof family - 1) != 0) return VB_OK;
     if (strcmp(type + sizeof family - 1, "adapter") == 0)
         VB_FAIL(err, VB_E_UNSUPPORTED, "%s: layer %zu: expected plain weights, found an adapter", m->path, i);
-    for (int k = 0; k < VB_LAYERS; k++) {
+    for (int k = 0; k < VB_LAYER_CONFIG; k++) {
         if (strcmp(type + sizeof family - 1, kinds[k]) != 0) continue;
-        if (!take_digest(m->layer[k].hex, digest))
+        int taken = take_digest(m->layer[k].hex, digest);
+        if (!taken && k == VB_LAYER_LICENSE) return VB_OK; /* nothing depends on it */
+        if (!taken)
             VB_FAIL(err, VB_E_FORMAT, "%s: layer %zu: expected sha256:<64 hex digits>, found \"%.80s\"", m->path, i,
                     digest);
         m->layer[k].bytes = (uint64_t)json_integer_value(size);
     }
     return VB_OK;
+}
+
+/* What the store says of the model beside its layers; it may be missing. */
+static void read_config(vb_manifest *m, const json_t *json)
+{
+    const json_t *config = json_object_get(json, "config");
+    const char *digest = json_string_value(json_object_get(config, "digest"));
+    json_int_t size = json_integer_value(json_object_get(config, "size"));
+    if (digest == NULL || size <= 0 || !take_digest(m->layer[VB_LAYER_CONFIG].hex, digest)) return;
+    m->layer[VB_LAYER_CONFIG].bytes = (uint64_t)size;
 }
 
 static vb_status read_layers(vb_manifest *m, json_t *json, vb_err *err)
@@ -173,6 +186,7 @@ static vb_status parse_manifest(vb_manifest *m, const char *data, size_t size, v
     if (json == NULL)
         VB_FAIL(err, VB_E_FORMAT, "%s: expected JSON, found at byte %d: %s", m->path, why.position, why.text);
     vb_status s = read_layers(m, json, err);
+    read_config(m, json);
     json_decref(json);
     return s;
 }
@@ -246,6 +260,22 @@ static vb_status blob_text(const vb_store_root *root, const vb_manifest *m, int 
     return s;
 }
 
+/* Does the configuration name a renderer or parser? */
+static int has_renderer(const vb_store_root *root, const vb_manifest *m)
+{
+    char *text = NULL;
+    if (blob_text(root, m, VB_LAYER_CONFIG, &text, NULL) < 0 || text == NULL) {
+        free(text);
+        return 0;
+    }
+    json_t *config = json_loads(text, 0, NULL);
+    int has = json_string_length(json_object_get(config, "renderer")) > 0 ||
+              json_string_length(json_object_get(config, "parser")) > 0;
+    json_decref(config);
+    free(text);
+    return has;
+}
+
 vb_status vb_manifest_locate(vb_located *out, const vb_store_root *root, const vb_manifest *m, vb_err *err)
 {
     vb_status s;
@@ -255,6 +285,9 @@ vb_status vb_manifest_locate(vb_located *out, const vb_store_root *root, const v
     VB_TRY_OUT(s, blob_text(root, m, VB_LAYER_TEMPLATE, &out->template_, err));
     VB_TRY_OUT(s, blob_text(root, m, VB_LAYER_SYSTEM, &out->system, err));
     VB_TRY_OUT(s, blob_text(root, m, VB_LAYER_PARAMS, &out->params, err));
+    VB_TRY_OUT(s, blob_text(root, m, VB_LAYER_MESSAGES, &out->messages, err));
+    if (blob_text(root, m, VB_LAYER_LICENSE, &out->license, NULL) < 0) out->license = NULL; /* nothing depends on it */
+    out->rendered = has_renderer(root, m);
     return VB_OK;
 out:
     vb_located_free(out);

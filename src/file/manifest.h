@@ -22,7 +22,8 @@ int vb_name_parse(vb_store_name *out, const char *text);
 /* The shortest text that parses to this name, tag included. */
 void vb_name_text(const vb_store_name *name, char *buf, size_t cap);
 
-enum { VB_LAYER_MODEL, VB_LAYER_TEMPLATE, VB_LAYER_SYSTEM, VB_LAYER_PARAMS, VB_LAYER_PROJECTOR, VB_LAYERS };
+enum { VB_LAYER_MODEL, VB_LAYER_TEMPLATE, VB_LAYER_SYSTEM, VB_LAYER_PARAMS, VB_LAYER_PROJECTOR,
+       VB_LAYER_MESSAGES, VB_LAYER_LICENSE, VB_LAYER_CONFIG, VB_LAYERS };
 typedef struct {
     struct {
         char hex[65]; /* SHA-256; empty: no such layer */

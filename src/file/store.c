@@ -61,6 +61,8 @@ void vb_located_free(vb_located *located)
     free(located->system);
     free(located->params);
     free(located->projector);
+    free(located->messages);
+    free(located->license);
     memset(located, 0, sizeof *located);
 }
 

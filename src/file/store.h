@@ -15,9 +15,12 @@
 
 typedef struct {
     char *path;      /* the GGUF file to open */
-    char *template_; /* template layer (Ollama's Go template), system text and parameters; NULL: none */
+    char *template_; /* template layer (in Go's language), system text and parameters; NULL: none */
     char *system;
     char *params;    /* JSON */
+    char *messages;  /* JSON, [{role, content}]: how a conversation begins */
+    char *license;
+    int rendered;    /* 1: Ollama has a renderer for it built in, the template is a stand-in */
     char *projector; /* path of the vision/audio tower */
 } vb_located;
 

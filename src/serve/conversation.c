@@ -159,6 +159,18 @@ static void add_system(builder *b, const vb_model *model, const json_t *all)
     json_decref(message);
 }
 
+/* How the store wants a conversation to begin. */
+static void add_stored(builder *b, const vb_model *model)
+{
+    const char *text = vb_model_stored(model, "messages");
+    json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL, *m;
+    size_t i;
+    json_array_foreach(list, i, m) {
+        if (json_is_object(m)) add_message(b, m);
+    }
+    json_decref(list);
+}
+
 /* --- the input ------------------------------------------------------------------------------------------------ */
 
 static void add_tooling(json_t *input, const vb_tooling *t)
@@ -170,26 +182,44 @@ static void add_tooling(json_t *input, const vb_tooling *t)
     if (t->effort != NULL) json_object_set_new(extra, "reasoning_effort", json_string(t->effort));
     if (json_object_size(extra) > 0) json_object_set(input, "kwargs", extra);
     json_decref(extra);
+    if (t->template_ != NULL) json_object_set_new(input, "template", json_string(t->template_));
+}
+
+/* The two sides of a gap, as the templates that have one take them. */
+static void add_gap(vb_conversation *c, const char *suffix)
+{
+    const json_t *last = json_array_get(c->messages, json_array_size(c->messages) - 1);
+    json_object_set(c->input, "prompt", json_object_get(last, "content"));
+    json_object_set_new(c->input, "suffix", json_string(suffix));
+}
+
+static void add_messages(builder *b, const vb_model *model, const json_t *messages, int continues, vb_fault *fault)
+{
+    size_t i, first = 0;
+    json_t *m;
+    add_system(b, model, messages);
+    while (first < json_array_size(messages) && is_role(json_array_get(messages, first), "system")) first++;
+    json_array_foreach(messages, i, m) {
+        if (!json_is_object(m)) vb_fault_set(fault, 400, "messages: expected objects");
+        if (i == first && !continues) add_stored(b, model);
+        add_message(b, m);
+    }
 }
 
 int vb_conversation_open(vb_conversation *c, const vb_model *model, const json_t *messages, const vb_tooling *tooling,
                          vb_fault *fault)
 {
-    size_t i, len = 0;
-    json_t *m;
+    size_t len = 0;
     const char *tmpl = vb_model_template(model, &len);
     builder b = {.to = c, .open = json_array()};
     b.short_ids = tmpl != NULL && memmem(tmpl, len, "length 9", 8) != NULL;
     memset(c, 0, sizeof *c);
     c->messages = json_array();
-    add_system(&b, model, messages);
-    json_array_foreach(messages, i, m) {
-        if (!json_is_object(m)) vb_fault_set(fault, 400, "messages: expected objects");
-        add_message(&b, m);
-    }
+    add_messages(&b, model, messages, tooling != NULL && tooling->continues, fault);
     json_decref(b.open);
     c->input = json_pack("{s:O, s:b}", "messages", c->messages, "add_generation_prompt", 1);
     if (tooling != NULL) add_tooling(c->input, tooling);
+    if (tooling != NULL && tooling->suffix != NULL) add_gap(c, tooling->suffix);
     if (c->input == NULL) vb_fault_set(fault, 500, "out of memory");
     return fault->status == 0;
 }

@@ -8,8 +8,8 @@ typedef struct {
     json_t *messages; /* all of them */
 } vb_conversation;
 
-/* `tooling` NULL: neither tools nor thoughts. The store's system message goes before those that have none. To be closed in
- * either case; 0: *fault says why not. */
+/* `tooling` NULL: neither tools nor thoughts. The store's system message goes before those that have none, the messages with
+ * which it begins behind system's. To be closed in either case; 0: *fault says why not. */
 int vb_conversation_open(vb_conversation *c, const vb_model *model, const json_t *messages, const vb_tooling *tooling,
                          vb_fault *fault);
 void vb_conversation_close(vb_conversation *c);

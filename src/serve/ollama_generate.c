@@ -77,16 +77,15 @@ static json_t *as_messages(const char *system, const char *prompt)
 }
 
 typedef struct {
-    const char *prompt, *suffix, *system, *template_;
+    const char *prompt, *suffix, *system, *template_; /* empty: not given */
     int raw;
     size_t n_context;
     vb_token *context;
-    vb_tooling tooling; /* no tools, but thoughts */
+    vb_tooling tooling; /* no tools, but thoughts, and a template of its own */
 } generation;
 
 static void read_generation(vb_request *r, generation *g, const char *model)
 {
-    char full[VB_HOST_NAME + 32];
     g->prompt = vb_request_string(r, "prompt", "");
     g->suffix = vb_request_string(r, "suffix", "");
     g->system = vb_request_string(r, "system", "");
@@ -97,10 +96,20 @@ static void read_generation(vb_request *r, generation *g, const char *model)
     vb_ollama_refuse(r, model);
     if (g->raw && (g->system[0] != '\0' || g->template_[0] != '\0' || g->n_context > 0))
         vb_fault_set(&r->fault, 400, "raw mode does not support template, system, or context");
-    if (g->template_[0] != '\0')
-        vb_fault_set(&r->fault, 400, "template: this server uses the model's own template; use raw for another one");
-    if (g->suffix[0] != '\0')
-        vb_fault_set(&r->fault, 400, "%s does not support insert", vb_ollama_full_name(model, full, sizeof full));
+    g->tooling.template_ = g->template_[0] != '\0' ? g->template_ : NULL;
+    g->tooling.suffix = g->suffix[0] != '\0' ? g->suffix : NULL;
+    g->tooling.continues = g->n_context > 0;
+}
+
+/* A suffix only where the model's template has a gap. */
+static void check_insert(vb_serve *s, vb_request *r, const vb_ask *ask)
+{
+    char full[VB_HOST_NAME + 32];
+    vb_host *host;
+    if (r->fault.status != 0 || !vb_turn_host(s, ask->model, 0, &host, &r->fault)) return;
+    if ((host->info.template_can & VB_CAN_INSERT) == 0)
+        vb_fault_set(&r->fault, 400, "%s does not support insert", vb_ollama_full_name(ask->model, full, sizeof full));
+    vb_hosts_release(s->hosts, host, VB_KEEP_DEFAULT);
 }
 
 void vb_ollama_generate(vb_serve *s, vb_exchange *x)
@@ -115,6 +124,7 @@ void vb_ollama_generate(vb_serve *s, vb_exchange *x)
     }
     int loads = r.fault.status == 0 && g.prompt[0] == '\0';
     vb_ollama_options(loads ? NULL : s, &r, &ask);
+    if (g.tooling.suffix != NULL) check_insert(s, &r, &ask);
     if (loads) vb_request_bool(&r, "stream", 1);
     if (loads && r.fault.status == 0 && vb_ollama_load(s, x, &r, &ask, 0)) goto out;
     if (r.fault.status != 0) {

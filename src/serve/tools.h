@@ -16,6 +16,9 @@ typedef struct {
     int thinks;         /* 1: if nothing was said, a model that can think does */
     const char *effort; /* "low", "medium", "high"; NULL: nothing was said */
     const json_t *more; /* further variables of the template; NULL: none */
+    const char *template_; /* of the request, in Go's language; NULL: the model's */
+    const char *suffix;    /* what stands behind a gap, before which the last message stands; NULL: there is no gap */
+    int continues;         /* 1: an earlier answer stands before the messages */
 } vb_tooling;
 
 /* tools and think, of Ollama's requests. */

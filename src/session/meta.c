@@ -72,6 +72,8 @@ VB_API const char *vb_model_stored(const vb_model *m, const char *what)
 {
     if (strcmp(what, "system") == 0) return m->located.system;
     if (strcmp(what, "params") == 0) return m->located.params;
+    if (strcmp(what, "messages") == 0) return m->located.messages;
+    if (strcmp(what, "license") == 0) return m->located.license;
     return strcmp(what, "template") == 0 ? m->located.template_ : NULL;
 }
 

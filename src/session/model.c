@@ -87,7 +87,9 @@ static vb_status open_text(vb_model *m, const vb_model_opts *opts, vb_err *err)
         return s;
     }
     if (s < 0) vb_log(VB_LOG_WARNING, "no text for this model: %s", m->no_tokenizer.text);
-    return vb_chat_template_choose(&m->template_, m->gguf, m->arch_name, opts->template_as, has_token, m, err);
+    VB_TRY(vb_chat_template_choose(&m->template_, m->gguf, m->arch_name, opts->template_as, has_token, m, err));
+    if (m->located.template_ != NULL) vb_chat_template_stored(&m->template_, m->located.template_, m->located.rendered);
+    return VB_OK;
 }
 
 static vb_status keep_keys(vb_model *m, vb_err *err)
@@ -197,6 +199,8 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
     describe_file(m, out);
     out->bos = out->eos = -1;
     out->template_source = m->template_.source;
+    out->template_language = m->template_.text == NULL ? NULL : m->template_.go ? "go" : "jinja";
+    out->template_can = m->template_.can;
     memcpy(out->template_digest, m->template_.digest, sizeof out->template_digest);
     if (m->tokenizer != NULL) {
         out->vocab = vb_tokenizer_size(m->tokenizer);

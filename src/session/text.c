@@ -67,13 +67,14 @@ VB_API int64_t vb_template_render(const vb_model *m, const char *tmpl, size_t tm
                                   size_t input_len, char *buf, size_t cap, vb_err *err)
 {
     vb_jinja_job job = {.tmpl = tmpl, .tmpl_len = tmpl_len, .input = input, .input_len = input_len};
+    int go = m != NULL && tmpl == m->template_.text && m->template_.go;
     vb_jinja_text text = {0};
     char *bos = NULL, *eos = NULL;
     if (m != NULL && m->tokenizer != NULL) {
         job.bos = bos = special_text(m, vb_tokenizer_bos(m->tokenizer));
         job.eos = eos = special_text(m, vb_tokenizer_eos(m->tokenizer));
     }
-    vb_status s = vb_jinja_render(&job, &text, err);
+    vb_status s = vb_chat_run(&job, go, &text, err);
     free(bos);
     free(eos);
     if (s < 0) return s;
@@ -93,9 +94,6 @@ static void announce(const vb_model *m)
 static vb_status render(const vb_model *m, const char *input, size_t len, vb_jinja_text *out, vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
-    if (m->template_.text == NULL)
-        VB_FAIL(err, VB_E_NOT_FOUND, "%s: no chat template in the file and none known for \"%s\"; give the prompt as "
-                "raw text", vb_gguf_path(m->gguf), m->arch_name);
     announce(m);
     char *bos = special_text(m, vb_tokenizer_bos(m->tokenizer));
     char *eos = special_text(m, vb_tokenizer_eos(m->tokenizer));
@@ -103,7 +101,9 @@ static vb_status render(const vb_model *m, const char *input, size_t len, vb_jin
     vb_status s = vb_chat_render_text(&style, input, len, out, err);
     free(bos);
     free(eos);
-    return s;
+    if (s != VB_E_NOT_FOUND) return s;
+    VB_FAIL(err, s, "%s: no chat template in the file and none known for \"%s\"; give the prompt as raw text",
+            vb_gguf_path(m->gguf), m->arch_name);
 }
 
 VB_API int64_t vb_chat_render_json(const vb_model *m, const char *input, size_t len, char *buf, size_t cap, vb_err *err)

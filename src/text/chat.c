@@ -6,6 +6,8 @@
 #include "text/chat.h"
 
 #include "base/hash.h"
+#include "text/go.h"
+#include "text/jinja_value.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -134,11 +136,35 @@ static vb_status from_file(const vb_gguf *g, vb_text *out, vb_err *err)
     return VB_OK;
 }
 
+static int says(const vb_text *t, const char *what)
+{
+    return memmem(t->ptr, t->len, what, strlen(what)) != NULL;
+}
+
+static int says_any(const vb_text *t, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (says(t, *words)) return 1;
+    return 0;
+}
+
+/* Of a template in Jinja, as Ollama tells it. */
+static int jinja_can(const vb_text *t)
+{
+    static const char *const cuts[] = {"content.split('</think>')", "content.split(\"</think>\")", NULL};
+    static const char *const but[] = {"reasoning_content", "<SPECIAL_12>", NULL};
+    int tools = says(t, "tools") || says(t, "tool_call");
+    int marks = says(t, "<think>") && says(t, "</think>"), cut = says_any(t, cuts) && !says_any(t, but);
+    return (tools ? VB_CAN_TOOLS : 0) | (marks || cut ? VB_CAN_THINK : 0);
+}
+
 static void take(vb_chat_template *out, const char *text, size_t len, const char *source)
 {
+    vb_text own = {text, len};
     out->text = text;
     out->len = len;
     out->source = source;
+    out->can = jinja_can(&own);
     vb_sha256_of(text, len, out->digest);
 }
 
@@ -167,6 +193,52 @@ vb_status vb_chat_template_choose(vb_chat_template *out, const vb_gguf *g, const
         return VB_OK;
     }
     return VB_OK;
+}
+
+/* --- the store's ----------------------------------------------------------------------------------------- */
+
+/* Results of tools have their place in it, not only calls. */
+static int jinja_takes_results(const vb_text *t)
+{
+    static const char *const calls[] = {"tool_calls", "assistant_tool_call", NULL};
+    static const char *const results[] = {"tool_response", "tool_results", "role'] == 'tool'", "role'] == \"tool\"",
+                                          "role\"] == 'tool'", "role\"] == \"tool\"", "message.role == 'tool'",
+                                          "message.role == \"tool\"", "ipython", NULL};
+    return says_any(t, calls) && says_any(t, results);
+}
+
+static int go_takes_results(const vb_text *t, const vb_go_facts *f)
+{
+    static const char *const results[] = {"eq .Role \"tool\"", "tool_response", "TOOL_RESULTS", NULL};
+    return f->tools && f->calls && says_any(t, results);
+}
+
+static int count(int can)
+{
+    return !!(can & VB_CAN_TOOLS) + !!(can & VB_CAN_INSERT) + !!(can & VB_CAN_THINK);
+}
+
+/* Ollama's weighing: the file's own if it can do more, or the same, but with results of tools. */
+static int prefers_own(const vb_chat_template *own, const vb_text *stored, const vb_go_facts *f, int can)
+{
+    vb_text t = {own->text, own->len};
+    int own_results = jinja_takes_results(&t), results = go_takes_results(stored, f);
+    if (count(own->can) > count(can)) return !results || own_results;
+    return own->can == can && (can & VB_CAN_TOOLS) && own_results && !results;
+}
+
+void vb_chat_template_stored(vb_chat_template *tmpl, const char *stored, int stands_in)
+{
+    vb_text text = {stored, strlen(stored)};
+    vb_go_facts f = {0};
+    if (text.len == 0) return;
+    vb_go_look(text.ptr, text.len, &f, NULL); /* one that is wrong can nothing, and fails when it is rendered */
+    int can = (f.tools ? VB_CAN_TOOLS : 0) | (f.suffix ? VB_CAN_INSERT : 0) | (f.thinking ? VB_CAN_THINK : 0);
+    if (strcmp(tmpl->source, "file") == 0 && (stands_in || prefers_own(tmpl, &text, &f, can))) return;
+    *tmpl = (vb_chat_template){0};
+    take(tmpl, text.ptr, text.len, "ollama");
+    tmpl->go = 1;
+    tmpl->can = can;
 }
 
 /* --- rendering ----------------------------------------------------------------------------------------- */
@@ -205,11 +277,51 @@ vb_status vb_chat_input(char **out, const vb_message *msgs, size_t n, vb_err *er
     return status;
 }
 
+/* What the input says of the template. */
+static vb_status read_choice(vb_jinja *j, const vb_jval *input, vb_jinja_job *job, int *go)
+{
+    vb_jval *own, *language;
+    VB_TRY(vb_j_input(j, input, "template", &own));
+    VB_TRY(vb_j_input(j, input, "language", &language));
+    if (own != NULL && own->type != VB_J_STR) VB_J_BAD(j, "template: expected a text, found a %s", vb_j_type_name(own));
+    if (own != NULL) {
+        job->tmpl = own->u.s;
+        job->tmpl_len = own->len;
+        *go = 1;
+    }
+    if (language == NULL) return VB_OK;
+    if (!vb_j_is_str(language, "go") && !vb_j_is_str(language, "jinja"))
+        VB_J_BAD(j, "language: expected \"go\" or \"jinja\", found something else");
+    *go = vb_j_is_str(language, "go");
+    return VB_OK;
+}
+
+static vb_status run(vb_jinja *j, const vb_jinja_job *job, int go, const vb_jval *input, vb_jbuf *out)
+{
+    vb_jinja_job chosen = *job;
+    VB_TRY(read_choice(j, input, &chosen, &go));
+    if (chosen.tmpl == NULL)
+        VB_FAIL(j->err, VB_E_NOT_FOUND, "chat template: expected one in the model's file or of its family, found none");
+    return go ? vb_g_run(j, &chosen, input, out) : vb_j_run(j, &chosen, input, out);
+}
+
+static vb_status run_jinja(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out)
+{
+    return run(j, job, 0, input, out);
+}
+
+static vb_status run_go(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out)
+{
+    return run(j, job, 1, input, out);
+}
+
+vb_status vb_chat_run(const vb_jinja_job *job, int go, vb_jinja_text *out, vb_err *err)
+{
+    return vb_j_render(job, go ? run_go : run_jinja, out, err);
+}
+
 vb_status vb_chat_render_text(const vb_chat_style *style, const char *input, size_t len, vb_jinja_text *out, vb_err *err)
 {
-    *out = (vb_jinja_text){0};
-    if (style->tmpl->text == NULL)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "chat template: expected one in the model's file or of its family, found none");
     vb_jinja_job job = {style->tmpl->text, style->tmpl->len, input, len, style->bos, style->eos};
-    return vb_jinja_render(&job, out, err);
+    return vb_chat_run(&job, style->tmpl->go, out, err);
 }

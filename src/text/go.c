@@ -254,7 +254,7 @@ static vb_status mend(vb_jinja *j, vb_jbuf *out)
     return VB_OK;
 }
 
-static vb_status render(vb_jinja *j, const vb_jinja_job *what, const vb_jval *input, vb_jbuf *out)
+vb_status vb_g_run(vb_jinja *j, const vb_jinja_job *what, const vb_jval *input, vb_jbuf *out)
 {
     job r = {.g.j = j};
     VB_TRY(read_input(&r, input));
@@ -269,7 +269,7 @@ static vb_status render(vb_jinja *j, const vb_jinja_job *what, const vb_jval *in
 
 vb_status vb_go_render(const vb_jinja_job *what, vb_jinja_text *out, vb_err *err)
 {
-    return vb_j_render(what, render, out, err);
+    return vb_j_render(what, vb_g_run, out, err);
 }
 
 vb_status vb_go_look(const char *tmpl, size_t tmpl_len, vb_go_facts *out, vb_err *err)

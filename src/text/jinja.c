@@ -252,7 +252,7 @@ vb_status vb_j_render(const vb_jinja_job *job, vb_jbody body, vb_jinja_text *out
     return status;
 }
 
-static vb_status render(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out)
+vb_status vb_j_run(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out)
 {
     vb_jnode *tree;
     VB_TRY(vb_j_scope_new(j, NULL, &j->scope));
@@ -266,7 +266,7 @@ static vb_status render(vb_jinja *j, const vb_jinja_job *job, const vb_jval *inp
 
 vb_status vb_jinja_render(const vb_jinja_job *job, vb_jinja_text *out, vb_err *err)
 {
-    return vb_j_render(job, render, out, err);
+    return vb_j_render(job, vb_j_run, out, err);
 }
 
 vb_status vb_jinja_check(const char *tmpl, size_t tmpl_len, vb_err *err)

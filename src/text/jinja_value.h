@@ -101,6 +101,9 @@ struct vb_jinja {
 typedef vb_status (*vb_jbody)(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out);
 /* Makes an interpreter and values of the input, lets `body` print into a buffer, and hands the text over. */
 vb_status vb_j_render(const vb_jinja_job *job, vb_jbody body, vb_jinja_text *out, vb_err *err);
+/* The bodies of the two languages. */
+vb_status vb_j_run(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out);
+vb_status vb_g_run(vb_jinja *j, const vb_jinja_job *job, const vb_jval *input, vb_jbuf *out);
 /* input[key]; NULL if it is absent or null. */
 vb_status vb_j_input(vb_jinja *j, const vb_jval *input, const char *key, vb_jval **out);
 /* The template's text, checked for its size and for UTF-8. */

@@ -5,6 +5,7 @@
  * what Go's text/template made of them under Ollama's rules (null: an error); `shows`: whether it mentions messages, tools,
  * calls of tools and a suffix, and whether it can show what was thought.
  */
+#include "text/chat.h"
 #include "text/go.h"
 
 #include <criterion/criterion.h>
@@ -158,6 +159,61 @@ Test(gotmpl, half_a_character_is_mended)
     expect_text("{{ range .Messages }}{{ slice .Content 0 1 }}x{{ end }}",
                 "{\"messages\":[{\"content\":\"\xc3\xa4\"}]}",
                 "\xef\xbf\xbdx");
+}
+
+/* --- the file's template or the store's ------------------------------------------------------------------ */
+
+static int takes_stored(const char *own, int can, const char *stored, int stands_in)
+{
+    vb_chat_template t = {.text = own, .len = strlen(own), .source = own[0] != 0 ? "file" : "none", .can = can};
+    vb_chat_template_stored(&t, stored, stands_in);
+    cr_expect_eq(t.go, strcmp(t.source, "ollama") == 0);
+    return t.go;
+}
+
+Test(gotmpl, ollama_prefers_what_knows_more)
+{
+    static const char plain[] = "{{ range .Messages }}{{ .Content }}{{ end }}";
+    static const char tools[] = "{{ range .Messages }}{{ range .ToolCalls }}x{{ end }}{{ end }}{{ .Tools }}";
+    static const char results[] = "{{ range .Messages }}{{ range .ToolCalls }}x{{ end }}<tool_response>{{ end }}{{ .Tools }}";
+    static const char own_results[] = "{% if tools %}{% endif %}{{ m.tool_calls }}<tool_response>";
+    cr_expect(takes_stored("", 0, plain, 0));
+    cr_expect(takes_stored("", 0, plain, 1));
+    cr_expect(takes_stored("{{ messages }}", 0, plain, 0));
+    cr_expect(!takes_stored("{{ messages }}", 0, plain, 1));
+    cr_expect(!takes_stored("{{ messages }}", 0, "", 0));
+    cr_expect(!takes_stored("{{ tools }}", VB_CAN_TOOLS, plain, 0));
+    cr_expect(takes_stored("{{ tools }}", VB_CAN_TOOLS, tools, 0));
+    cr_expect(!takes_stored(own_results, VB_CAN_TOOLS, tools, 0));
+    cr_expect(takes_stored(own_results, VB_CAN_TOOLS, results, 0));
+    cr_expect(!takes_stored(own_results, VB_CAN_TOOLS | VB_CAN_THINK, results, 0));
+    cr_expect(takes_stored("{{ tools }}", VB_CAN_TOOLS | VB_CAN_THINK, results, 0));
+    cr_expect(takes_stored("{{ tools }}", VB_CAN_TOOLS, "{{ broken", 1) == 0);
+}
+
+Test(gotmpl, chosen_by_the_input)
+{
+    static const char input[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]%s}";
+    static const struct {
+        const char *more, *expected;
+        int go;
+    } cases[] = {{"", "GO", 1}, {"", "JINJA", 0}, {",\"language\":\"go\"", "GO", 0}, {",\"language\":\"jinja\"", "JINJA", 1},
+                 {",\"template\":\"[{{ .Prompt }}]\"", "[q]", 0},
+                 {",\"template\":\"{{ messages[0].content }}!\",\"language\":\"jinja\"", "q!", 1},
+                 {",\"language\":\"perl\"", NULL, 0}, {",\"template\":5", NULL, 0}};
+    static const char tmpl[] = "{{ if .Messages }}GO{{ end }}", jinja[] = "{% if messages %}JINJA{% endif %}";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        vb_err err = {0};
+        vb_jinja_text out;
+        snprintf(text, sizeof text, input, cases[i].more);
+        int writes_go = cases[i].expected != NULL && strcmp(cases[i].expected, "GO") == 0;
+        vb_jinja_job job = {writes_go ? tmpl : jinja, strlen(writes_go ? tmpl : jinja), text, strlen(text), NULL, NULL};
+        vb_status status = vb_chat_run(&job, cases[i].go, &out, &err);
+        cr_expect_eq(status == VB_OK, cases[i].expected != NULL, "%zu: %s", i, err.text);
+        if (status == VB_OK) cr_expect_str_eq(out.text, cases[i].expected);
+        vb_jinja_text_free(&out);
+    }
 }
 
 /* --- limits -------------------------------------------------------------------------------------------- */

@@ -360,7 +360,7 @@ Test(chat, none_and_wrong)
     vb_chat_template tmpl = choose(&w, "bert", NULL, "<s>", &g);
     vb_chat_style style = {&tmpl, NULL, NULL};
     cr_expect_str_eq(tmpl.source, "none");
-    cr_expect_eq(vb_chat_render_text(&style, "{}", 2, &text, &err), VB_E_UNSUPPORTED);
+    cr_expect_eq(vb_chat_render_text(&style, "{}", 2, &text, &err), VB_E_NOT_FOUND);
     cr_expect_eq(vb_chat_template_choose(&tmpl, g, "llama", "lmstudio", has_token, "", &err), VB_E_ARGUMENT);
     vb_chat_template_choose(&tmpl, g, "llama", "ollama", has_token, "", &err);
     cr_expect_eq(vb_chat_input(&input, &(vb_message){"user", "\xff"}, 1, &err), VB_E_ARGUMENT);
