@@ -327,12 +327,14 @@ void vb_openai_completions(vb_serve *s, vb_exchange *x)
         vb_fault_set(&r->fault, 500, "out of memory");
         vb_openai_fault(x, &r->fault);
         vb_request_close(r);
+        json_decref(prompts);
     } else {
         memcpy(c, &whole, sizeof whole);
         c->ask.form.request = &c->request;
         c->n = (int)n;
-        if (reads(c, prompts)) submit_all(c);
+        int ok = reads(c, prompts);
+        json_decref(prompts); /* before others may free what it shares with the request */
+        if (ok) submit_all(c);
         else finish(c);
     }
-    json_decref(prompts);
 }

@@ -8,6 +8,7 @@ import atexit
 import json
 import pathlib
 import struct
+import subprocess
 import sys
 import tempfile
 
@@ -94,7 +95,7 @@ def start():
     with_template(TINY, models / "plain.gguf", PLAIN)
     with_template(TINY, models / "control.gguf", CONTROL, [("q", "[TOOL_CALLS]"), ("z", "[ARGS]")])
     (models / "none.gguf").symlink_to(TINY)
-    server = served.Server(VERBATIM, models, env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
+    server = served.Server(VERBATIM, models, "--trace-dir", str(WORK / "traces"), env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
     atexit.register(server.__exit__, None, None, None)
     return server
 
@@ -438,12 +439,25 @@ def test_bias():
     same(text_of(logit_bias={str(q): -100}), text_of(logit_bias={str(token("z")): -100}))
     same(text_of(logit_bias={}), text_of())
     same(message(logit_bias={str(q): 100}, max_tokens=3)["content"], "qqq")
-    assert "verbatim" not in chat(logit_bias={str(q): 1}, max_tokens=1)
+    assert "ignored" not in chat(logit_bias={str(q): 1}, max_tokens=1)["verbatim"]
     same(post("/v1/completions", {"prompt": "ab", "max_tokens": 9, "grammar": 'root ::= "a" | "q"', "logit_bias": {str(q): 100}})
          ["choices"][0]["text"], "q")
     for wrong in ({"x": 1}, {"-5": 1}, {"05": 1}, {"5 ": 1}, {"": 1}, {"1000000000": 1}, {str(q): 101}, {str(q): "a"}, 5, [1]):
         chat(logit_bias=wrong, status=400)
         post("/v1/completions", {"prompt": "ab", "logit_bias": wrong}, 400)
+
+
+def test_what_was_said_so_far_is_proved():
+    """Biases, calls that had to be made, control tokens that are text: all of it stands in the traces."""
+    traces = sorted((WORK / "traces").iterdir())
+    assert len(traces) > 20, traces
+    kinds = set()
+    for trace in traces[::max(1, len(traces) // 30)]:
+        done = subprocess.run([VERBATIM, "trace", "verify", trace], capture_output=True, env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
+        assert done.returncode == 0, done
+        shown = subprocess.run([VERBATIM, "trace", "show", "--json", trace], capture_output=True).stdout.splitlines()
+        kinds |= {(r["kind"], len(r["biases"]) > 0) for r in map(json.loads, shown) if r["record"] == "rules"}
+    assert ("gbnf", False) in kinds and any(biased for _, biased in kinds), kinds
 
 
 sys.exit(each.run(globals(), sys.argv[2:]))
