@@ -78,6 +78,15 @@ static vb_status check_messages(json_t *messages, vb_err *err)
     return VB_OK;
 }
 
+/* A template that could never render is refused now rather than at the first question. */
+static vb_status check_template(const char *text, vb_err *err)
+{
+    static const char input[] = "{\"language\":\"go\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}";
+    vb_err why = {0};
+    if (text == NULL || vb_template_render(NULL, text, strlen(text), input, sizeof input - 1, NULL, 0, &why) >= 0) return VB_OK;
+    VB_FAIL(err, VB_E_ARGUMENT, "template error: %.450s", why.text);
+}
+
 static vb_status check_recipe(const vb_recipe *r, vb_err *err)
 {
     if (r->quantize != NULL && r->quantize[0] != '\0')
@@ -86,6 +95,7 @@ static vb_status check_recipe(const vb_recipe *r, vb_err *err)
     VB_TRY(check_files(r->files, err));
     VB_TRY(vb_params_check(r->parameters, err));
     VB_TRY(check_messages(r->messages, err));
+    VB_TRY(check_template(r->template_, err));
     if (r->from == NULL || r->from[0] == '\0') {
         if (r->files == NULL) VB_FAIL(err, VB_E_ARGUMENT, "neither 'from' or 'files' was specified");
         if (json_object_size(r->files) == 0) VB_FAIL(err, VB_E_ARGUMENT, "no files provided to convert");

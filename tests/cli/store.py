@@ -394,6 +394,7 @@ def test_create_refuses_over_http():
                 ({"from": "base", "adapters": {"a": digest_of(text)}}, 400, "adapters are not supported"),
                 ({"from": "base", "parameters": {"temperature": "hot"}}, 400, 'option "temperature" must be of type float32'),
                 ({"from": "base", "system": 5}, 400, "cannot unmarshal number"), ({"from": "base", "messages": [{"role": "x"}]}, 400, "role"),
+                ({"from": "base", "template": "{{ if .Prompt }}"}, 400, "template error"),
                 ({"from": "base", "license": [5]}, 400, "license"), ({"from": str(WORK / "nowhere")}, 404, "nowhere"),
                 ({"from": "base", "model": "../x"}, 400, "invalid model name"), ({"from": "base", "model": ""}, 400, "invalid model name")]:
             code, found = server.json("POST", "/api/create", {"model": "x", "stream": False, **fields})
