@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 ENCODER = ROOT / "tests/golden/bert-mean/model.gguf"
+LONG = ROOT / "tests/golden/llama-long/model.gguf"
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-hostile-"))
-MODELS = store(WORK / "models", {"tiny": TINY, "encoder": ENCODER})
+MODELS = store(WORK / "models", {"tiny": TINY, "encoder": ENCODER, "long": LONG})
 SLOW = stretch(VERBATIM)
 GENERATE = {"model": "tiny", "prompt": "a", "stream": False, "raw": True, "options": {"num_predict": 2, "temperature": 0}}
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "a"}], "max_tokens": 2}
@@ -225,7 +227,7 @@ def test_bombs_of_schemas_and_grammars():
 def test_texts_that_are_much_too_long():
     with serve() as s:
         a = Attack(s)
-        most = 4000000
+        most = 2000000
         texts = {"letters": "a" * most, "words": "word " * (most // 5), "signs": "<s>" * (most // 3), "lines": "\n" * (most // 2),
                  "spaces": " " * most, "emoji": "\U0001f600" * (most // 12), "numbers": "1234567890" * (most // 10),
                  "accents": "e\u0301" * (most // 8)}
@@ -265,7 +267,7 @@ def test_while_a_model_is_loaded_others_are_served():
     folder = WORK / "loading"
     store(folder, {"tiny": TINY})
     for name in ("big", "bigger"):
-        big(folder, name, 600)
+        big(folder, name, 300)
     with serve(models=folder) as s:
         expected = s.json("POST", "/api/generate", GENERATE)[1]["response"]
         answers, slowest = {}, 0
@@ -329,15 +331,10 @@ def test_the_end_does_not_wait_for_loading():
 
 # --- embeddings --------------------------------------------------------------------------------------------------
 
-def cosine_row(text, model):
-    out = subprocess.run([VERBATIM, "embed", str(model), "--json", text], capture_output=True, check=True, text=True, timeout=120).stdout
-    return json.loads(out)
-
-
 def gaps(s, tokens, meanwhile):
     """The pauses between the lines of a stream while something else goes on."""
     c = s.connect()
-    c.request("POST", "/api/generate", json.dumps({"model": "tiny", "prompt": "a", "raw": True, "options": {
+    c.request("POST", "/api/generate", json.dumps({"model": "long", "prompt": "a", "raw": True, "options": {
         "num_predict": tokens, "temperature": 0, "stop": []}}))
     r = c.getresponse()
     r.readline()
@@ -351,6 +348,86 @@ def gaps(s, tokens, meanwhile):
     t.join()
     c.close()
     return found
+
+
+def long_text(n):
+    return " ".join(f"w{i * 7919 % 1000}" for i in range(n))
+
+
+def test_a_long_embedding_takes_turns():
+    """Beside a text that is embedded a stream has pauses of a step or two, not of the whole text; who leaves is not computed."""
+    with serve("--ctx", "8192") as s:
+        text = long_text(2000)
+        took = []
+
+        def embed():
+            begin = time.monotonic()
+            status, answer = s.json("POST", "/api/embed", {"model": "long", "input": text})
+            took.append(time.monotonic() - begin)
+            same(status, 200)
+            took.append(answer["prompt_eval_count"])
+        s.ask("POST", "/api/embed", {"model": "long", "input": "a"})
+        pauses = gaps(s, 1000, embed)
+        assert took[1] > 1500, took
+        assert max(pauses) < max(took[0] / 2, 0.3) * SLOW, f"a pause of {max(pauses):.2f} s beside an embedding of {took[0]:.2f} s"
+        body = json.dumps({"model": "long", "input": [text] * 50}).encode()
+        c = s.socket()
+        c.sendall(b"POST /api/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        until(10 * SLOW, lambda: any(slot["is_processing"] for slot in s.json("GET", "/slots")[1]), "embedding")
+        c.close()
+        until(0.5 * SLOW, lambda: not any(slot["is_processing"] for slot in s.json("GET", "/slots")[1]), "giving it up")
+        print(f"      {took[1]} tokens in {took[0]:.2f} s, the longest pause beside them {max(pauses) * 1e3:.0f} ms")
+
+
+def test_parts_of_a_text_change_no_bit():
+    for model, texts in (("tiny", ["a", long_text(300)]), ("encoder", ["a b c", long_text(5)])):
+        rows = []
+        for options in ((), ("--parallel", "1")):
+            with serve(*options) as s:
+                rows.append([s.json("POST", "/api/embed", {"model": model, "input": t})[1]["embeddings"] for t in texts])
+                rows.append([[row] for row in s.json("POST", "/api/embed", {"model": model, "input": texts})[1]["embeddings"]])
+        assert all(r == rows[0] for r in rows), model
+
+
+# --- the sandbox -------------------------------------------------------------------------------------------------
+
+def status_of(s, field):
+    text = pathlib.Path(f"/proc/{s.process.pid}/status").read_text()
+    return re.search(rf"^{field}:\s*(\S+)", text, re.M)[1]
+
+
+def test_the_process_gives_up_what_it_does_not_need():
+    home = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-home-", dir="/var/tmp"))
+    secret = home / ".secret"
+    secret.mkdir(parents=True)
+    for name in ("model", "linked"):
+        (secret / f"{name}.gguf").write_bytes(TINY.read_bytes())
+    (home / "open.gguf").write_bytes(TINY.read_bytes())
+    (MODELS / "link.gguf").symlink_to(secret / "linked.gguf")
+    env = {"HOME": str(home)}
+    make = {"model": "made", "stream": False}
+    try:
+        with serve(env=env) as s:
+            for task in pathlib.Path(f"/proc/{s.process.pid}/task").iterdir():
+                same(re.search(r"^Seccomp:\s*(\d)", (task / "status").read_text(), re.M)[1], "2")
+            same(status_of(s, "NoNewPrivs"), "1")
+            same(s.ask("POST", "/api/generate", with_field(GENERATE, "model", "link"))[0], 200)
+            status, _, text = s.ask("POST", "/api/create", {**make, "from": str(secret / "model.gguf")})
+            hidden = status
+            same(s.ask("POST", "/api/create", {**make, "from": str(home / "open.gguf")})[0], 200)
+            same(s.ask("POST", "/api/generate", with_field(GENERATE, "model", "made"))[0], 200)
+            same(s.ask("DELETE", "/api/delete", {"model": "made"})[0], 200)
+        assert re.search("sandbox: .*no programs", s.said), s.said
+        if "files are written" in s.said:
+            assert hidden >= 400, f"a hidden file was read: {text}"
+        with serve("--no-sandbox", env=env) as s:
+            same(status_of(s, "Seccomp"), "0")
+            same(s.ask("POST", "/api/create", {**make, "from": str(secret / "model.gguf")})[0], 200)
+            same(s.ask("DELETE", "/api/delete", {"model": "made"})[0], 200)
+        assert "sandbox" not in s.said, s.said
+    finally:
+        (MODELS / "link.gguf").unlink()
+        shutil.rmtree(home)
 
 
 if __name__ == "__main__":
