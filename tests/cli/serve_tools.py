@@ -248,6 +248,19 @@ def test_calls_that_are_none():
         chat("x", messages=[{"role": "assistant", "content": "", "tool_calls": calls}])
 
 
+def test_template_of_a_store():
+    """The same of a model that was made here, with a template in Go's language."""
+    template = ("{{ range .Tools }}+{{ .Function.Name }}{{ end }}{{ range .Messages }}|{{ .Role }}:{{ .Content }}{{ range .ToolCalls }}"
+                "<tool_call>{{ .Function.Name }}</tool_call>{{ end }}{{ end }}|a:{{ if .Think }}<think>{{ end }}{{/* </think> */}}")
+    post("/api/create", {"model": "made", "from": "none", "template": template, "stream": False})
+    same(chat("Yes. " + CALL, model="made", tools=[ADD])["choices"][0]["finish_reason"], "tool_calls")
+    same(calls_of(message(model="made", tools=[ADD, SUB], tool_choice={"type": "function", "function": {"name": "sub"}},
+                          parallel_tool_calls=False)), [("sub", {"b": 7})])
+    said = HI + [{"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {}}}]}]
+    same(rendered(said, model="made", tools=[ADD]), "+add|user:hi|assistant:<tool_call>add</tool_call>|a:<think>")
+    same(message("<think>Hm.</think>Yes.", model="made")["reasoning"], "Hm.")
+
+
 def test_template_says_no():
     odd = [{"role": "x", "content": "hi"}]
     assert "no x" in chat(model="plain", messages=odd, status=400)["error"]["message"]
