@@ -466,7 +466,8 @@ def test_what_was_said_so_far_is_proved():
     assert len(traces) > 20, traces
     kinds = set()
     for trace in traces[::max(1, len(traces) // 30)]:
-        done = subprocess.run([VERBATIM, "trace", "verify", trace], capture_output=True, env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK)})
+        done = subprocess.run([VERBATIM, "trace", "verify", trace], capture_output=True,
+                              env={"HOME": str(WORK), "XDG_CACHE_HOME": str(WORK), "VERBATIM_MODELS": str(WORK / "models")})
         assert done.returncode == 0, done
         shown = subprocess.run([VERBATIM, "trace", "show", "--json", trace], capture_output=True).stdout.splitlines()
         kinds |= {(r["kind"], len(r["biases"]) > 0) for r in map(json.loads, shown) if r["record"] == "rules"}
