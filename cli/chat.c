@@ -28,6 +28,13 @@ typedef struct {
     int answers;
 } conversation;
 
+const char *vb_system_message(const vb_model *model, const vb_args *args)
+{
+    const char *stored = vb_model_stored(model, "system");
+    if (args->system != NULL) return args->system;
+    return stored != NULL && stored[0] != '\0' ? stored : NULL;
+}
+
 int vb_encode_chat(const vb_model *model, const vb_message *messages, size_t n, vb_ids *out)
 {
     vb_err err = {0};
@@ -63,7 +70,8 @@ static void drop_messages(conversation *chat, size_t keep)
 static int begin(conversation *chat)
 {
     drop_messages(chat, 0);
-    return chat->args->system ? add_message(chat, "system", chat->args->system) : 0;
+    const char *system = vb_system_message(vb_session_model(chat->session), chat->args);
+    return system != NULL ? add_message(chat, "system", system) : 0;
 }
 
 static const char *prompt_sign(EditLine *line)

@@ -12,8 +12,9 @@
 static int encode_prompt(const vb_model *model, const vb_args *args, const vb_buffer *prompt, vb_ids *ids)
 {
     if (args->raw) return vb_encode(model, prompt->data, prompt->len, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids);
-    vb_message messages[2] = {{"system", args->system}, {"user", prompt->data}};
-    int skip = args->system == NULL;
+    const char *system = vb_system_message(model, args);
+    vb_message messages[2] = {{"system", system}, {"user", prompt->data}};
+    int skip = system == NULL;
     return vb_encode_chat(model, messages + skip, (size_t)(2 - skip), ids);
 }
 

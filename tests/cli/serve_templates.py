@@ -210,6 +210,13 @@ def test_the_command_line_uses_it_too():
     same(run("template", "--template", WORK / "t", WORK / "go.json"), "1")
 
 
+def test_run_begins_with_the_stores_system_message():
+    def tokens(*args):
+        return json.loads(run("run", *args, "-n", "1", "--json"))["prompt_tokens"]
+    same(tokens("legacy", "Hi"), tokens("legacy", "--system", "Be brief.", "Hi"))
+    assert tokens("legacy", "Hi") > tokens("legacy", "--system", "", "Hi")
+
+
 def test_a_trace_of_it_verifies():
     trace = WORK / "a.trace"
     run("run", "legacy", "-n", "4", "--temp", "0", "--trace", trace, "Hi")
