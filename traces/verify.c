@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
     vb_rerun rerun;
@@ -66,10 +67,17 @@ static int has_template(other_template *o, const char *model)
     return o->found;
 }
 
+/* Whatever links lead there. */
+static int same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int try_stored(void *ud, const vb_store_entry *entry)
 {
     other_template *o = ud;
-    return strcmp(entry->path, o->weights) == 0 && has_template(o, entry->name);
+    return same_file(entry->path, o->weights) && has_template(o, entry->name);
 }
 
 /* A recorder may have opened the model as Ollama does, who renders one without a template as ChatML, or by a name in a

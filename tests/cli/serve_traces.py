@@ -10,6 +10,7 @@ import concurrent.futures
 import ctypes
 import ctypes.util
 import datetime
+import hashlib
 import json
 import pathlib
 import re
@@ -198,6 +199,30 @@ def test_answers_held_to_a_schema_are_proved_too():
         assert verbatim("trace", "replay", TRACES / f"{v['trace']}.trace").startswith(b"equal")
     same(said[0][0][0], "{")
     same(said[3][0][:2], "ab")
+
+
+def add_template(name, text):
+    """The model "tiny" again, with a template in Ollama's language."""
+    library = next((MODELS / "manifests").iterdir()) / "library"
+    manifest = json.loads((library / "tiny/latest").read_text())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (MODELS / "blobs" / f"sha256-{digest}").write_text(text)
+    manifest["layers"].append({"mediaType": "application/vnd.ollama.image.template", "digest": f"sha256:{digest}", "size": len(text)})
+    (library / name).mkdir()
+    (library / name / "latest").write_text(json.dumps(manifest))
+
+
+def test_a_template_of_the_store_is_found_again():
+    add_template("worded", "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<answer>")
+    with serve("--trace-dir", str(TRACES)) as s:
+        said = chat(s, 1, model="worded")[1]
+    given = "".join(r["text"] for r in trace_of(said["trace"]) if r["record"] == "given")
+    assert given.replace("\u2581", " ").endswith("<user>three 1<answer>"), given
+    path = TRACES / f"{said['trace']}.trace"
+    (WORK / "link").symlink_to(MODELS)
+    env = {"VERBATIM_MODELS": str(WORK / "link"), "OLLAMA_MODELS": "/nonexistent"}
+    verified = subprocess.run([VERBATIM, "trace", "verify", path], capture_output=True, env={"HOME": str(WORK), **ENV, **env})
+    assert verified.returncode == 0, verified
 
 
 def test_what_chooses_nothing_leaves_nothing():
