@@ -9,6 +9,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "opening.h"
 #include "out.h"
 
 #include <errno.h>
@@ -27,13 +28,6 @@ typedef struct {
     size_t n, cap;
     int answers;
 } conversation;
-
-const char *vb_system_message(const vb_model *model, const vb_args *args)
-{
-    const char *stored = vb_model_stored(model, "system");
-    if (args->system != NULL) return args->system;
-    return stored != NULL && stored[0] != '\0' ? stored : NULL;
-}
 
 int vb_encode_chat(const vb_model *model, const vb_message *messages, size_t n, vb_ids *out)
 {
@@ -69,9 +63,13 @@ static void drop_messages(conversation *chat, size_t keep)
 
 static int begin(conversation *chat)
 {
+    vb_opening opening;
     drop_messages(chat, 0);
-    const char *system = vb_system_message(vb_session_model(chat->session), chat->args);
-    return system != NULL ? add_message(chat, "system", system) : 0;
+    int code = vb_opening_read(&opening, vb_session_model(chat->session), chat->args->system);
+    for (size_t i = 0; i < opening.n && code == 0; i++)
+        code = add_message(chat, opening.messages[i].role, opening.messages[i].content);
+    vb_opening_free(&opening);
+    return code;
 }
 
 static const char *prompt_sign(EditLine *line)

@@ -5,8 +5,6 @@
 #include "opts.h"
 
 int vb_chat(vb_session *session, vb_session *draft, const vb_args *args);
-/* The system message that was asked for, else the one that the store has for the model; NULL: none. */
-const char *vb_system_message(const vb_model *model, const vb_args *args);
 int vb_encode_chat(const vb_model *model, const vb_message *messages, size_t n, vb_ids *out);
 
 #endif

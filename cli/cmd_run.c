@@ -2,20 +2,25 @@
 #include "answer.h"
 #include "chat.h"
 #include "commands.h"
+#include "opening.h"
 #include "out.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The prompt's tokens: as they are with --raw, otherwise as a conversation of a system and a user message. */
+/* The prompt's tokens: as they are with --raw, otherwise as a conversation that the user's message ends. */
 static int encode_prompt(const vb_model *model, const vb_args *args, const vb_buffer *prompt, vb_ids *ids)
 {
     if (args->raw) return vb_encode(model, prompt->data, prompt->len, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids);
-    const char *system = vb_system_message(model, args);
-    vb_message messages[2] = {{"system", system}, {"user", prompt->data}};
-    int skip = system == NULL;
-    return vb_encode_chat(model, messages + skip, (size_t)(2 - skip), ids);
+    vb_opening opening;
+    int code = vb_opening_read(&opening, model, args->system);
+    if (code == 0) {
+        opening.messages[opening.n] = (vb_message){"user", prompt->data};
+        code = vb_encode_chat(model, opening.messages, opening.n + 1, ids);
+    }
+    vb_opening_free(&opening);
+    return code;
 }
 
 static json_t *speed(uint64_t tokens, uint64_t ns)

@@ -195,6 +195,19 @@ def test_create_from_models():
 (WORK / "text.gguf").write_bytes(b"GGUF is not all")
 
 
+def test_a_conversation_begins_as_its_model_says():
+    """`run` gives the model what --raw would, if one wrote the store's messages into the prompt."""
+    with Own(base=MODEL) as own:
+        template = '{{ range .Messages }}{{ .Role }}={{ .Content }};{{ end }}'
+        own.run("create", "m", "-f", "-", text=f'FROM base\nTEMPLATE """{template}"""\nSYSTEM Be.\nMESSAGE user a\nMESSAGE assistant b\n'.encode())
+        def ids(*args):
+            return json.loads(own.run("run", "m", "-n", "4", "--json", *args)[0])
+        said, system = ids("c"), ids("--system", "No.", "c")
+        for found, text in (said, "system=Be.;user=a;assistant=b;user=c;"), (system, "system=No.;user=a;assistant=b;user=c;"):
+            raw = ids("--raw", text)
+            same((found["prompt_tokens"], found["ids"]), (raw["prompt_tokens"], raw["ids"]))
+
+
 def test_create_refuses():
     with Own(base=MODEL) as own:
         for name, text, code, says in [
