@@ -52,7 +52,8 @@ static void stop_option(vb_request *o, vb_ask *ask)
     json_t *list = vb_request_any(o, "stop"), *one;
     size_t i;
     if (list == NULL) return;
-    if (!json_is_array(list)) wrong_option(o, "stop", "array");
+    if (json_string_length(list) > 0) ask->stops[ask->n_stops++] = json_string_value(list); /* as good as a list of one */
+    if (!json_is_array(list) && !json_is_string(list)) wrong_option(o, "stop", "array");
     json_array_foreach(list, i, one) {
         if (!json_is_string(one)) vb_fault_set(&o->fault, 500, "option \"stop\" must be of an array of strings");
         else if (ask->n_stops == VB_STOPS_MOST)

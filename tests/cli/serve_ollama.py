@@ -262,7 +262,7 @@ def test_wrong():
     for options in ({"temperature": 1e308}, {"top_p": 2}, {"min_p": -1}, {"num_ctx": -1}, {"repeat_penalty": -3},
                     {"repeat_last_n": -9}, {"top_k": 1e300}, {"frequency_penalty": 1e9}):
         generate("x", 400, options=options)
-    for options in ({"seed": "x"}, {"stop": "x"}, {"stop": [1]}, {"num_predict": []}, {"top_k": True}):
+    for options in ({"seed": "x"}, {"stop": 5}, {"stop": [1]}, {"num_predict": []}, {"top_k": True}):
         generate("x", 500, options=options)
     generate("x", 400, top_logprobs=21, logprobs=True)
     generate("x", 400, raw=True, system="y")
