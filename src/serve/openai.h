@@ -2,8 +2,9 @@
  *
  *   openai_ask.c     fields that all of them know      openai_chat.c         /v1/chat/completions
  *   openai_input.c   texts and token ids               openai_completions.c  /v1/completions, openai_legacy.c its logprobs
- *   openai_wire.c    heads, errors, events, logprobs   openai_embeddings.c   /v1/embeddings
- *   openai.c         the routes; models                openai_responses.c    /v1/responses
+ *   openai_messages.c  conversations                   openai_embeddings.c   /v1/embeddings
+ *   openai_wire.c    heads, errors, events, logprobs   openai_responses.c    /v1/responses
+ *   openai.c         the routes; models
  */
 #ifndef VB_SERVE_OPENAI_H
 #define VB_SERVE_OPENAI_H
@@ -34,6 +35,13 @@ typedef struct {
 json_t *vb_openai_inputs(vb_request *r, const char *key, size_t most);
 /* An entry of it as at most `room` ids; `flags` as of vb_tokenize. */
 void vb_openai_input_read(vb_openai_input *out, vb_request *r, const json_t *value, const vb_host *host, int flags, int room);
+
+/* --- openai_messages.c ----------------------------------------------------------------------------------- */
+
+/* `messages`, borrowed from the request; `model` is told in faults. */
+json_t *vb_openai_messages(vb_request *r, const char *model);
+/* `input` and what stands before it (NULL: nothing), as messages; a new reference. */
+json_t *vb_openai_items(vb_request *r, const char *model, const char *instructions);
 
 /* --- openai_legacy.c ------------------------------------------------------------------------------------- */
 

@@ -222,58 +222,13 @@ static void on_over(void *ud)
 
 /* --- the request ----------------------------------------------------------------------------------------- */
 
-static int readable(const json_t *content)
-{
-    size_t i;
-    json_t *part;
-    if (content == NULL || json_is_null(content) || json_is_string(content)) return 1;
-    json_array_foreach(content, i, part) {
-        if (!json_is_string(json_object_get(part, "text"))) return 0;
-    }
-    return json_is_array(content);
-}
-
-static int has_image(const json_t *content)
-{
-    size_t i;
-    json_t *part;
-    json_array_foreach(content, i, part) {
-        const char *type = json_string_value(json_object_get(part, "type"));
-        if (type != NULL && strcmp(type, "image_url") == 0) return 1;
-    }
-    return 0;
-}
-
-/* OpenAI's newer name for the system's role is read as the old one, which templates know. */
-static void check_message(vb_request *r, json_t *m, const char *model)
-{
-    const char *role = json_string_value(json_object_get(m, "role"));
-    if (!json_is_object(m)) vb_request_mistyped(r, "messages", m, "openai.Message");
-    else if (role == NULL) vb_fault_set(&r->fault, 400, "messages: expected a role in each");
-    else if (has_image(json_object_get(m, "content")))
-        vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model != NULL ? model : "");
-    else if (!readable(json_object_get(m, "content")))
-        vb_fault_set(&r->fault, 400, "invalid message content type: expected text, or parts of type text");
-    else vb_tooling_check_calls(r, m);
-    if (role != NULL && strcmp(role, "developer") == 0) json_object_set_new(m, "role", json_string("system"));
-}
-
-static json_t *read_messages(vb_request *r, const char *model)
-{
-    size_t i;
-    json_t *messages = vb_request_list(r, "messages", "[]openai.Message"), *m;
-    if (json_array_size(messages) == 0) vb_fault_set(&r->fault, 400, "[] is too short - 'messages'");
-    json_array_foreach(messages, i, m) check_message(r, m, model);
-    return messages;
-}
-
 static void read_chat(chat *c, vb_ask *ask)
 {
     static const char *const limits[] = {"max_completion_tokens", "max_tokens", NULL};
     vb_request *r = &c->request, options;
     vb_openai_ask(ask, r);
     vb_openai_limit(ask, r, limits);
-    ask->messages = read_messages(r, ask->model);
+    ask->messages = vb_openai_messages(r, ask->model);
     c->streams = vb_request_bool(r, "stream", 0);
     vb_request_part(&options, r, "stream_options");
     c->usage = vb_request_bool(&options, "include_usage", 0);

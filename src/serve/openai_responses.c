@@ -490,85 +490,6 @@ static void on_over(void *ud)
 
 /* --- the request ----------------------------------------------------------------------------------------- */
 
-static void add_message(json_t *messages, const char *role, json_t *content)
-{
-    json_array_append_new(messages, json_pack("{s:s, s:o}", "role", role, "content", content));
-}
-
-static int is_text(const json_t *content)
-{
-    size_t i;
-    json_t *part;
-    if (json_is_string(content)) return 1;
-    json_array_foreach(content, i, part) {
-        if (!json_is_string(json_object_get(part, "text"))) return 0;
-    }
-    return json_is_array(content);
-}
-
-static int has_image(const json_t *content)
-{
-    size_t i;
-    json_t *part;
-    json_array_foreach(content, i, part) {
-        const char *type = json_string_value(json_object_get(part, "type"));
-        if (type != NULL && strcmp(type, "input_image") == 0) return 1;
-    }
-    return 0;
-}
-
-/* Calls that follow each other are one message's. */
-static void add_call(vb_request *r, json_t *messages, json_t *item)
-{
-    json_t *last = json_array_get(messages, json_array_size(messages) - 1), *name = json_object_get(item, "name");
-    json_t *calls = json_object_get(last, "tool_calls"), *arguments = json_object_get(item, "arguments");
-    if (!json_is_string(name)) vb_fault_set(&r->fault, 400, "input: expected a name in each function_call");
-    if (calls == NULL) {
-        calls = json_array();
-        json_array_append_new(messages, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content", "", "tool_calls", calls));
-    }
-    json_t *function = json_pack("{s:O?, s:O?}", "name", name, "arguments", arguments);
-    json_array_append_new(calls, json_pack("{s:O?, s:s, s:o}", "id", json_object_get(item, "call_id"), "type", "function",
-                                           "function", function));
-}
-
-static void add_result(vb_request *r, json_t *messages, json_t *item)
-{
-    json_t *output = json_object_get(item, "output");
-    if (!is_text(output)) vb_fault_set(&r->fault, 400, "input: expected text as output of a function");
-    json_array_append_new(messages, json_pack("{s:s, s:O?, s:O?}", "role", "tool", "tool_call_id",
-                                              json_object_get(item, "call_id"), "content", output));
-}
-
-/* An item of a conversation. What a model has thought before is not shown to it again. */
-static void read_item(vb_request *r, const char *model, json_t *messages, json_t *item)
-{
-    const char *role = json_string_value(json_object_get(item, "role"));
-    const char *type = json_string_value(json_object_get(item, "type"));
-    json_t *content = json_object_get(item, "content");
-    if (type != NULL && strcmp(type, "reasoning") == 0) return;
-    if (type != NULL && strcmp(type, "function_call") == 0) add_call(r, messages, item);
-    else if (type != NULL && strcmp(type, "function_call_output") == 0) add_result(r, messages, item);
-    else if (has_image(content)) vb_fault_set(&r->fault, 400, "\"%.200s\" does not support vision", model != NULL ? model : "");
-    else if (type != NULL && strcmp(type, "message") != 0)
-        vb_fault_set(&r->fault, 400, "input: expected items of type \"message\", found \"%.100s\"", type);
-    else if (role == NULL || !is_text(content))
-        vb_fault_set(&r->fault, 400, "input: expected items with a role, and text as content");
-    else add_message(messages, strcmp(role, "developer") == 0 ? "system" : role, json_incref(content));
-}
-
-static json_t *read_input(response *p)
-{
-    size_t i;
-    vb_request *r = &p->request;
-    json_t *input = vb_request_any(r, "input"), *messages = json_array(), *item;
-    if (p->instructions != NULL) add_message(messages, "system", json_string(p->instructions));
-    if (json_is_string(input)) add_message(messages, "user", json_incref(input));
-    else if (json_array_size(input) == 0) vb_fault_set(&r->fault, 400, "input: expected text, or items");
-    json_array_foreach(input, i, item) read_item(r, p->model, messages, item);
-    return messages;
-}
-
 /* Log-probabilities are asked for by name, among other things that are not here. */
 static void read_include(response *p)
 {
@@ -622,7 +543,7 @@ static void read_response(response *p, vb_ask *ask)
     p->frequency = said(r, "frequency_penalty", 0);
     p->instructions = vb_request_string(r, "instructions", NULL);
     p->streams = vb_request_bool(r, "stream", 0);
-    ask->messages = read_input(p);
+    ask->messages = vb_openai_items(r, p->model, p->instructions);
     read_include(p);
     ask->top = p->logprobs ? p->top : -1;
     if (ask->choices > 1) vb_fault_set(&r->fault, 400, "n must be 1");
