@@ -54,7 +54,9 @@ struct vb_exchange {
     struct MHD_Response *headers; /* names and values to add; never sent itself */
     char *type;
     int handled; /* of the connection's thread alone */
-    int begun, streams, ended, queued, suspended, gone, watched;
+    int begun, streams, ended, queued, suspended, gone;
+    int left;    /* the client's end was seen, and nobody had asked to be told */
+    int watched; /* of the connection's thread alone */
     void (*on_gone)(void *ud);
     void *gone_ud;
     size_t (*take)(void *ud, const char *data, size_t n); /* NULL: the body is gathered */
@@ -342,25 +344,34 @@ static void leave(vb_exchange *x)
     pthread_mutex_unlock(&x->lock);
 }
 
+/* A client that only says no more gets an answer that somebody is about to give. */
 static void hung_up(void *ud)
 {
-    leave(ud);
+    vb_exchange *x = ud;
+    pthread_mutex_lock(&x->lock);
+    int wanted = x->on_gone != NULL;
+    x->left = !wanted;
+    pthread_mutex_unlock(&x->lock);
+    if (wanted) leave(x);
 }
 
-static void on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud, void (*watched)(void *ud))
+/* From the connection's thread, so that the socket is open. */
+static void watch(vb_exchange *x, void (*seen)(void *ud))
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    pthread_mutex_lock(&x->lock);
-    x->on_gone = gone;
-    x->gone_ud = ud;
     x->watched = info != NULL;
-    pthread_mutex_unlock(&x->lock);
-    if (info != NULL) vb_watch_add(x->http->watch, info->connect_fd, watched, x);
+    if (info != NULL) vb_watch_add(x->http->watch, info->connect_fd, seen, x);
 }
 
 void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud)
 {
-    on_gone(x, gone, ud, hung_up);
+    pthread_mutex_lock(&x->lock);
+    int left = x->left, late = x->gone && !x->ended;
+    x->on_gone = gone;
+    x->gone_ud = ud;
+    if (late) gone(ud);
+    pthread_mutex_unlock(&x->lock);
+    if (left) leave(x);
 }
 
 /* The client of a body that is taken will send no more. What it has sent may still be on its way through libmicrohttpd, which
@@ -379,7 +390,9 @@ void vb_exchange_take_body(vb_exchange *x, size_t (*take)(void *ud, const char *
 {
     x->take = take;
     x->take_ud = ud;
-    on_gone(x, gone, ud, fade);
+    x->on_gone = gone;
+    x->gone_ud = ud;
+    watch(x, fade);
 }
 
 /* --- libmicrohttpd's side -------------------------------------------------------------------------------- */
@@ -533,8 +546,12 @@ static enum MHD_Result on_request(void *ud, struct MHD_Connection *c, const char
     if (!x->handled) {
         vb_patience_end(http->patience, waited_of(c));
         x->whole_ns = vb_clock_ns();
-        if (x->take != NULL) pass_end(x);
-        else call(x, http->opts.handle);
+        if (x->take != NULL) {
+            pass_end(x);
+        } else {
+            watch(x, hung_up);
+            call(x, http->opts.handle);
+        }
     }
     return answer_or_sleep(x);
 }

@@ -76,8 +76,9 @@ void vb_exchange_write(vb_exchange *x, const char *data, size_t len);
 void vb_exchange_end(vb_exchange *x);
 /* Bytes written that the client has not taken yet: a slow reader. */
 size_t vb_exchange_backlog(vb_exchange *x);
-/* Calls gone(ud) when the client goes before the answer has ended. From then on the request's headers may be lost. `gone`
- * must not use the exchange; when vb_exchange_answer or vb_exchange_end has returned, it is over or will never come. */
+/* Calls gone(ud) when the client goes before the answer has ended, at once if it has gone already. From then on the
+ * request's headers may be lost. `gone` must not use the exchange; when vb_exchange_answer or vb_exchange_end has returned,
+ * it is over or will never come. */
 void vb_exchange_on_gone(vb_exchange *x, void (*gone)(void *ud), void *ud);
 
 #endif

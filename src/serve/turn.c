@@ -61,10 +61,10 @@ static void fault_of(vb_fault *fault, const vb_err *err)
     if (fault->status == 503) fault->retry_after = BUSY_SECONDS;
 }
 
-/* A template that does not take this conversation says so with an error of its own. */
+/* A template that does not take this conversation says so with an error of its own; a model without one takes none. */
 static void template_fault(vb_fault *fault, const vb_err *err)
 {
-    if (err->code == VB_E_FORMAT) vb_fault_set(fault, 400, "%s", err->text);
+    if (err->code == VB_E_FORMAT || err->code == VB_E_NOT_FOUND) vb_fault_set(fault, 400, "%s", err->text);
     else fault_of(fault, err);
 }
 

@@ -51,8 +51,13 @@ def with_field(body, path, value):
 
 def work(s):
     """Seconds that the server's threads have worked: what a busy machine cannot disturb."""
-    tasks = pathlib.Path(f"/proc/{s.process.pid}/task")
-    return sum(int((t / "schedstat").read_text().split()[0]) for t in tasks.iterdir()) / 1e9
+    total = 0
+    for task in pathlib.Path(f"/proc/{s.process.pid}/task").iterdir():
+        try:
+            total += int((task / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # the thread has ended
+    return total / 1e9
 
 
 class Attack:

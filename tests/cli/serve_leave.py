@@ -4,6 +4,7 @@
 A client leaves at random instants of prefill and decoding: its slot is free within 250 ms, no descriptor and no memory is
 lost, and whoever stays gets the answer it would have got alone.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -24,7 +25,8 @@ from served import Server, store, stretch, until
 VERBATIM, MODEL = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 SEED = int(sys.argv[4]) if sys.argv[4:] else 1
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-leave-"))
-MODELS = store(WORK / "models", {"m": MODEL})
+QUICK = pathlib.Path(__file__).resolve().parent.parent / "golden/llama-gqa/model.gguf"
+MODELS = store(WORK / "models", {"m": MODEL, "quick": QUICK})
 SLOW = stretch(VERBATIM)
 INSTANTS = int(sys.argv[3]) // (4 if SLOW > 1 else 1) if sys.argv[3:] else 300
 FREE_WITHIN = 0.25 * SLOW
@@ -136,6 +138,25 @@ def test_a_crowd_leaves():
             until(FREE_WITHIN, lambda: busy(s) == 0 and metric(s, "llamacpp:requests_deferred") == 0, "freeing all slots")
         same(got, [expected] * 6)
         until(5 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
+
+
+def test_clients_leave_while_answers_begin():
+    """The answer may have begun, and its client may be gone, before whoever started it is told of anything."""
+    body = json.dumps(request("x", 3, True) | {"model": "quick"}).encode()
+    head = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    def reset(s, reads):
+        c = s.socket()
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.sendall(head + body)
+        if reads:
+            c.recv(100)
+        c.close()
+
+    with serve() as s, concurrent.futures.ThreadPoolExecutor(8) as crowd:
+        idle = s.descriptors()
+        list(crowd.map(lambda i: reset(s, i % 2), range(int(20000 / SLOW))))
+        until(5 * SLOW, lambda: busy(s) == 0 and s.descriptors() <= idle + 8, "freeing slots and descriptors")
 
 
 # --- queues ------------------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class Server:
         self.said = self.process.communicate()[1]
         if exception[0] is not None or self.process.returncode != 0:
             print(self.said)
+            print(f"serve: exit {self.process.returncode}")
         if exception[0] is None:
             assert self.process.returncode == 0, f"serve: expected exit 0, found {self.process.returncode}"
 
