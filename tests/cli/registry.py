@@ -195,7 +195,27 @@ class Way:
         registry.close()
 
 
-class Elsewhere:
+class Web:
+    """A small HTTP server of this machine; a subclass calls open() with what answers."""
+
+    def open(self, handler):
+        handler.log_message = lambda *_: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Elsewhere(Web):
     """Where a registry keeps its blobs: gives those of the Registry at this port, and notes what it was asked."""
 
     def __init__(self, port):
@@ -213,22 +233,10 @@ class Elsewhere:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        self.open(Handler)
 
 
-class Endless:
+class Endless(Web):
     """A registry that means no good: a manifest without end, redirects in a circle, one to a file."""
 
     def __init__(self):
@@ -250,22 +258,10 @@ class Endless:
                 except OSError:
                     pass
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        self.open(Handler)
 
 
-class Tokens:
+class Tokens(Web):
     """Gives bearer tokens to a Registry whose settings have `auth`; `asked` has what was asked for. With `silent` it gives
     none."""
 
@@ -284,12 +280,8 @@ class Tokens:
                 self.end_headers()
                 self.wfile.write(text)
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.auth = (f"auth:\n  token:\n    realm: http://127.0.0.1:{self.server.server_port}/token\n    service: models here\n"
+        self.open(Handler)
+        self.auth = (f"auth:\n  token:\n    realm: http://127.0.0.1:{self.port}/token\n    service: models here\n"
                      f"    issuer: tokens\n    rootcertbundle: {self.certificate}\n")
 
     def token(self, asked):
@@ -307,7 +299,3 @@ class Tokens:
         text = part(json.dumps(head).encode()) + b"." + part(json.dumps(claims).encode())
         signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=text, check=True, capture_output=True)
         return (text + b"." + part(signed.stdout)).decode()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
