@@ -190,6 +190,7 @@ typedef struct {
     const char *store;       /* "ollama" or "verbatim" */
     uint64_t bytes;
     const uint8_t *digest; /* SHA-256 of the manifest; NULL: a file without one */
+    int64_t changed_ns;    /* when the manifest, or the file without one, was last written; since 1970 */
 } vb_store_entry;
 VB_API vb_status vb_store_list(int (*fn)(void *ud, const vb_store_entry *entry), void *ud, vb_err *err);
 

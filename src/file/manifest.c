@@ -201,6 +201,7 @@ vb_status vb_manifest_read(vb_manifest *m, const vb_store_root *root, const vb_s
     snprintf(m->path, sizeof m->path, "%s/manifests/%s/%s/%s/%s", root->dir, p[0], p[1], p[2], p[3]);
     int fd = open_below(root->fd, parts, 5, &st);
     if (fd < 0) return missing(m->path, VB_E_NOT_FOUND, err);
+    m->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     if (st.st_size > LARGEST_MANIFEST) {
         close(fd);
         VB_FAIL(err, VB_E_FORMAT, "%s: expected at most %d bytes, found %lld", m->path, LARGEST_MANIFEST,

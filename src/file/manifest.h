@@ -30,6 +30,7 @@ typedef struct {
         uint64_t bytes;
     } layer[VB_LAYERS]; /* the model's is always there */
     uint8_t sha256[32]; /* of the manifest itself */
+    int64_t changed_ns; /* when it was written, since 1970 */
     char path[5200];    /* of the manifest, for messages */
 } vb_manifest;
 

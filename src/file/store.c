@@ -234,7 +234,8 @@ static int list_file(const listing *l, const stored *model)
     if (fstatat(model->root->fd, model->file, &st, 0) != 0 || !S_ISREG(st.st_mode)) return 0;
     snprintf(path, sizeof path, "%s/%s", model->root->dir, model->file);
     snprintf(name, sizeof name, "%.*s", (int)strlen(model->file) - 5, model->file);
-    vb_store_entry entry = {name, path, model->root->label, (uint64_t)st.st_size, NULL};
+    int64_t changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    vb_store_entry entry = {name, path, model->root->label, (uint64_t)st.st_size, NULL, changed};
     return l->fn(l->ud, &entry);
 }
 
@@ -251,7 +252,8 @@ static int list_one(void *ud, const stored *model)
     }
     vb_name_text(&model->name, name, sizeof name);
     snprintf(path, sizeof path, "%s/blobs/sha256-%s", model->root->dir, manifest.layer[VB_LAYER_MODEL].hex);
-    vb_store_entry entry = {name, path, model->root->label, manifest.layer[VB_LAYER_MODEL].bytes, manifest.sha256};
+    uint64_t bytes = manifest.layer[VB_LAYER_MODEL].bytes;
+    vb_store_entry entry = {name, path, model->root->label, bytes, manifest.sha256, manifest.changed_ns};
     return l->fn(l->ud, &entry);
 }
 

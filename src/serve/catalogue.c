@@ -47,6 +47,7 @@ typedef struct {
 static int take(vb_catalogued *out, const vb_store_entry *e)
 {
     out->bytes = e->bytes;
+    out->changed_ns = e->changed_ns;
     out->ollama = strcmp(e->store, "ollama") == 0;
     out->layered = e->digest != NULL;
     if (out->layered) memcpy(out->digest, e->digest, sizeof out->digest);

@@ -14,6 +14,7 @@ typedef struct {
     char path[4608];
     uint64_t bytes;
     uint8_t digest[32]; /* of the manifest, where there is one */
+    int64_t changed_ns; /* when the manifest, or the file without one, was written; since 1970 */
     int ollama;  /* 1: of an Ollama store */
     int layered; /* 1: has a manifest, which may hold more than weights */
 } vb_catalogued;

@@ -9,7 +9,7 @@ typedef struct {
     vb_figures figures;
     int can; /* what requests may ask for: a sum of VB_CAN_... */
     uint8_t sha256[32];
-    int64_t modified_ns; /* since 1970 */
+    int64_t modified_ns; /* the weights' file, since 1970 */
 } vb_details;
 
 typedef struct vb_details_cache vb_details_cache;

@@ -64,7 +64,7 @@ static int list_one(void *ud, const vb_catalogued *m)
     vb_js_open(&l->out, '{');
     vb_js_put_string(&l->out, "name", m->name);
     vb_js_put_string(&l->out, "model", m->name);
-    vb_ollama_put_time(&l->out, "modified_at", d.modified_ns);
+    vb_ollama_put_time(&l->out, "modified_at", m->changed_ns);
     vb_js_put_int(&l->out, "size", (int64_t)m->bytes);
     put_digest(&l->out, digest_of(m, d.sha256));
     vb_details_put(&l->out, &d, 1);
@@ -295,13 +295,12 @@ static void put_show(vb_out *out, const vb_model *model, const vb_catalogued *m,
     vb_ignored_put(out, ignored);
 }
 
-static void show(vb_serve *s, vb_exchange *x, vb_request *r, const vb_catalogued *m)
+static void show(vb_exchange *x, vb_request *r, const vb_catalogued *m)
 {
     vb_model_opts opts = {.vocab_only = 1, .template_as = m->ollama ? "ollama" : NULL};
     vb_model *model;
     vb_err err = {0};
     vb_out out = {0};
-    vb_details d;
     char door[VB_HOST_NAME + 64];
     vb_status status = vb_model_open(&model, vb_catalogue_door(m, door, sizeof door), &opts, &err);
     if (status < 0) {
@@ -311,8 +310,7 @@ static void show(vb_serve *s, vb_exchange *x, vb_request *r, const vb_catalogued
     }
     char *ignored = vb_request_ignored(r);
     put_show(&out, model, m, ignored);
-    vb_details_get(vb_hosts_details(s->hosts), m, &d);
-    vb_ollama_put_time(&out, "modified_at", d.modified_ns);
+    vb_ollama_put_time(&out, "modified_at", m->changed_ns);
     vb_js_close(&out, '}');
     vb_serve_json(x, 200, &out);
     vb_model_close(model);
@@ -324,6 +322,7 @@ void vb_ollama_show(vb_serve *s, vb_exchange *x)
     vb_request r;
     vb_catalogued m;
     char name[VB_HOST_NAME] = "";
+    (void)s;
     vb_request_open(&r, x, "ShowRequest");
     const char *asked = vb_request_string(&r, "model", ""), *old = vb_request_string(&r, "name", "");
     vb_request_bool(&r, "stream", 0); /* some clients say it everywhere */
@@ -331,7 +330,7 @@ void vb_ollama_show(vb_serve *s, vb_exchange *x)
     if (asked[0] == '\0') vb_fault_set(&r.fault, 400, "model is required");
     if (r.fault.status == 0 && !(vb_catalogue_spell(asked, name) && vb_catalogue_find(name, &m)))
         vb_fault_set(&r.fault, 404, "model '%.300s' not found", name[0] != '\0' ? name : asked);
-    if (r.fault.status == 0) show(s, x, &r, &m);
+    if (r.fault.status == 0) show(x, &r, &m);
     else vb_ollama_fault(x, &r.fault);
     vb_request_close(&r);
 }

@@ -2,15 +2,13 @@
 #include "serve/openai.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
-static void put_model(vb_out *out, const char *id, const char *path)
+static void put_model(vb_out *out, const char *id, int64_t changed_ns)
 {
-    struct stat st;
     vb_js_open(out, '{');
     vb_js_put_string(out, "id", id);
     vb_js_put_string(out, "object", "model");
-    vb_js_put_int(out, "created", stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0);
+    vb_js_put_int(out, "created", changed_ns / 1000000000);
     vb_js_put_string(out, "owned_by", "library");
     vb_js_close(out, '}');
 }
@@ -21,7 +19,7 @@ static int list_model(void *ud, const vb_catalogued *model)
     vb_out *out = ud;
     vb_catalogued first;
     if (vb_catalogue_find(model->name, &first) && strcmp(first.path, model->path) == 0)
-        put_model(out, model->name, model->path);
+        put_model(out, model->name, model->changed_ns);
     return 0;
 }
 
@@ -49,7 +47,7 @@ static void one_model(vb_serve *s, vb_exchange *x)
     (void)s;
     int spelled = vb_catalogue_spell(asked, name);
     if (spelled && vb_catalogue_find(name, &found)) {
-        put_model(&out, asked, found.path);
+        put_model(&out, asked, found.changed_ns);
         vb_openai_answer(x, 200, &out);
         return;
     }

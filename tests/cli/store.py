@@ -242,6 +242,20 @@ def test_copy_and_remove():
         same(json.loads(own.run("rm", "other", "--json")[0]), {"deleted": ["other"]})
 
 
+def test_a_copy_is_as_old_as_its_manifest():
+    with Own() as own, own.server() as server:
+        own.run("cp", "theirs", "first")
+        blob = next(p for p in (own.folder / "blobs").iterdir() if p.stat().st_size == (GOLDEN / "gemma3/model.gguf").stat().st_size)
+        os.utime(blob, (10**9, 10**9))
+        os.utime(own.folder / "manifests" / HOST / "library/first/latest", (11 * 10**8, 11 * 10**8))
+        same(server.ask("POST", "/api/copy", {"source": "first", "destination": "second"})[0], 200)
+        times = {m["name"]: m["modified_at"] for m in server.json("GET", "/api/tags")[1]["models"]}
+        same(times["first:latest"], "2004-11-09T11:33:20.000000000Z")
+        assert times["second:latest"] > "2026", times
+        same(server.json("POST", "/api/show", {"model": "first"})[1]["modified_at"], times["first:latest"])
+        same(server.json("GET", "/v1/models/first")[1]["created"], 11 * 10**8)
+
+
 TRAVERSALS = ["../x", "..", "a/../../x", "/etc/passwd", "a:../x", "%2e%2e/x", "a\\..\\x", "..%2fx", "a/./b", "a//b", "a/b/c/d",
               "a\nb", "\u202ea", "a\u00e4", ".x", "a/.x", "x:.y", "registry/../x", "~/x", "a\x7fb", "-x/y", "a:" + 81 * "t",
               90 * "m", "C:\\x", "a b", "a/b c", "file:///x", "a?b", "*", "a@b/../c"]
