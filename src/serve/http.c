@@ -24,9 +24,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 15, FIRST_BODY = 1 << 12, HEADERS_MOST = 1 << 15 };
+enum { PIECE = 1 << 15, FIRST_BODY = 1 << 12, HEADERS_MOST = 1 << 15, LAST_MS = 500 };
 #define PATIENCE_NS INT64_C(60000000000)
 
 typedef struct {
@@ -40,6 +41,7 @@ struct vb_http {
     vb_watch *watch;
     vb_patience *patience;
     atomic_int busy;
+    atomic_int owed; /* answers that have ended and are not sent yet */
 };
 
 struct vb_exchange {
@@ -54,7 +56,7 @@ struct vb_exchange {
     struct MHD_Response *headers; /* names and values to add; never sent itself */
     char *type;
     int handled; /* of the connection's thread alone */
-    int begun, streams, ended, queued, suspended, gone;
+    int begun, streams, ended, queued, suspended, gone, owed;
     int left;    /* the client's end was seen, and nobody had asked to be told */
     int watched; /* of the connection's thread alone */
     void (*on_gone)(void *ud);
@@ -271,6 +273,15 @@ static void begin(vb_exchange *x, unsigned status, const char *type, int streams
     x->begun = 1;
 }
 
+/* Under the lock. */
+static void end(vb_exchange *x)
+{
+    x->ended = 1;
+    x->owed = x->connection != NULL;
+    atomic_fetch_add(&x->http->owed, x->owed);
+    wake(x);
+}
+
 /* Lets libmicrohttpd see that a client has gone whose body nobody waits for; under the lock. */
 static void hang_up(vb_exchange *x)
 {
@@ -284,8 +295,7 @@ void vb_exchange_answer(vb_exchange *x, unsigned status, const char *type, const
     pthread_mutex_lock(&x->lock);
     begin(x, status, type, 0);
     if (!add(&x->out, body, len)) x->gone = 1;
-    x->ended = 1;
-    wake(x);
+    end(x);
     hang_up(x);
     pthread_mutex_unlock(&x->lock);
     let_go(x);
@@ -310,8 +320,7 @@ void vb_exchange_write(vb_exchange *x, const char *data, size_t len)
 void vb_exchange_end(vb_exchange *x)
 {
     pthread_mutex_lock(&x->lock);
-    x->ended = 1;
-    wake(x);
+    end(x);
     pthread_mutex_unlock(&x->lock);
     let_go(x);
 }
@@ -567,6 +576,7 @@ static void on_completed(void *ud, struct MHD_Connection *c, void **state, enum 
     pthread_mutex_lock(&x->lock);
     x->connection = NULL;
     x->gone = 1;
+    atomic_fetch_sub(&http->owed, x->owed);
     pthread_mutex_unlock(&x->lock);
     let_go(x);
     *state = NULL;
@@ -651,7 +661,9 @@ int vb_http_busy(const vb_http *http)
 
 void vb_http_close(vb_http *http)
 {
+    static const struct timespec ms = {.tv_nsec = 1000000};
     if (http == NULL) return;
+    for (int i = 0; i < LAST_MS && atomic_load(&http->owed) > 0; i++) nanosleep(&ms, NULL);
     if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
     vb_watch_close(http->watch);
     vb_patience_close(http->patience);

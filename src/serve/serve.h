@@ -4,6 +4,13 @@
  *
  * A route reads its request, answers, or keeps the exchange and submits jobs whose events write the answer. It runs on a
  * thread of the crew, and may be called again for the same exchange as long as it has not answered (vb_serve_later).
+ *
+ *   the door       http, watch, patience, listen; guard, sandbox; crew
+ *   a request      request, text; conversation, form, tools; turn, embedding; record
+ *   the models     catalogue, details; hosts, loads
+ *   the work       job, scheduler, pace
+ *   the APIs       ollama_*, openai_*, native_*; manage_*, upload, chores; page
+ *   who watches    metrics, events
  */
 #ifndef VB_SERVE_SERVE_H
 #define VB_SERVE_SERVE_H
