@@ -648,12 +648,6 @@ vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err)
     return VB_OK;
 }
 
-void vb_http_quiesce(vb_http *http)
-{
-    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET) close(fd);
-}
-
 int vb_http_busy(const vb_http *http)
 {
     return atomic_load(&http->busy);

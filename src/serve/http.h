@@ -30,7 +30,6 @@ typedef struct {
 } vb_http_opts;
 
 vb_status vb_http_open(vb_http **out, const vb_http_opts *opts, vb_err *err);
-void vb_http_quiesce(vb_http *http); /* no new connections from now on */
 int vb_http_busy(const vb_http *http); /* exchanges that have not ended */
 /* After the last exchange has been answered; waits half a second at most until the answers are sent. */
 void vb_http_close(vb_http *http);

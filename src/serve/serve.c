@@ -384,7 +384,6 @@ void vb_serve_quiesce(vb_serve *s)
 {
     atomic_store(&s->ending, 1);
     vb_events_quiesce(s->events);
-    vb_http_quiesce(s->http);
 }
 
 int vb_serve_busy(const vb_serve *s)
