@@ -6,7 +6,7 @@
  * by byte, so with N = all layers the result computes the same bits. block_count becomes N; arrays of one value a layer
  * are cut; keys that spoke of the file (its parts, its alignment) are left out.
  */
-#include "tools/gguf_write.h"
+#include "file/gguf_write.h"
 #include "tools/progress.h"
 
 #include <stdlib.h>

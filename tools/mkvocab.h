@@ -1,7 +1,7 @@
 /* mkvocab.h - the tokenizer.* keys of a made model: invented, or copied from another file. */
 #ifndef VB_TOOLS_MKVOCAB_H
 #define VB_TOOLS_MKVOCAB_H
-#include "tools/gguf_write.h"
+#include "file/gguf_write.h"
 
 /* A byte-level BPE of n tokens. */
 enum { VB_VOCAB_LEAST = 960 };

@@ -1,13 +1,13 @@
-/* gguf_write.h - GGUF files written in one pass, for the tools that make models.
+/* gguf_write.h - GGUF files written in one pass, for all that make models: converting, quantising, the tools.
  *
  *   open, keys in any order, all tensors in order, then the bytes of each tensor in the same order, close
  *
  * Keys and the directory are kept in memory; weights go straight to the file. The file appears under its name only
- * when it is whole: until then it is NAME.part, and vb_gguf_writer_drop removes that. The layout stands in
- * src/file/gguf_file.h.
+ * when it is whole and on the disk: until then it is NAME.part, and vb_gguf_writer_drop removes that. A file that stood
+ * under the name is replaced then, not before; who must not replace one asks first. The layout stands in gguf_file.h.
  */
-#ifndef VB_TOOLS_GGUF_WRITE_H
-#define VB_TOOLS_GGUF_WRITE_H
+#ifndef VB_FILE_GGUF_WRITE_H
+#define VB_FILE_GGUF_WRITE_H
 #include "file/gguf.h"
 
 #include <stdio.h>
@@ -25,6 +25,7 @@ typedef struct {
     uint64_t end; /* of the last declared tensor, in the data section, padding included */
     uint64_t at;  /* bytes of the data section written */
     uint64_t *ends;
+    int begun; /* the head is written */
     vb_status status; /* the first failure; everything after it does nothing */
     vb_err err;
 } vb_gguf_writer;

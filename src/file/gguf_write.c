@@ -1,8 +1,8 @@
 /* gguf_write.c - a GGUF file in one pass: head and directory from memory, weights as they come.
  *
- * Invariant: what close renames holds exactly the bytes that the directory promises.
+ * Invariant: what close renames holds exactly the bytes that the directory promises, and they are on the disk.
  */
-#include "tools/gguf_write.h"
+#include "file/gguf_write.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -191,6 +191,8 @@ static void out_zeros(vb_gguf_writer *w, uint64_t n)
 static void write_head(vb_gguf_writer *w)
 {
     uint32_t version = VERSION;
+    if (w->begun) return;
+    w->begun = 1;
     uint64_t bytes = 4 + sizeof version + 2 * sizeof w->n_keys + w->keys.len + w->directory.len;
     out(w, "GGUF", 4);
     out(w, &version, sizeof version);
@@ -218,7 +220,7 @@ static uint64_t end_at(const vb_gguf_writer *w)
 void vb_gguf_write(vb_gguf_writer *w, const void *bytes, size_t n)
 {
     const uint8_t *from = bytes;
-    if (w->at == 0) write_head(w);
+    write_head(w);
     while (n > 0 && w->status == VB_OK) {
         uint64_t end = end_at(w), room = end - w->at;
         size_t part = n < room ? n : (size_t)room;
@@ -260,6 +262,8 @@ vb_status vb_gguf_writer_close(vb_gguf_writer *w, vb_err *err)
     if (w->status == VB_OK && w->at != w->end)
         w->status = vb_fail(&w->err, VB_E_ARGUMENT, "%s: expected %llu bytes of weights, found %llu", w->path,
                             (unsigned long long)w->end, (unsigned long long)w->at);
+    write_head(w);
+    if (w->status == VB_OK && (fflush(w->to) != 0 || fsync(fileno(w->to)) != 0)) failed(w, "cannot be written");
     release(w);
     if (w->status == VB_OK && rename(w->part, w->path) != 0) failed(w, "cannot be named");
     if (w->status < 0 && made) unlink(w->part);
