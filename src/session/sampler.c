@@ -95,8 +95,8 @@ static void penalise(float *logits, int n_vocab, const vb_token *past, int n_pas
     }
 }
 
-/* The best few are found without sorting all. */
-enum { FEW = 256 };
+/* The best few are found without sorting all; a mask of vocabularies up to 2^18 needs no memory but the stack's. */
+enum { FEW = 256, MASK_ON_STACK = 32 << 10 };
 
 /* --- candidates (J6 b, c) ----------------------------------------------------------------------------------- */
 
@@ -250,22 +250,29 @@ static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, 
     return draw(c, n, s, position);
 }
 
-/* Room for the sorted candidates, and where they are needed for keys twice and for typicalities. The last of the
- * logits, those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
-static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
+/* Up to FEW candidates need no memory but the stack's. */
+static vb_token draw_few(const vb_sample_from *from, int keep, const vb_sampling *s)
+{
+    candidate c[FEW];
+    typicality t[FEW];
+    best_few(c, from->logits, from->n_vocab, keep);
+    for (int i = 0; i < keep; i++) c[i].l = from->logits[c[i].id];
+    return choose(c, keep, s, from->n_past, t);
+}
+
+/* Room for the sorted candidates, for keys twice, and where they are needed for typicalities. */
+static vb_status draw_many(const vb_sample_from *from, int keep, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     const float *logits = from->logits;
     int n_vocab = from->n_vocab;
-    int keep = s->top_k > 0 && s->top_k < most ? s->top_k : most, few = keep <= FEW;
-    uint64_t *keys = few ? NULL : malloc((size_t)n_vocab * 2 * sizeof *keys);
+    uint64_t *keys = malloc((size_t)n_vocab * 2 * sizeof *keys);
     candidate *c = malloc((size_t)keep * sizeof *c);
     typicality *t = is_typical(s) ? malloc((size_t)keep * sizeof *t) : NULL;
     vb_status status = VB_OK;
-    if ((keys == NULL && !few) || c == NULL || (t == NULL && is_typical(s))) {
+    if (keys == NULL || c == NULL || (t == NULL && is_typical(s))) {
         status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d candidates", n_vocab);
     } else {
-        if (few) best_few(c, logits, n_vocab, keep);
-        else sorted(c, keys, logits, n_vocab, keep);
+        sorted(c, keys, logits, n_vocab, keep);
         for (int i = 0; i < keep; i++) c[i].l = logits[c[i].id];
         *out = choose(c, keep, s, from->n_past, t);
     }
@@ -273,6 +280,15 @@ static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampli
     free(c);
     free(t);
     return status;
+}
+
+/* The last of the logits, those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
+static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    int keep = s->top_k > 0 && s->top_k < most ? s->top_k : most;
+    if (keep > FEW) return draw_many(from, keep, s, out, err);
+    *out = draw_few(from, keep, s);
+    return VB_OK;
 }
 
 /* Below 2^-60 the temperature's reciprocal would overflow. */
@@ -300,19 +316,24 @@ static int leave_out(float *logits, int n, const uint8_t *mask)
 }
 
 /* On a copy of the logits, with biases, penalties and mask applied. */
-static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
+static vb_status sample_copy(const vb_sample_from *from, float *copy, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     int n = from->n_vocab, left = n;
-    float *copy = malloc((size_t)n * sizeof *copy);
-    vb_status status = VB_OK;
-    if (copy == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for %d logits", n);
     memcpy(copy, from->logits, (size_t)n * sizeof *copy);
     add_biases(copy, from);
     if (has_penalties(s)) penalise(copy, n, from->past, from->n_past, s);
     if (from->mask != NULL) left = leave_out(copy, n, from->mask);
+    if (left == 0) VB_FAIL(err, VB_E_NOT_FOUND, "sampling: the grammar allows no token");
     vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past};
-    if (left == 0) status = vb_fail(err, VB_E_NOT_FOUND, "sampling: the grammar allows no token");
-    else status = sample(&changed, left, s, out, err);
+    return sample(&changed, left, s, out, err);
+}
+
+static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    if (from->room != NULL) return sample_copy(from, from->room, s, out, err);
+    float *copy = malloc((size_t)from->n_vocab * sizeof *copy);
+    if (copy == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for %d logits", from->n_vocab);
+    vb_status status = sample_copy(from, copy, s, out, err);
     free(copy);
     return status;
 }
@@ -398,20 +419,27 @@ static int within_one(const vb_sample_from *from, const vb_sampling *s, vb_gramm
     return vb_grammar_allows(grammar, *out, err);
 }
 
+static vb_status sample_masked(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, uint8_t *mask,
+                               vb_token *out, vb_err *err)
+{
+    vb_sample_from masked = *from;
+    masked.mask = mask;
+    VB_TRY(vb_grammar_mask(grammar, mask, vb_mask_bytes(from->n_vocab), err));
+    return vb_sample_among(&masked, s, out, err);
+}
+
 vb_status vb_sample_within(const vb_sample_from *from, const vb_sampling *s, vb_grammar *grammar, vb_token *out,
                            vb_err *err)
 {
+    uint8_t small[MASK_ON_STACK], *mask = small;
+    size_t bytes = vb_mask_bytes(from->n_vocab);
     VB_TRY(vb_sampling_check(s, err));
     int done = is_greedy(s) ? within_one(from, s, grammar, out, err) : within_few(from, s, grammar, out, err);
     if (done != 0) return done < 0 ? (vb_status)done : VB_OK;
-    size_t bytes = vb_mask_bytes(from->n_vocab);
-    uint8_t *mask = malloc(bytes);
+    if (bytes > sizeof small) mask = malloc(bytes);
     if (mask == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for a mask");
-    vb_status status = vb_grammar_mask(grammar, mask, bytes, err);
-    vb_sample_from masked = *from;
-    masked.mask = mask;
-    if (status == VB_OK) status = vb_sample_among(&masked, s, out, err);
-    free(mask);
+    vb_status status = sample_masked(from, s, grammar, mask, out, err);
+    if (mask != small) free(mask);
     return status;
 }
 
@@ -439,6 +467,6 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_t
 VB_API vb_status vb_sample_given(const vb_sample_input *in, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     vb_sample_from from = {.logits = in->logits, .n_vocab = in->n_vocab, .past = in->past, .n_past = in->n_past,
-                           .biases = in->biases, .n_biases = in->n_biases};
+                           .biases = in->biases, .n_biases = in->n_biases, .room = in->room};
     return in->grammar != NULL ? vb_sample_within(&from, s, in->grammar, out, err) : vb_sample_among(&from, s, out, err);
 }

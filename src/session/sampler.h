@@ -11,6 +11,7 @@ typedef struct {
     int n_past;
     const vb_bias *biases;
     int n_biases;
+    float *room; /* [n_vocab] for a changed copy of the logits; NULL: allocated where one is needed */
 } vb_sample_from;
 
 vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err);

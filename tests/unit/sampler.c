@@ -70,7 +70,7 @@ Test(sampler, equals_its_naive_twin)
 Test(sampler, biases_are_logits_that_were_raised)
 {
     enum { MOST = 300, PAST = 20, BIASES = 6 };
-    float logits[MOST], raised[MOST];
+    float logits[MOST], raised[MOST], room[MOST];
     vb_token past[PAST], fast, slow;
     for (int round = 0; round < 5000; round++) {
         int n = BIASES + (int)(word() % (MOST - BIASES)), n_past = (int)(word() % PAST);
@@ -84,9 +84,12 @@ Test(sampler, biases_are_logits_that_were_raised)
         vb_sampling s = settings(n);
         for (int i = 0; i < n_past; i++) past[i] = (vb_token)(word() % (uint32_t)n);
         vb_sample_from from = {.logits = logits, .n_vocab = n, .past = past, .n_past = n_past, .biases = biases, .n_biases = BIASES};
+        room[0] = NAN;
+        if (round & 2) from.room = room;
         cr_assert_eq(vb_sample_among(&from, &s, &fast, NULL), VB_OK);
         cr_assert_eq(vb_oracle_sample(raised, n, past, n_past, &s, &slow), VB_OK);
         cr_assert_eq(fast, slow, "round %d: sampler %d, twin %d", round, fast, slow);
+        cr_assert_eq(isnan(room[0]), (round & 2) == 0, "the work area, and no other, is used where there is one");
     }
     vb_bias wrong[] = {{-1, 1}, {MOST, 1}, {0, 101}, {0, NAN}};
     for (size_t i = 0; i < 4; i++) {
