@@ -162,6 +162,7 @@ int main(int argc, char **argv)
         if (vb_scheduler_submit(s, &all[i].job, &err) < 0) failed("submit: %s", err.text);
     wait_for(all, n);
     for (int i = 0; i < n; i++) judge(&all[i], i);
+    vb_scheduler_stop(s);
     vb_scheduler_close(s);
     vb_hosts_release(hosts, host, VB_KEEP_DEFAULT);
     vb_hosts_close(hosts);

@@ -28,13 +28,18 @@ vb_status vb_chores_open(vb_chores **out, int most, vb_err *err)
     return VB_OK;
 }
 
-void vb_chores_close(vb_chores *c)
+void vb_chores_stop(vb_chores *c)
 {
     if (c == NULL) return;
     pthread_mutex_lock(&c->lock);
     c->ending = 1;
     while (c->running > 0) pthread_cond_wait(&c->less, &c->lock);
     pthread_mutex_unlock(&c->lock);
+}
+
+void vb_chores_close(vb_chores *c)
+{
+    if (c == NULL) return;
     pthread_cond_destroy(&c->less);
     pthread_mutex_destroy(&c->lock);
     free(c);

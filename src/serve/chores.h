@@ -6,7 +6,9 @@
 typedef struct vb_chores vb_chores;
 
 vb_status vb_chores_open(vb_chores **out, int most, vb_err *err);
-void vb_chores_close(vb_chores *chores); /* tells all to end, and waits for them */
+/* Tells all to end and waits for them; nothing starts any more. Closing is for when nobody can ask any more. */
+void vb_chores_stop(vb_chores *chores);
+void vb_chores_close(vb_chores *chores);
 /* Runs fn(ud) on a thread of its own; 0: too many run already. */
 int vb_chores_start(vb_chores *chores, void (*fn)(void *ud), void *ud);
 /* 1: the server closes; what can be left undone should be. */

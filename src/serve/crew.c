@@ -3,7 +3,7 @@
  *   give --nobody idle, fewer than `most`--> one more thread
  *        --else--> queue --first come, first served--> an idle thread
  *
- * Invariant: what was given is done, by somebody, before vb_crew_close returns.
+ * Invariant: what was given is done, by somebody, before vb_crew_stop returns.
  */
 #include "serve/crew.h"
 
@@ -62,9 +62,9 @@ int vb_crew_give(vb_crew *c, void (*fn)(void *ud, void *what), void *ud, void *w
     if (t == NULL) return 0;
     *t = (task){.fn = fn, .ud = ud, .what = what};
     pthread_mutex_lock(&c->lock);
-    if (c->waiting >= c->idle && c->threads < c->most)
+    if (!c->ending && c->waiting >= c->idle && c->threads < c->most)
         c->threads += pthread_create(&c->thread[c->threads], NULL, loop, c) == 0;
-    int taken = c->threads > 0;
+    int taken = !c->ending && c->threads > 0;
     if (taken) {
         *c->last = t;
         c->last = &t->next;
@@ -87,7 +87,7 @@ vb_status vb_crew_open(vb_crew **out, int most, vb_err *err)
     return VB_OK;
 }
 
-void vb_crew_close(vb_crew *c)
+void vb_crew_stop(vb_crew *c)
 {
     if (c == NULL) return;
     pthread_mutex_lock(&c->lock);
@@ -95,6 +95,11 @@ void vb_crew_close(vb_crew *c)
     pthread_cond_broadcast(&c->work);
     pthread_mutex_unlock(&c->lock);
     for (int i = 0; i < c->threads; i++) pthread_join(c->thread[i], NULL);
+}
+
+void vb_crew_close(vb_crew *c)
+{
+    if (c == NULL) return;
     pthread_cond_destroy(&c->work);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -6,9 +6,11 @@
 typedef struct vb_crew vb_crew;
 
 vb_status vb_crew_open(vb_crew **out, int most, vb_err *err);
-/* fn(ud, what) will be called by one of at most `most` threads, in the order given. 0: it will not. */
+/* fn(ud, what) will be called by one of at most `most` threads, in the order given. 0: it will not, for want of memory or
+ * because the crew has stopped. */
 int vb_crew_give(vb_crew *crew, void (*fn)(void *ud, void *what), void *ud, void *what);
-/* Does what was given, then ends. */
+/* Does what was given and takes nothing more; closing is for when nobody can give any more. */
+void vb_crew_stop(vb_crew *crew);
 void vb_crew_close(vb_crew *crew);
 
 #endif

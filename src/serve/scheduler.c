@@ -653,7 +653,7 @@ vb_status vb_scheduler_open(vb_scheduler **out, vb_hosts *hosts, const vb_schedu
     return VB_OK;
 }
 
-void vb_scheduler_close(vb_scheduler *s)
+void vb_scheduler_stop(vb_scheduler *s)
 {
     if (s == NULL) return;
     pthread_mutex_lock(&s->lock);
@@ -661,6 +661,11 @@ void vb_scheduler_close(vb_scheduler *s)
     pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+}
+
+void vb_scheduler_close(vb_scheduler *s)
+{
+    if (s == NULL) return;
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->lock);
     free(s->rows);

@@ -22,7 +22,8 @@ typedef struct {
 } vb_scheduler_stats;
 
 vb_status vb_scheduler_open(vb_scheduler **out, vb_hosts *hosts, const vb_scheduler_opts *opts, vb_err *err);
-/* Cancels what is left and waits for it. */
+/* Cancels what is left and waits for it; then every job is refused. Closing is for when nobody can ask any more. */
+void vb_scheduler_stop(vb_scheduler *s);
 void vb_scheduler_close(vb_scheduler *s);
 /* VB_E_FULL: the queue is full. Otherwise on_end will be called, and `job` must live until then. */
 vb_status vb_scheduler_submit(vb_scheduler *s, vb_job *job, vb_err *err);

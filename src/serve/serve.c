@@ -190,6 +190,14 @@ static int is_quick(const char *path)
     return 0;
 }
 
+/* By one of the crew; where it takes nothing for want of memory, by who asks. */
+static void give(vb_serve *s, vb_exchange *x)
+{
+    if (vb_crew_give(s->crew, run_route, s, x)) return;
+    if (!atomic_load(&s->ending)) run_route(s, x);
+    else vb_serve_error(x, 503, "the server is ending");
+}
+
 static void handle(void *ud, vb_exchange *x)
 {
     server *s = ud;
@@ -198,7 +206,8 @@ static void handle(void *ud, vb_exchange *x)
     vb_exchange_set_route(x, r);
     if (r == NULL && known) vb_exchange_answer(x, 405, "text/plain", "405 method not allowed", 22);
     else if (r == NULL) vb_exchange_answer(x, 404, "text/plain", "404 page not found", 18);
-    else if (is_quick(r->path) || !vb_crew_give(s->serve.crew, run_route, &s->serve, x)) run_route(&s->serve, x);
+    else if (is_quick(r->path)) run_route(&s->serve, x);
+    else give(&s->serve, x);
 }
 
 /* --- requests that wait for a model ---------------------------------------------------------------------- */
@@ -210,7 +219,7 @@ static void on_loaded(void *ud, const vb_err *err)
     unsigned status = err != NULL ? vb_turn_status(err->code) : 0;
     if (status == 503) vb_exchange_set(x, "Retry-After", "5");
     if (err != NULL) vb_serve_error(x, status, err->text);
-    else if (!vb_crew_give(s->crew, run_route, s, x)) run_route(s, x);
+    else give(s, x);
 }
 
 int vb_serve_later(vb_exchange *x, const vb_fault *fault)
@@ -396,11 +405,14 @@ void vb_serve_close(vb_serve *s)
     server *own = server_of(s);
     atomic_store(&s->ending, 1);
     vb_hosts_stop(s->hosts);
+    vb_crew_stop(s->crew);
+    vb_scheduler_stop(s->scheduler);
+    vb_chores_stop(s->chores);
+    if (s->events != NULL) vb_events_quiesce(s->events);
+    vb_http_close(s->http); /* only now can nobody ask for any of them */
     vb_crew_close(s->crew);
     vb_scheduler_close(s->scheduler);
     vb_chores_close(s->chores);
-    if (s->events != NULL) vb_events_quiesce(s->events);
-    vb_http_close(s->http);
     vb_hosts_close(s->hosts);
     vb_guard_close(own->guard);
     vb_metrics_close(s->metrics);

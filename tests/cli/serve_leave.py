@@ -257,5 +257,46 @@ def test_a_second_signal_ends_at_once():
             one.close()
 
 
+def end_amid_requests(seed, rounds, returned):
+    """Requests that are read to their ends while the server ends."""
+    r = random.Random(seed)
+    text = json.dumps(dict(request("a", 1, False), model="quick")).encode()
+
+    def rest(c, after):
+        time.sleep(after)
+        try:
+            c.sendall(text[5:])
+            c.recv(100)
+        except OSError:
+            pass  # the server has gone
+        c.close()
+
+    for _ in range(rounds):
+        with serve() as s:
+            senders = []
+            for _ in range(24):
+                c = s.socket()
+                c.sendall(b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text[:5])
+                senders.append(threading.Thread(target=rest, args=(c, r.uniform(0.01, 0.04))))
+            for sender in senders:
+                sender.start()
+            time.sleep(r.uniform(0.01, 0.03))
+            s.process.send_signal(signal.SIGTERM)
+            s.process.send_signal(signal.SIGTERM)
+            returned.append(s.process.wait(20 * SLOW))
+            for sender in senders:
+                sender.join()
+
+
+def test_requests_that_come_whole_while_the_server_ends():
+    returned = []
+    all_of_them = [threading.Thread(target=end_amid_requests, args=(seed, 20, returned)) for seed in range(4)]
+    for one in all_of_them:
+        one.start()
+    for one in all_of_them:
+        one.join()
+    same(returned, [0] * 80)
+
+
 if __name__ == "__main__":
     sys.exit(each.run(globals()))
