@@ -2,27 +2,12 @@
  *
  *   input: template, one byte 0x01, JSON; without that byte the whole is the template and the input a fixed one
  */
+#include "fuzz/rendered.h"
 #include "text/go.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_spans(const vb_jinja_text *text)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < text->n_spans; i++) {
-        if (text->spans[i].offset != at || text->spans[i].len == 0) abort();
-        at += text->spans[i].len;
-    }
-    if (at != text->len) abort();
-}
-
-static void check_error(vb_status status, const vb_err *err)
-{
-    if (status != VB_OK && (err->text[0] == 0 || strchr(err->text, '\n') != NULL || err->code != status)) abort();
-}
 
 /* What can be run has been read without fault. */
 static void check_facts(const vb_jinja_job *job, vb_status rendered)
@@ -44,13 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         "\"tools\":[{\"type\":\"function\","
         "\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"n\":{\"type\":[\"array\",\"null\"]}}}}}],"
         "\"think\":\"low\",\"strftime_now\":\"2026-01-15T12:34:56\"}";
-    const uint8_t *split = size > 0 ? memchr(data, 1, size) : NULL;
-    size_t n = split == NULL ? size : (size_t)(split - data);
-    vb_jinja_job job = {(const char *)data, n, input, sizeof input - 1, NULL, NULL};
-    if (split != NULL) {
-        job.input = (const char *)split + 1;
-        job.input_len = size - n - 1;
-    }
+    vb_jinja_job job = split_job(data, size, input);
     vb_err err = {0};
     vb_jinja_text text;
     vb_status status = vb_go_render(&job, &text, &err);

@@ -179,12 +179,12 @@ static void reach(vb_stacks *s, int node, int count, int parent)
     int number = frame(s, node, count, parent);
     if (number < 0 || s->mark[number] == s->step) return;
     s->mark[number] = s->step;
-    if (s->n_todo == s->cap_todo) {
-        int cap = s->cap_todo < 64 ? 128 : s->cap_todo * 2;
-        if (!larger(s, &s->todo, (size_t)cap, sizeof *s->todo)) return;
-        s->cap_todo = cap;
+    if (s->n_pending == s->cap_pending) {
+        int cap = s->cap_pending < 64 ? 128 : s->cap_pending * 2;
+        if (!larger(s, &s->pending, (size_t)cap, sizeof *s->pending)) return;
+        s->cap_pending = cap;
     }
-    s->todo[s->n_todo++] = number;
+    s->pending[s->n_pending++] = number;
 }
 
 static void enter(vb_stacks *s, int first, int back, int count, int parent)
@@ -236,14 +236,14 @@ static void begin(vb_stacks *s)
         memset(s->mark, 0, (size_t)s->cap_frames * sizeof *s->mark);
         s->step = 1;
     }
-    s->n_todo = s->n_found = s->found_through = 0;
+    s->n_pending = s->n_found = s->found_through = 0;
 }
 
 static int finish(vb_stacks *s)
 {
-    while (s->n_todo > 0 && s->failed == VB_OK) {
+    while (s->n_pending > 0 && s->failed == VB_OK) {
         if (++s->work > s->work_most) fail(s, VB_E_UNSUPPORTED);
-        else go_on(s, s->todo[--s->n_todo]);
+        else go_on(s, s->pending[--s->n_pending]);
     }
     return state(s);
 }
@@ -293,7 +293,7 @@ void vb_stacks_close(vb_stacks *s)
     free(s->next);
     free(s->by_frame.slots);
     free(s->by_set.slots);
-    free(s->todo);
+    free(s->pending);
     free(s->found);
     memset(s, 0, sizeof *s);
 }

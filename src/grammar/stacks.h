@@ -47,8 +47,8 @@ typedef struct {
     int *next; /* [cap_states][classes] */
     vb_finder by_frame, by_set;
     uint32_t step;
-    int *todo, *found; /* of the step in progress */
-    int n_todo, cap_todo, n_found, found_through;
+    int *pending, *found; /* of the step in progress */
+    int n_pending, cap_pending, n_found, found_through;
     int64_t work; /* frames looked at so far */
     int64_t work_most; /* a step beyond it fails */
     vb_status failed;

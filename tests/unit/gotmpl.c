@@ -5,6 +5,7 @@
  * what Go's text/template made of them under Ollama's rules (null: an error); `shows`: whether it mentions messages, tools,
  * calls of tools and a suffix, and whether it can show what was thought.
  */
+#include "tests/unit/rendered.h"
 #include "text/chat.h"
 #include "text/go.h"
 
@@ -19,24 +20,6 @@ static vb_status render(const char *tmpl, const char *input, vb_jinja_text *out,
     vb_jinja_job job = {tmpl, strlen(tmpl), input, strlen(input), "<s>", NULL};
     *err = (vb_err){0};
     return vb_go_render(&job, out, err);
-}
-
-static void expect_text(const char *tmpl, const char *input, const char *expected)
-{
-    vb_err err;
-    vb_jinja_text text;
-    cr_assert_eq(render(tmpl, input, &text, &err), VB_OK, "%s: %s", tmpl, err.text);
-    cr_expect_str_eq(text.text, expected, "%s: expected %s, found %s", tmpl, expected, text.text);
-    vb_jinja_text_free(&text);
-}
-
-static void expect_error(const char *tmpl, const char *input, vb_status code, const char *part)
-{
-    vb_err err;
-    vb_jinja_text text;
-    cr_assert_eq(render(tmpl, input, &text, &err), code, "%.80s: %s", tmpl, err.text);
-    cr_expect(err.code == code && strstr(err.text, part) != NULL, "%.80s: expected %s, found %s", tmpl, part, err.text);
-    cr_expect(text.text == NULL && text.spans == NULL);
 }
 
 /* --- the language -------------------------------------------------------------------------------------- */
