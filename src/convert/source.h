@@ -50,7 +50,7 @@ vb_status vb_source_add(vb_source *s, const vb_source_tensor *t, vb_err *err);
 /* What has become part of another tensor goes. */
 void vb_source_remove(vb_source *s, const char *name);
 
-/* Tensors in the order in which they joined; removed ones are gone. */
+/* Tensors in the order in which they joined; removed ones are gone. Pointers hold until the next one joins. */
 int64_t vb_source_count(const vb_source *s);
 const vb_source_tensor *vb_source_at(const vb_source *s, int64_t i);
 const vb_source_tensor *vb_source_find(const vb_source *s, const char *name); /* NULL: absent */
