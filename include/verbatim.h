@@ -259,6 +259,8 @@ typedef struct {
 VB_API uint64_t vb_session_bytes(const vb_model *model, const vb_session_opts *opts);
 VB_API vb_status vb_session_open(vb_session **out, vb_model *model, const vb_session_opts *opts, vb_err *err);
 VB_API vb_status vb_session_fork(vb_session **out, const vb_session *session, vb_err *err);
+/* Become the first n tokens of another session of the same model and KV type, by copying what they made of its state. */
+VB_API vb_status vb_session_adopt(vb_session *session, const vb_session *from, int n, vb_err *err);
 VB_API void vb_session_close(vb_session *session);
 VB_API vb_model *vb_session_model(const vb_session *session);
 /* Become the longest known beginning of these tokens, from what the session holds and from its cache, without
@@ -310,7 +312,8 @@ typedef void (*vb_tap_fn)(void *ud, const vb_tap *tap);
 VB_API vb_status vb_session_tap(vb_session *session, vb_tap_fn fn, void *ud, vb_err *err);
 VB_API void vb_session_untap(vb_session *session, vb_tap_fn fn, void *ud);
 /* From now on `fn` is called between the steps of this session's evaluations, on the thread that evaluates; NULL: no more.
- * It may evaluate sessions of other models. Not 0: the evaluation ends with VB_E_STOPPED, as if it had not begun. */
+ * It may evaluate sessions of other models. Not 0: the evaluation ends with VB_E_STOPPED, as if it had not begun; the
+ * same vb_eval again goes on from there, if nothing else of this model was evaluated meanwhile (player "cpu", no taps). */
 VB_API void vb_session_between(vb_session *session, int (*fn)(void *ud), void *ud);
 
 /* --- choosing tokens ----------------------------------------------------------------------------------- */

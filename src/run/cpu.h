@@ -70,6 +70,8 @@ typedef struct {
 
     /* the batch */
     int tokens, n_wanted;
+    int stopped_at;  /* stage that comes next if the batch that was stopped is evaluated again; 0: none was */
+    uint64_t stops;  /* how many were */
     int watched, unseen; /* 1: a row has taps; these rows were shown before */
     vb_row *rows;
     int *wanted;    /* row of each wanted row */

@@ -1,7 +1,8 @@
 /* run.c - the player "cpu": for each stage of the plan, all tokens of the batch; then the next stage.
  *
  * Scratch grows to the largest batch seen and is never given back before close, so evaluation allocates nothing once
- * it is warm. Everything that a batch needs lies in one block.
+ * it is warm. Everything that a batch needs lies in one block. So an evaluation that somebody stopped between two stages
+ * can go on from there: if the next batch is the same one, what it has computed is still in that block.
  */
 #include "run/run.h"
 
@@ -157,6 +158,54 @@ static vb_status play_stage(vb_cpu *p, const vb_stage *stage, int *failed, vb_er
     return VB_OK;
 }
 
+/* Whether these parts are the batch that was stopped, and all that it has computed is still there. */
+static int is_stopped_batch(const vb_cpu *p, const vb_part *parts, int n, int tokens, int wanted)
+{
+    int row = 0, want = 0;
+    if (p->stopped_at == 0 || tokens != p->tokens || wanted != p->n_wanted) return 0;
+    for (int i = 0; i < n; i++) {
+        if (parts[i].taps != NULL && parts[i].taps->n > 0) return 0;
+        if (parts[i].n > 0 && ((const vb_state *)parts[i].state)->stop != p->stops) return 0;
+        for (int k = 0; k < parts[i].n; k++, row++) {
+            const vb_row *r = &p->rows[row];
+            if (r->state != parts[i].state || r->id != parts[i].ids[k] || r->position != parts[i].start + k) return 0;
+            if (k >= parts[i].n - parts[i].want && p->wanted[want++] != row) return 0;
+        }
+    }
+    return 1;
+}
+
+static vb_status start(vb_cpu *p, const vb_part *parts, int n, vb_err *err)
+{
+    for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
+    vb_cpu_ropes(p);
+    for (int i = 0; i < n; i++)
+        if (parts[i].n > 0) VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
+    return VB_OK;
+}
+
+/* What has been computed stays in scratch and states; they are marked, so that whatever changes one of them is seen. */
+static void stop(vb_cpu *p, const vb_part *parts, int n, int stage)
+{
+    p->stopped_at = p->watched ? 0 : stage;
+    p->stops++;
+    for (int i = 0; i < n; i++) ((vb_state *)parts[i].state)->stop = p->stops;
+}
+
+static vb_status play_stages(vb_cpu *p, const vb_part *parts, int n, int from, int *failed, vb_err *err)
+{
+    for (int i = from; i < p->n_stages; i++) {
+        vb_status s = VB_OK;
+        VB_TRY(play_stage(p, &p->stages[i], failed, err));
+        for (int k = 0; k < n && s == VB_OK && i + 1 < p->n_stages; k++) s = vb_taps_between(parts[k].taps, err);
+        if (s < 0) stop(p, parts, n, i + 1);
+        if (s < 0) return s;
+    }
+    for (int i = 0; i < n; i++)
+        if (parts[i].n > 0) vb_state_end(parts[i].state, parts[i].start + parts[i].n);
+    return VB_OK;
+}
+
 /* On VB_E_FORMAT *failed is the row that is not finite. */
 static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_err *err)
 {
@@ -169,20 +218,13 @@ static vb_status play(vb_cpu *p, const vb_part *parts, int n, int *failed, vb_er
     int most = INT_MAX / 64 / (p->most_used > 1 ? p->most_used : 1);
     if (tokens > most)
         VB_FAIL(err, VB_E_ARGUMENT, "evaluation: expected at most %d tokens, found %lld", most, (long long)tokens);
+    int from = is_stopped_batch(p, parts, n, (int)tokens, (int)wanted) ? p->stopped_at : 0;
+    p->stopped_at = 0;
     VB_TRY(make_room(p, (int)tokens, (int)wanted, err));
-    vb_hard_poison(p->hard, p->scratch, p->at.total);
+    if (from == 0) vb_hard_poison(p->hard, p->scratch, p->at.total);
     fill_rows(p, parts, n);
-    for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
-    vb_cpu_ropes(p);
-    for (int i = 0; i < n; i++)
-        if (parts[i].n > 0) VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
-    for (int i = 0; i < p->n_stages; i++) {
-        VB_TRY(play_stage(p, &p->stages[i], failed, err));
-        for (int k = 0; k < n; k++) VB_TRY(vb_taps_between(parts[k].taps, err));
-    }
-    for (int i = 0; i < n; i++)
-        if (parts[i].n > 0) vb_state_end(parts[i].state, parts[i].start + parts[i].n);
-    return VB_OK;
+    if (from == 0) VB_TRY(start(p, parts, n, err));
+    return play_stages(p, parts, n, from, failed, err);
 }
 
 static int between(int x, int least, int most)

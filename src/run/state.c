@@ -179,6 +179,7 @@ vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
     if (n > to->context || to->kv != from->kv || to->plan != from->plan)
         VB_FAIL(err, VB_E_ARGUMENT, "copy of %d positions: expected a session of the same kind with room, found %d "
                 "positions", n, to->context);
+    to->stop = 0;
     for (int slot = 0; slot < from->plan->n_slots; slot++)
         for (int head = 0; head < from->plan->slots[slot].kv_heads; head++) {
             vb_head_rows a = vb_state_head(to, slot, head), b = vb_state_head(from, slot, head);
@@ -208,6 +209,7 @@ void vb_state_get(const vb_state *s, int from, int n, uint8_t *buf)
 
 void vb_state_put(vb_state *s, int from, int n, const uint8_t *buf, int held)
 {
+    s->stop = 0;
     for (int slot = 0; slot < s->plan->n_slots; slot++)
         for (int values = 0; values < 2; values++)
             for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {

@@ -29,6 +29,7 @@ typedef struct {
     size_t *slots; /* where a slot's keys begin */
     size_t *memories, shelves, shelf_bytes; /* where a memory begins in a shelf, and the first shelf; one's size */
     int held[VB_MEMORIES_KEPT]; /* the position whose memories a shelf holds, 0: nothing */
+    uint64_t stop;   /* which stopped evaluation (cpu.h) has left its values here; 0: none, or they were changed since */
     int from, to, safe; /* shelves of the evaluation, from -1: position 0; the position that may not be given up */
 } vb_state;
 

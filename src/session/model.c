@@ -156,6 +156,7 @@ VB_API void vb_model_close(vb_model *m)
     vb_gguf_close(m->gguf);
     vb_located_free(&m->located);
     vb_arena_free(&m->arena);
+    free(m->parts);
     pthread_mutex_destroy(&m->lock);
     free(m);
 }

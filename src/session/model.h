@@ -50,6 +50,8 @@ struct vb_model {
     vb_arith arith;
     int threads, like_ggml;
     pthread_mutex_t lock;
+    vb_part *parts; /* of the evaluation; guarded by lock */
+    int parts_room;
     vb_model_trie *texts;
     vb_model_sum *sum;
     char arch_name[64], name[128], cpu[96];

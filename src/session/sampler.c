@@ -10,10 +10,10 @@
 #include "base/canon.h"
 #include "base/canon64.h"
 #include "base/fp.h"
+#include "base/philox.h"
 #include "grammar/grammar.h"
 #include "session/lanes.h"
 #include "session/model.h"
-#include "session/philox.h"
 
 #include <math.h>
 #include <stdlib.h>

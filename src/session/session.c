@@ -107,6 +107,31 @@ VB_API vb_status vb_session_fork(vb_session **out, const vb_session *from, vb_er
     return VB_OK;
 }
 
+/* What an encoder computed for a token depends on those behind it. */
+static vb_status may_be_cut(const vb_session *s, vb_err *err)
+{
+    if (!s->model->plan.whole) return VB_OK;
+    VB_FAIL(err, VB_E_ARGUMENT, "%s: an encoder reads each text as a whole: expected to begin from 0 tokens, found %d",
+            vb_gguf_path(s->model->gguf), s->n);
+}
+
+VB_API vb_status vb_session_adopt(vb_session *s, const vb_session *from, int n, vb_err *err)
+{
+    const vb_model *m = s->model;
+    if (from->model != m || from == s) VB_FAIL(err, VB_E_ARGUMENT, "adopt: expected another session of the same model");
+    if (n < 0 || n > from->n || n > s->context)
+        VB_FAIL(err, VB_E_ARGUMENT, "adopt: expected 0 to %d tokens, found %d", from->n < s->context ? from->n : s->context, n);
+    if (n > 0 && n < from->n) VB_TRY(may_be_cut(from, err));
+    int done = from->done < n ? from->done : n, whole = n == from->n && done == from->done;
+    VB_TRY(m->player->state_copy(s->state, from->state, done, err));
+    memcpy(s->tokens, from->tokens, (size_t)n * sizeof *s->tokens);
+    s->n = n;
+    s->done = done;
+    s->has_logits = whole && from->has_logits;
+    if (s->has_logits) memcpy(s->logits, from->logits, (size_t)m->plan.out_width * sizeof *s->logits);
+    return VB_OK;
+}
+
 VB_API void vb_session_close(vb_session *s)
 {
     if (s == NULL) return;
@@ -121,14 +146,6 @@ VB_API void vb_session_close(vb_session *s)
 VB_API vb_model *vb_session_model(const vb_session *s)
 {
     return s->model;
-}
-
-/* What an encoder computed for a token depends on those behind it. */
-static vb_status may_be_cut(const vb_session *s, vb_err *err)
-{
-    if (!s->model->plan.whole) return VB_OK;
-    VB_FAIL(err, VB_E_ARGUMENT, "%s: an encoder reads each text as a whole: expected to begin from 0 tokens, found %d",
-            vb_gguf_path(s->model->gguf), s->n);
 }
 
 VB_API vb_status vb_session_rewind(vb_session *s, int n, vb_err *err)
@@ -284,21 +301,26 @@ static vb_status round_of(const vb_work *work, int n, vb_part *parts, int *left,
     return VB_OK;
 }
 
+static vb_status room_for(vb_model *m, int sessions, vb_err *err)
+{
+    if (sessions <= m->parts_room) return VB_OK;
+    vb_part *parts = realloc(m->parts, (size_t)sessions * sizeof *parts);
+    if (parts == NULL) VB_FAIL(err, VB_E_MEMORY, "eval: out of memory for %d sessions", sessions);
+    m->parts = parts;
+    m->parts_room = sessions;
+    return VB_OK;
+}
+
 static vb_status run_rounds(const vb_work *work, int n, vb_err *err)
 {
-    enum { ON_STACK = 16 };
-    vb_part few[ON_STACK], *parts = few;
     vb_model *m = work[0].session->model;
-    vb_status s = VB_OK;
     int left = 1;
-    if (n > ON_STACK) parts = malloc((size_t)n * sizeof *parts);
-    if (parts == NULL) VB_FAIL(err, VB_E_MEMORY, "eval: out of memory for %d sessions", n);
     pthread_mutex_lock(&m->lock);
     uint64_t fp = vb_fp_enter();
-    while (s == VB_OK && left) s = round_of(work, n, parts, &left, err);
+    vb_status s = room_for(m, n, err);
+    while (s == VB_OK && left) s = round_of(work, n, m->parts, &left, err);
     vb_fp_leave(fp);
     pthread_mutex_unlock(&m->lock);
-    if (parts != few) free(parts);
     return s;
 }
 

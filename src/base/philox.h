@@ -3,8 +3,8 @@
  * A number is a function of key and counter alone, so rewinding, forking, batching and resuming draw the same
  * numbers. docs/ARITHMETIC.md J6 says what key and counter are.
  */
-#ifndef VB_SESSION_PHILOX_H
-#define VB_SESSION_PHILOX_H
+#ifndef VB_BASE_PHILOX_H
+#define VB_BASE_PHILOX_H
 #include <stdint.h>
 
 static inline void vb_philox4x32_10(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
