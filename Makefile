@@ -39,6 +39,7 @@ $B/parity/http.o $B/src/store/fetch.o: CPPFLAGS += $(if $(CURL_FLAGS),-DVB_HAVE_
 
 $B/page/assets.o: page/page.css page/page.js
 $B/src/serve/page.o: $(wildcard src/serve/page/*)
+$B/src/file/embedded.o: data/tales-1m.gguf
 
 all: verbatim $B/libverbatim.so                ## build ./verbatim and the library (default)
 

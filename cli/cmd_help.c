@@ -34,7 +34,7 @@ void vb_print_usage(FILE *to, const vb_command *command)
         snprintf(left, sizeof left, "%s %s", vb_commands[i].name, vb_commands[i].arguments);
         fprintf(to, "  %-34s %s\n", left, vb_commands[i].summary);
     }
-    fputs("\nMODEL is a GGUF file, a name in an Ollama store, or smollm2. verbatim help COMMAND says more.\n"
+    fputs("\nMODEL is a GGUF file, a name in an Ollama store, smollm2, or tales-1m. verbatim help COMMAND says more.\n"
           "Exit codes: 0 ok, 1 differs, 2 usage, 3 input or model, 4 input/output, 5 memory, 6 network.\n", to);
 }
 

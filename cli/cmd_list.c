@@ -1,5 +1,5 @@
 /* cmd_list.c - `verbatim list`: the models of the local stores, by name, with what each takes of the disk and of memory:
- * its weights and one session of the default size. */
+ * its weights and one session of the default size; and the one inside the program. */
 #include "commands.h"
 #include "out.h"
 #include "store/transfer.h"
@@ -30,6 +30,18 @@ static int add_row(void *ud, const vb_store_entry *entry)
     row *r = &t->rows[t->n++];
     *r = (row){strdup(entry->name), strdup(entry->path), strdup(entry->store), entry->bytes, 0};
     return r->name == NULL || r->path == NULL || r->store == NULL;
+}
+
+/* The model that the program brings along; its short name means another one where a store has that. */
+static int add_embedded(table *t)
+{
+    vb_model *model;
+    vb_model_info info;
+    if (vb_model_open(&model, VB_MODEL_EMBEDDED, &(vb_model_opts){.vocab_only = 1}, NULL) < 0) return 1;
+    vb_model_describe(model, &info);
+    int full = add_row(t, &(vb_store_entry){.name = info.name, .path = info.path, .store = "embedded", .bytes = info.file_bytes});
+    vb_model_close(model);
+    return full;
 }
 
 static int by_name(const void *a, const void *b)
@@ -87,8 +99,8 @@ static void print_text(const table *t, uint64_t available)
     int width = 4, large = 0;
     for (size_t i = 0; i < t->n; i++)
         if ((int)strlen(t->rows[i].name) > width) width = (int)strlen(t->rows[i].name);
-    if (t->n == 0) vb_say("no models in Ollama's store and in verbatim's own: verbatim pull NAME gets one");
-    else printf("%-*s  %10s  %10s   %-8s  %s\n", width, "NAME", "DISK MIB", "MEMORY MIB", "STORE", "PATH");
+    if (t->n == 1) vb_say("no models in Ollama's store and in verbatim's own: verbatim pull NAME gets one");
+    printf("%-*s  %10s  %10s   %-8s  %s\n", width, "NAME", "DISK MIB", "MEMORY MIB", "STORE", "PATH");
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
         printf("%-*s  %10.1f", width, r->name, (double)r->bytes / (1 << 20));
@@ -110,6 +122,7 @@ int vb_cmd_list(const vb_args *args)
     vb_machine machine;
     vb_machine_describe(&machine);
     vb_status status = vb_store_list(add_row, &t, &err);
+    if (status == VB_OK && add_embedded(&t)) code = vb_no_memory();
     if (t.n > 0 && (t.rows[t.n - 1].path == NULL || t.rows[t.n - 1].store == NULL)) code = vb_no_memory();
     else if (status < 0) code = vb_report(status, &err);
     if (t.n > 1 && code == 0) qsort(t.rows, t.n, sizeof *t.rows, by_name);

@@ -159,7 +159,10 @@ typedef struct {
 } vb_tensor_info;
 
 /* Opens MODEL: a path of a GGUF file (of a split model the first part), `name[:tag]` of an Ollama store
- * ($OLLAMA_MODELS or ~/.ollama/models, read only), or "smollm2", the small model that `make run` fetches. */
+ * ($OLLAMA_MODELS or ~/.ollama/models, read only), or "smollm2", the small model that `make run` fetches. Where neither
+ * a file nor a store has that name, "tales-1m" is the model inside the library: a teller of small stories for which no
+ * file is read (data/README.md). VB_MODEL_EMBEDDED is that one, whatever files and stores hold. */
+#define VB_MODEL_EMBEDDED "embedded:tales-1m"
 VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err);
 VB_API void vb_model_close(vb_model *model);
 VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);

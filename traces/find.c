@@ -48,6 +48,7 @@ static vb_status open_from_store(vb_model **out, const vb_trace_reader *trace, c
     char hex[65];
     search s = {.digest = trace->header.model};
     vb_status status = vb_store_list(look_at, &s, err);
+    if (status == VB_OK && has_digest(VB_MODEL_EMBEDDED, s.digest)) s.path = strdup(VB_MODEL_EMBEDDED);
     if (s.path != NULL) status = vb_model_open(out, s.path, opts, err);
     free(s.path);
     if (*out != NULL || (status < 0 && status != VB_E_STOPPED)) return status;
@@ -61,7 +62,7 @@ static vb_status find(vb_model **out, const vb_trace_reader *trace, const vb_mod
     const vb_trace_text *text = &trace->header.texts[VB_TRACE_MODEL_PATH];
     char *hint = strndup(text->len > 0 ? (const char *)text->data : "", text->len);
     if (hint == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", trace->name);
-    vb_status s = hint[0] == '/' ? vb_model_open(out, hint, opts, err) : VB_E_NOT_FOUND;
+    vb_status s = hint[0] == '/' || strcmp(hint, VB_MODEL_EMBEDDED) == 0 ? vb_model_open(out, hint, opts, err) : VB_E_NOT_FOUND;
     if (s == VB_OK && !is_recorded(*out, trace->header.model)) {
         vb_model_close(*out);
         *out = NULL;

@@ -3,6 +3,7 @@
  *   path that exists -> that file
  *   "smollm2"        -> own directory's smollm2.gguf (an ordinary NAME.gguf there)
  *   NAME             -> own directory's NAME.gguf, own manifest, Ollama's manifest
+ *   "tales-1m"       -> the library's own bytes, as VB_MODEL_EMBEDDED always is
  *
  * Invariant: stores are only read. A damaged model in a store hides none of the others.
  */
@@ -11,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "file/embedded.h"
 #include "file/gguf.h"
 #include "file/manifest.h"
 
@@ -75,6 +77,14 @@ static vb_status located_path(vb_located *out, const char *path, vb_err *err)
     return VB_OK;
 }
 
+static vb_status locate_embedded(vb_located *out, const char *model, vb_err *err)
+{
+    const uint8_t *data = vb_embedded(model, &out->size);
+    if (data == NULL) return VB_E_NOT_FOUND;
+    out->data = data;
+    return located_path(out, VB_MODEL_EMBEDDED, err);
+}
+
 /* NAME.gguf right in the store's directory, where a link is the owner's wish. */
 static vb_status locate_file(vb_located *out, const vb_store_root *root, const char *model, vb_err *err)
 {
@@ -118,6 +128,7 @@ static vb_status locate_name(vb_located *out, const vb_store_root *roots, const 
     int is_name = vb_name_parse(&name, model);
     for (int i = 0; i < STORES && is_name && s == VB_E_NOT_FOUND; i++)
         s = locate_stored(out, &roots[i], &name, &why);
+    if (s == VB_E_NOT_FOUND) s = locate_embedded(out, model, &why);
     if (s == VB_E_NOT_FOUND) return not_found(model, roots, is_name, err);
     if (s < 0 && err != NULL) *err = why;
     return s;
@@ -128,6 +139,7 @@ vb_status vb_store_locate(vb_located *out, const char *model, vb_err *err)
     vb_store_root roots[STORES];
     struct stat st;
     memset(out, 0, sizeof *out);
+    if (strcmp(model, VB_MODEL_EMBEDDED) == 0) return locate_embedded(out, model, err);
     if (stat(model, &st) == 0 && !S_ISDIR(st.st_mode)) return located_path(out, model, err);
     for (int i = 0; i < STORES; i++) open_root(&roots[i], i);
     vb_status s = locate_name(out, roots, model, err);

@@ -14,7 +14,9 @@
 #include "base/err.h"
 
 typedef struct {
-    char *path;      /* the GGUF file to open */
+    char *path;      /* the GGUF file to open, or what names the model inside the library */
+    const uint8_t *data; /* that model's bytes; NULL: it is a file */
+    uint64_t size;
     char *template_; /* template layer (in Go's language), system text and parameters; NULL: none */
     char *system;
     char *params;    /* JSON */
@@ -24,7 +26,8 @@ typedef struct {
     char *projector; /* path of the vision/audio tower */
 } vb_located;
 
-/* MODEL to a file: an existing path wins; then "smollm2"; then name[:tag] in the stores. Free with vb_located_free. */
+/* MODEL to a file: an existing path wins; then name[:tag] in the stores; then "tales-1m", which the library brings along.
+ * VB_MODEL_EMBEDDED means that one and no other. Free with vb_located_free. */
 vb_status vb_store_locate(vb_located *out, const char *model, vb_err *err);
 /* The first stored model whose weights have this digest, or whose file hashes to it; VB_E_NOT_FOUND if none. */
 vb_status vb_store_by_sha256(vb_located *out, const uint8_t sha256[32], vb_err *err);

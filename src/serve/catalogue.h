@@ -25,7 +25,7 @@ int vb_catalogue_spell(const char *asked, char name[VB_HOST_NAME]);
 void vb_catalogue_full(const char *name, char *buf, size_t cap);
 /* What vb_model_open opens. */
 const char *vb_catalogue_door(const vb_catalogued *model, char *buf, size_t cap);
-/* 0: there is no such model. */
+/* 0: there is no such model. The one inside the library is found where no store has its name. */
 int vb_catalogue_find(const char *name, vb_catalogued *out);
 /* Every model; fn returns 0 to go on. */
 void vb_catalogue_each(int (*fn)(void *ud, const vb_catalogued *model), void *ud);

@@ -91,9 +91,9 @@ static entry *entry_of(vb_details_cache *cache, const char *door)
 
 void vb_details_get(vb_details_cache *cache, const vb_catalogued *model, vb_details *out)
 {
-    struct stat st;
+    struct stat st = {0};
     memset(out, 0, sizeof *out);
-    if (stat(model->path, &st) != 0) return;
+    if (strcmp(model->path, VB_MODEL_EMBEDDED) != 0 && stat(model->path, &st) != 0) return;
     char buf[VB_HOST_NAME + 64];
     uint8_t digest[32] = {0};
     if (model->layered) memcpy(digest, model->digest, sizeof digest);

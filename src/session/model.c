@@ -114,7 +114,8 @@ static vb_status keep_keys(vb_model *m, vb_err *err)
 static vb_status open_all(vb_model *m, const char *model, const vb_model_opts *opts, vb_err *err)
 {
     VB_TRY(vb_store_locate(&m->located, model, err));
-    VB_TRY(vb_gguf_open(&m->gguf, m->located.path, err));
+    if (m->located.data == NULL) VB_TRY(vb_gguf_open(&m->gguf, m->located.path, err));
+    else VB_TRY(vb_gguf_open_memory(&m->gguf, m->located.data, m->located.size, m->located.path, err));
     VB_TRY(keep_keys(m, err));
     copy_text(m->arch_name, sizeof m->arch_name, m->gguf, "general.architecture");
     copy_text(m->name, sizeof m->name, m->gguf, "general.name");
@@ -261,6 +262,10 @@ static vb_status hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud,
     vb_reading watch = {hashes_on, &h};
     struct stat st;
     int n = vb_gguf_parts(m->gguf);
+    if (m->located.data != NULL) {
+        vb_sha256_of(m->located.data, m->located.size, out);
+        return VB_OK;
+    }
     const char **paths = malloc((size_t)n * sizeof *paths);
     if (paths == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(m->gguf));
     for (int i = 0; i < n; i++) {
