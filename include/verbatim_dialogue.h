@@ -114,6 +114,7 @@ typedef struct {
     int context;          /* tokens of a line with its prompt; 0: 256, at most the model's */
     vb_kv kv;
     int entries;          /* remembered by each entity at most, the oldest go first; 0: 64 */
+    int entities;         /* that remember; 0: 256. Only where a prompt has ${memory} */
     vb_recall *recall;    /* must outlive the cast; NULL: none */
     const char *table;    /* lines that `verbatim bake` made: they are answered from there; NULL: none */
 } vb_cast_opts;
@@ -125,7 +126,8 @@ VB_API vb_status vb_cast_open(vb_cast **out, vb_model *model, const vb_cast_opts
 VB_API vb_status vb_cast_open_json(vb_cast **out, const char *text, size_t len, const vb_model_opts *how, vb_err *err);
 VB_API void vb_cast_close(vb_cast *cast);
 VB_API vb_model *vb_cast_model(const vb_cast *cast);
-/* The most memory that a cast of these options will ever use beyond the model; 0: `err` says why not. */
+/* The most memory that a cast of these options will ever use beyond the model, without what grammars and baking take; 0:
+ * `err` says why not. */
 VB_API uint64_t vb_cast_bytes(const vb_model *model, const vb_cast_opts *opts, vb_err *err);
 /* SHA-256 of all that decides what lines say: model, arithmetic, KV type, personas, facts. */
 VB_API vb_status vb_cast_digest(const vb_cast *cast, uint8_t out[32], vb_err *err);
@@ -152,20 +154,23 @@ typedef struct {
     vb_line_end end;
     int attempts;     /* 1: the first one fitted */
     int prompt_tokens, tokens; /* tokens: chosen, of all attempts */
-    int baked;        /* 1: it was in the table */
+    int baked;        /* 1: it was in the table; then nothing was computed */
     vb_status failed; /* not 0: it could not be spoken; `text` says why */
 } vb_line;
 
-/* One line, now; what was requested before stays as it is. */
+/* One line, now; what was requested before stays as it is. A line that would have to wait for one of those is
+ * VB_E_ARGUMENT. */
 VB_API vb_status vb_cast_say(vb_cast *cast, const vb_line_request *request, vb_line *out, vb_err *err);
 
-/* Asks for a line. VB_E_FULL: `waiting` lines are there already. Two requests of one key that wait at once are an error.
+/* Asks for a line. VB_E_FULL: `waiting` lines are there already, or the request is too long for a context of this size. Two
+ * requests of one key before the first one's line is collected are an error.
  * With memory an entity's ticks must be asked for in ascending order; a line sees entries of earlier ticks only, and waits
  * for lines of its entity that make them. */
 VB_API vb_status vb_cast_request(vb_cast *cast, const vb_line_request *request, vb_err *err);
 /* Speaks for all that wait until `max_tokens` tokens have been chosen (0: any number) or the clock vb_cast_now reaches
- * `deadline_ns` (0: never). It may stop in the middle of a token and goes on from there the next time. Nothing is
- * allocated but by grammars. Returns how many lines are not finished. */
+ * `deadline_ns` (0: never). It may stop in the middle of a token and goes on from there the next time; some work is done
+ * however late it is. Nothing is allocated but by grammars, by baking, and for tokenizing a prompt with ${memory}. Returns
+ * how many lines are not finished. */
 VB_API int vb_cast_step(vb_cast *cast, int max_tokens, int64_t deadline_ns, vb_err *err);
 VB_API int64_t vb_cast_now(void); /* a monotonic clock */
 /* The next finished line, in the order of finishing. 1: here it is; 0: there is none. */
