@@ -11,7 +11,7 @@ $(UNIT): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS) -lcriterion
 $B/tests/unit/own_store: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
 $B/tests/unit/own_store: LDLIBS += $(CURL_FLAGS)
-$B/tests/unit/encode: $(patsubst %,$B/src/convert/%.o,encode encode_32 rows)
+$B/tests/unit/encode: $(patsubst %,$B/src/convert/%.o,encode encode_32 encode_256 encode_fit rows)
 $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o

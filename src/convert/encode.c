@@ -11,7 +11,10 @@ enum { PIECE = 16384 }; /* elements that a thread takes at a time, at least */
 
 static vb_block_encoder *const encoders[VB_FORMATS] = {
     [VB_FMT_Q8_0] = vb_encode_Q8_0, [VB_FMT_Q4_0] = vb_encode_Q4_0,     [VB_FMT_Q4_1] = vb_encode_Q4_1,
-    [VB_FMT_Q5_0] = vb_encode_Q5_0, [VB_FMT_Q5_1] = vb_encode_Q5_1,
+    [VB_FMT_Q5_0] = vb_encode_Q5_0, [VB_FMT_Q5_1] = vb_encode_Q5_1,     [VB_FMT_IQ4_NL] = vb_encode_IQ4_NL,
+    [VB_FMT_Q2_K] = vb_encode_Q2_K, [VB_FMT_Q3_K] = vb_encode_Q3_K,     [VB_FMT_Q4_K] = vb_encode_Q4_K,
+    [VB_FMT_Q5_K] = vb_encode_Q5_K, [VB_FMT_Q6_K] = vb_encode_Q6_K,     [VB_FMT_IQ4_XS] = vb_encode_IQ4_XS,
+    [VB_FMT_MXFP4] = vb_encode_MXFP4,
 };
 
 static int is_float(const vb_format_info *format)

@@ -77,42 +77,133 @@ static float codes_from_least(const float *x, int top, uint8_t *code, float *lea
     return d;
 }
 
-/* --- the four old formats -------------------------------------------------------------------------------------- */
+/* --- by a search ----------------------------------------------------------------------------------------------- */
+
+/* The scale as it is stored goes to `half`; 0: it does not fit. */
+static int searched_around_zero(vb_block *b, int top, uint8_t *half, uint8_t *code)
+{
+    int fits = put_half(half, vb_fit_signed(b->x, b->w, BLOCK, top) * b->unit);
+    float by = inverse(half_in(half)) * b->unit;
+    for (int j = 0; j < BLOCK; j++)
+        code[j] = (uint8_t)(code_of(b->x[j] * by, (float)-top, (float)(top - 1)) + (float)top);
+    return fits;
+}
+
+static int searched_from_least(vb_block *b, int top, uint8_t *halves, uint8_t *code)
+{
+    float min, d = vb_fit_affine(b->x, b->w, BLOCK, &(vb_fit_grid){top, 18, 0.05f}, &min);
+    int fits = put_half(halves, d * b->unit) & put_half(halves + 2, -min * b->unit);
+    float by = inverse(half_in(halves)), least = half_in(halves + 2);
+    for (int j = 0; j < BLOCK; j++)
+        code[j] = (uint8_t)code_of((b->x[j] * b->unit - least) * by, 0.0f, (float)top);
+    return fits;
+}
+
+static int around_zero(const float *x, const float *w, float power, int top, uint8_t *half, uint8_t *code)
+{
+    if (w == NULL) return put_half(half, codes_around_zero(x, top, code));
+    vb_block b;
+    vb_block_take(&b, x, w, &(vb_block_shape){.n = BLOCK, .sub = BLOCK, .power = power});
+    return searched_around_zero(&b, top, half, code);
+}
+
+static int from_least(const float *x, const float *w, float power, int top, uint8_t *halves, uint8_t *code)
+{
+    vb_block b;
+    if (w == NULL) {
+        float least, d = codes_from_least(x, top, code, &least);
+        return put_half(halves, d) & put_half(halves + 2, least);
+    }
+    vb_block_take(&b, x, w, &(vb_block_shape){.n = BLOCK, .sub = BLOCK, .power = power, .without = VB_WEIGH_SIZE});
+    return searched_from_least(&b, top, halves, code);
+}
+
+/* --- the formats ----------------------------------------------------------------------------------------------- */
 
 int vb_encode_Q4_0(const float *x, const float *w, float power, uint8_t *out)
 {
     uint8_t code[BLOCK];
-    (void)w, (void)power;
-    float d = codes_around_zero(x, 8, code);
+    int fits = around_zero(x, w, power, 8, out, code);
     put_nibbles(out + 2, code);
-    return put_half(out, d);
+    return fits;
 }
 
 int vb_encode_Q5_0(const float *x, const float *w, float power, uint8_t *out)
 {
     uint8_t code[BLOCK];
-    (void)w, (void)power;
-    float d = codes_around_zero(x, 16, code);
+    int fits = around_zero(x, w, power, 16, out, code);
     put_fifth_bits(out + 2, code);
     put_nibbles(out + 6, code);
-    return put_half(out, d);
+    return fits;
 }
 
 int vb_encode_Q4_1(const float *x, const float *w, float power, uint8_t *out)
 {
     uint8_t code[BLOCK];
-    float least, d = codes_from_least(x, 15, code, &least);
-    (void)w, (void)power;
+    int fits = from_least(x, w, power, 15, out, code);
     put_nibbles(out + 4, code);
-    return put_half(out, d) & put_half(out + 2, least);
+    return fits;
 }
 
 int vb_encode_Q5_1(const float *x, const float *w, float power, uint8_t *out)
 {
     uint8_t code[BLOCK];
-    float least, d = codes_from_least(x, 31, code, &least);
-    (void)w, (void)power;
+    int fits = from_least(x, w, power, 31, out, code);
     put_fifth_bits(out + 4, code);
     put_nibbles(out + 8, code);
-    return put_half(out, d) & put_half(out + 2, least);
+    return fits;
+}
+
+int vb_encode_IQ4_NL(const float *x, const float *w, float power, uint8_t *out)
+{
+    vb_block b;
+    uint8_t code[BLOCK];
+    (void)power;
+    vb_block_take(&b, x, w, &(vb_block_shape){.n = BLOCK, .sub = BLOCK, .power = -2.0f});
+    int fits = put_half(out, vb_fit_uneven(b.x, b.w, BLOCK) * b.unit);
+    float by = inverse(half_in(out)) * b.unit;
+    for (int j = 0; j < BLOCK; j++) code[j] = (uint8_t)nearest_step(b.x[j] * by);
+    put_nibbles(out + 2, code);
+    return fits;
+}
+
+/* --- 4-bit floats ---------------------------------------------------------------------------------------------- */
+
+/* The code whose value is nearest: of 0, 1/2, 1, 3/2, 2, 3, 4, 6 and their negatives; halfway is the smaller one. */
+static uint8_t float_code(float x)
+{
+    float size = __builtin_fabsf(x);
+    int code = (size > 0.25f) + (size > 0.75f) + (size > 1.25f) + (size > 1.75f) + (size > 2.5f) + (size > 3.5f) +
+               (size > 5.0f);
+    return (uint8_t)(code | (x < 0.0f && code > 0 ? 8 : 0));
+}
+
+static float codes_of_floats(const float *x, const float *w, float by, uint8_t *code)
+{
+    static const float value[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+    float lost = 0.0f;
+    for (int j = 0; j < BLOCK; j++) {
+        float scaled = x[j] * by;
+        code[j] = float_code(scaled);
+        float rest = __builtin_fabsf(scaled) - value[code[j] & 7];
+        lost += (w != NULL ? w[j] : 1.0f) * (rest * rest);
+    }
+    return lost / by / by;
+}
+
+/* The block's largest number has exponent 2 with the scale 2^(e - 127), or 1 with twice the scale where that loses
+ * less: from 5 on, 4-bit floats are far apart or end. */
+int vb_encode_MXFP4(const float *x, const float *w, float power, uint8_t *out)
+{
+    uint8_t code[2][BLOCK];
+    (void)power;
+    int e = (int)(bits_of(farthest(x)) >> 23 & 255) - 2;
+    float near[BLOCK];
+    if (e < 0) e = 0;
+    float down = float_of((uint32_t)(254 - e > 1 ? 254 - e : 1) << 23);
+    for (int j = 0; j < BLOCK; j++) near[j] = x[j] * down;
+    int doubled = codes_of_floats(near, w, 0.5f, code[1]) < codes_of_floats(near, w, 1.0f, code[0]);
+    out[0] = (uint8_t)(farthest(x) == 0.0f ? 0 : e + doubled);
+    put_nibbles(out + 1, code[doubled]);
+    return 1;
 }
