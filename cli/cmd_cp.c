@@ -8,7 +8,7 @@ int vb_cmd_cp(const vb_args *args)
     vb_store *store;
     vb_err err = {0};
     vb_status s = vb_store_open(&store, NULL, &err);
-    if (s == VB_OK) s = vb_source_copy(store, args->rest[0], args->rest[1], NULL, &err);
+    if (s == VB_OK) s = vb_origin_copy(store, args->rest[0], args->rest[1], NULL, &err);
     vb_store_close(store);
     if (s != VB_OK) return vb_report(s, &err);
     vb_say("copied '%s' to '%s'", args->rest[0], args->rest[1]);

@@ -13,7 +13,7 @@ int vb_cmd_rm(const vb_args *args)
     vb_status s = vb_store_open(&store, NULL, &err);
     if (s != VB_OK) code = vb_report(s, &err);
     for (int i = 0; store != NULL && i < args->n_rest; i++) {
-        s = vb_source_remove(store, args->rest[i], &err);
+        s = vb_origin_remove(store, args->rest[i], &err);
         int failed = s == VB_OK ? VB_EXIT_OK : vb_report(s, &err);
         if (code == VB_EXIT_OK) code = failed;
         if (failed != VB_EXIT_OK) continue;

@@ -215,7 +215,7 @@ static vb_status copy(vb_manage *m, vb_store *store, vb_err *err)
 {
     const char *from = vb_request_string(&m->request, "source", ""), *to = vb_request_string(&m->request, "destination", "");
     VB_TRY(read_well(&m->request, err));
-    VB_TRY(vb_source_copy(store, from, to, &m->listener, err));
+    VB_TRY(vb_origin_copy(store, from, to, &m->listener, err));
     vb_manage_unload(m->serve, to);
     return VB_OK;
 }
@@ -224,7 +224,7 @@ static vb_status delete(vb_manage *m, vb_store *store, vb_err *err)
 {
     const char *name = vb_manage_model(&m->request);
     VB_TRY(read_well(&m->request, err));
-    VB_TRY(vb_source_remove(store, name, err));
+    VB_TRY(vb_origin_remove(store, name, err));
     vb_manage_unload(m->serve, name);
     return VB_OK;
 }

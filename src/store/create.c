@@ -183,7 +183,7 @@ static vb_status bring(making *m, const vb_store *other, vb_layer *l, vb_err *er
     return vb_blob_import(m->store, path, l->hex, &l->bytes, m->to, err);
 }
 
-static vb_status use_layers(making *m, const vb_source *source, const vb_image *base, vb_err *err)
+static vb_status use_layers(making *m, const vb_origin *source, const vb_image *base, vb_err *err)
 {
     char from[720];
     vb_ref_text(&source->ref, from, sizeof from);
@@ -199,10 +199,10 @@ static vb_status use_layers(making *m, const vb_source *source, const vb_image *
 
 static vb_status use_model(making *m, vb_err *err)
 {
-    vb_source source;
-    VB_TRY(vb_source_find(&source, m->store, m->recipe->from, err));
+    vb_origin source;
+    VB_TRY(vb_origin_find(&source, m->store, m->recipe->from, err));
     vb_status s;
-    if (source.kind == VB_SOURCE_FILE) {
+    if (source.kind == VB_ORIGIN_FILE) {
         s = import_file(m, source.path, err);
     } else {
         vb_image *base = malloc(sizeof *base);
@@ -211,7 +211,7 @@ static vb_status use_model(making *m, vb_err *err)
         if (s == VB_OK) s = use_layers(m, &source, base, err);
         free(base);
     }
-    vb_source_close(&source);
+    vb_origin_close(&source);
     return s;
 }
 
@@ -394,7 +394,7 @@ vb_status vb_create(vb_store *store, const vb_recipe *recipe, const vb_listener 
     s = recipe->name != NULL && vb_ref_parse(&m->ref, recipe->name) ? VB_OK
                                                                     : vb_fail(err, VB_E_ARGUMENT, "invalid model name");
     if (s == VB_OK) s = check_recipe(recipe, err);
-    if (s == VB_OK) s = vb_source_hidden(store, &m->ref, err);
+    if (s == VB_OK) s = vb_origin_hidden(store, &m->ref, err);
     if (s == VB_OK) s = take_base(m, err);
     if (s == VB_OK) s = add_rest(m, err);
     if (s == VB_OK) s = add_config(m, err);

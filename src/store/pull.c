@@ -257,7 +257,7 @@ static vb_status put_model(pulling *p, vb_err *err)
 static vb_status pull(pulling *p, vb_err *err)
 {
     const vb_layer *l;
-    VB_TRY(vb_source_hidden(p->store, &p->c.ref, err));
+    VB_TRY(vb_origin_hidden(p->store, &p->c.ref, err));
     VB_TRY(get_manifest(p, err));
     VB_TRY(find_room(p, err));
     for (int i = 0; (l = vb_carry_layer(&p->image, i)) != NULL; i++)

@@ -19,7 +19,7 @@ enum { PIECE = 64 << 20 };
 typedef struct {
     vb_carrying c;
     const vb_store *own, *store; /* `store` holds the model */
-    vb_source source;
+    vb_origin source;
     vb_sending upload;
     int fd; /* of the layer at work */
     vb_image image;
@@ -131,8 +131,8 @@ static vb_status put_manifest(pushing *p, vb_err *err)
 
 static vb_status find_model(pushing *p, const char *name, vb_err *err)
 {
-    VB_TRY(vb_source_find(&p->source, p->own, name, err));
-    if (p->source.kind == VB_SOURCE_FILE)
+    VB_TRY(vb_origin_find(&p->source, p->own, name, err));
+    if (p->source.kind == VB_ORIGIN_FILE)
         VB_FAIL(err, VB_E_UNSUPPORTED, "%.300s: expected a model with a manifest, found a file; create makes one of it", name);
     p->store = p->source.other != NULL ? p->source.other : p->own;
     return vb_image_read(&p->image, p->store, &p->c.ref, err);
@@ -161,7 +161,7 @@ vb_status vb_store_push(const vb_store *store, const char *name, vb_transfer *t,
     vb_status status = vb_carry_open(&p->c, t, name, "pushing", err);
     if (status == VB_OK) status = push(p, err);
     close_layer(p);
-    vb_source_close(&p->source);
+    vb_origin_close(&p->source);
     vb_carry_close(&p->c);
     free(p);
     return status;

@@ -14,7 +14,7 @@ static const char blobs[] = "/blobs/sha256-";
 /* --- looking up ------------------------------------------------------------------------------------------ */
 
 typedef struct {
-    vb_source *out;
+    vb_origin *out;
     int found;
 } search;
 
@@ -24,14 +24,14 @@ static int look(void *ud, const vb_store_entry *e)
     vb_ref ref;
     if (!vb_ref_parse(&ref, e->name) || !vb_ref_same(&ref, &s->out->ref)) return 0;
     if (snprintf(s->out->path, sizeof s->out->path, "%s", e->path) >= (int)sizeof s->out->path) return 0;
-    s->out->kind = strcmp(e->store, "verbatim") != 0 ? VB_SOURCE_OTHER
-                   : strstr(e->path, blobs) != NULL  ? VB_SOURCE_OWN : VB_SOURCE_FILE;
+    s->out->kind = strcmp(e->store, "verbatim") != 0 ? VB_ORIGIN_OTHER
+                   : strstr(e->path, blobs) != NULL  ? VB_ORIGIN_OWN : VB_ORIGIN_FILE;
     s->found = 1;
     return 1;
 }
 
 /* The directory that the blob at source->path belongs to. */
-static vb_status open_other(vb_source *source, vb_err *err)
+static vb_status open_other(vb_origin *source, vb_err *err)
 {
     char dir[sizeof source->path];
     snprintf(dir, sizeof dir, "%s", source->path);
@@ -42,7 +42,7 @@ static vb_status open_other(vb_source *source, vb_err *err)
     return vb_store_open_readonly(&source->other, dir, err);
 }
 
-vb_status vb_source_find(vb_source *out, const vb_store *own, const char *name, vb_err *err)
+vb_status vb_origin_find(vb_origin *out, const vb_store *own, const char *name, vb_err *err)
 {
     char *text = NULL;
     size_t len;
@@ -50,26 +50,26 @@ vb_status vb_source_find(vb_source *out, const vb_store *own, const char *name, 
     memset(out, 0, sizeof *out);
     if (!vb_ref_parse(&out->ref, name)) VB_FAIL(err, VB_E_ARGUMENT, "name \"%.300s\" is invalid", name);
     vb_store_list(look, &s, NULL);
-    if (s.found) return out->kind == VB_SOURCE_OTHER ? open_other(out, err) : VB_OK;
-    out->kind = VB_SOURCE_OWN; /* lists leave out what is damaged */
+    if (s.found) return out->kind == VB_ORIGIN_OTHER ? open_other(out, err) : VB_OK;
+    out->kind = VB_ORIGIN_OWN; /* lists leave out what is damaged */
     vb_status status = vb_image_bytes(own, &out->ref, &text, &len, NULL);
     free(text);
     if (status != VB_OK) VB_FAIL(err, VB_E_NOT_FOUND, "model '%.300s' not found", name);
     return VB_OK;
 }
 
-void vb_source_close(vb_source *source)
+void vb_origin_close(vb_origin *source)
 {
     vb_store_close(source->other);
     source->other = NULL;
 }
 
-vb_status vb_source_hidden(const vb_store *own, const vb_ref *ref, vb_err *err)
+vb_status vb_origin_hidden(const vb_store *own, const vb_ref *ref, vb_err *err)
 {
-    vb_source source = {.ref = *ref};
+    vb_origin source = {.ref = *ref};
     search s = {.out = &source};
     vb_store_list(look, &s, NULL);
-    if (!s.found || source.kind != VB_SOURCE_FILE) return VB_OK;
+    if (!s.found || source.kind != VB_ORIGIN_FILE) return VB_OK;
     VB_FAIL(err, VB_E_ARGUMENT, "%.80s: expected a name that is free, found the file %.300s of %s", ref->model,
             strrchr(source.path, '/') + 1, own->dir);
 }
@@ -90,7 +90,7 @@ static vb_status bring_blobs(vb_store *own, const vb_store *other, const vb_imag
     return VB_OK;
 }
 
-static vb_status copy_manifest(vb_store *own, const vb_source *source, const vb_ref *to, const vb_listener *listener,
+static vb_status copy_manifest(vb_store *own, const vb_origin *source, const vb_ref *to, const vb_listener *listener,
                                vb_err *err)
 {
     char *text, name[720];
@@ -109,20 +109,20 @@ static vb_status copy_manifest(vb_store *own, const vb_source *source, const vb_
     return s;
 }
 
-vb_status vb_source_copy(vb_store *own, const char *from, const char *to, const vb_listener *listener, vb_err *err)
+vb_status vb_origin_copy(vb_store *own, const char *from, const char *to, const vb_listener *listener, vb_err *err)
 {
-    vb_source source;
+    vb_origin source;
     vb_ref ref;
     if (!vb_ref_parse(&source.ref, from)) VB_FAIL(err, VB_E_ARGUMENT, "source \"%.300s\" is invalid", from);
     if (!vb_ref_parse(&ref, to)) VB_FAIL(err, VB_E_ARGUMENT, "destination \"%.300s\" is invalid", to);
-    vb_status s = vb_source_find(&source, own, from, NULL);
+    vb_status s = vb_origin_find(&source, own, from, NULL);
     if (s == VB_E_NOT_FOUND) VB_FAIL(err, s, "model \"%.300s\" not found", from);
-    if (s != VB_OK) return vb_source_find(&source, own, from, err);
-    if (vb_ref_same(&ref, &source.ref) && source.kind != VB_SOURCE_OTHER) return VB_OK;
-    s = vb_source_hidden(own, &ref, err);
-    if (s == VB_OK && source.kind != VB_SOURCE_FILE) s = copy_manifest(own, &source, &ref, listener, err);
+    if (s != VB_OK) return vb_origin_find(&source, own, from, err);
+    if (vb_ref_same(&ref, &source.ref) && source.kind != VB_ORIGIN_OTHER) return VB_OK;
+    s = vb_origin_hidden(own, &ref, err);
+    if (s == VB_OK && source.kind != VB_ORIGIN_FILE) s = copy_manifest(own, &source, &ref, listener, err);
     else if (s == VB_OK) s = vb_create(own, &(vb_recipe){.name = to, .from = from}, listener, err);
-    vb_source_close(&source);
+    vb_origin_close(&source);
     return s;
 }
 
@@ -145,16 +145,16 @@ static vb_status remove_file(vb_store *own, const char *path, vb_err *err)
     return VB_OK;
 }
 
-vb_status vb_source_remove(vb_store *own, const char *name, vb_err *err)
+vb_status vb_origin_remove(vb_store *own, const char *name, vb_err *err)
 {
-    vb_source source;
-    vb_status s = vb_source_find(&source, own, name, err);
+    vb_origin source;
+    vb_status s = vb_origin_find(&source, own, name, err);
     if (s != VB_OK) return s;
-    if (source.kind == VB_SOURCE_OTHER)
+    if (source.kind == VB_ORIGIN_OTHER)
         s = vb_fail(err, VB_E_UNSUPPORTED, "model '%.300s' is in %.100s, which is only read", name,
                     vb_store_dir(source.other));
-    else if (source.kind == VB_SOURCE_FILE) s = remove_file(own, source.path, err);
+    else if (source.kind == VB_ORIGIN_FILE) s = remove_file(own, source.path, err);
     else s = vb_store_remove(own, &source.ref, err);
-    vb_source_close(&source);
+    vb_origin_close(&source);
     return s;
 }

@@ -5,27 +5,27 @@
 #include "store/store.h"
 
 typedef enum {
-    VB_SOURCE_OWN,  /* a manifest of our own store */
-    VB_SOURCE_FILE, /* NAME.gguf right in its directory */
-    VB_SOURCE_OTHER /* a manifest of another store */
-} vb_source_kind;
+    VB_ORIGIN_OWN,  /* a manifest of our own store */
+    VB_ORIGIN_FILE, /* NAME.gguf right in its directory */
+    VB_ORIGIN_OTHER /* a manifest of another store */
+} vb_origin_kind;
 
 typedef struct {
-    vb_source_kind kind;
+    vb_origin_kind kind;
     vb_ref ref;
     char path[4608]; /* of the weights; "": not known */
-    vb_store *other; /* VB_SOURCE_OTHER: the store that has it */
-} vb_source;
+    vb_store *other; /* VB_ORIGIN_OTHER: the store that has it */
+} vb_origin;
 
 /* The model that a request for this name would get. VB_E_NOT_FOUND; VB_E_ARGUMENT: no such name can be. */
-vb_status vb_source_find(vb_source *out, const vb_store *own, const char *name, vb_err *err);
-void vb_source_close(vb_source *source);
+vb_status vb_origin_find(vb_origin *out, const vb_store *own, const char *name, vb_err *err);
+void vb_origin_close(vb_origin *source);
 
 /* Another name for the same model, in our own store; blobs of another store are copied. */
-vb_status vb_source_copy(vb_store *own, const char *from, const char *to, const vb_listener *listener, vb_err *err);
+vb_status vb_origin_copy(vb_store *own, const char *from, const char *to, const vb_listener *listener, vb_err *err);
 /* The name goes, and with it what no other name needs. VB_E_UNSUPPORTED: it is in a store that is only read. */
-vb_status vb_source_remove(vb_store *own, const char *name, vb_err *err);
+vb_status vb_origin_remove(vb_store *own, const char *name, vb_err *err);
 /* Fails if a file of that name would hide a manifest of that name. */
-vb_status vb_source_hidden(const vb_store *own, const vb_ref *ref, vb_err *err);
+vb_status vb_origin_hidden(const vb_store *own, const vb_ref *ref, vb_err *err);
 
 #endif
