@@ -58,6 +58,14 @@ int vb_read_all(const char *path, vb_buffer *out)
     return code;
 }
 
+int vb_read_text(const char *what, const char *word, vb_buffer *out)
+{
+    int code = strcmp(word, "-") == 0 ? vb_read_all("-", out) : vb_buffer_add(out, word, strlen(word));
+    if (code == 0 && strcmp(word, "-") == 0 && out->len > 0 && out->data[out->len - 1] == '\n') out->data[--out->len] = '\0';
+    if (code == 0 && memchr(out->data, '\0', out->len) != NULL) return vb_wrong(what, "expected text, found a NUL byte");
+    return code;
+}
+
 static int add_id(vb_ids *list, vb_token id)
 {
     if (list->n == list->cap) {

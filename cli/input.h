@@ -22,6 +22,8 @@ typedef struct {
 
 /* The following return 0, or an exit code after saying what is wrong. Path "-" is standard input. */
 int vb_read_all(const char *path, vb_buffer *out);
+/* The word of the command line, or for "-" standard input without its last newline. A NUL byte in it is refused. */
+int vb_read_text(const char *what, const char *word, vb_buffer *out);
 int vb_parse_ids(const char *what, const char *text, vb_ids *out); /* "1,2,3", "1 2 3", "[1, 2, 3]" */
 int vb_read_json_ids(const char *path, vb_ids *out);               /* a JSON array of whole numbers */
 int vb_unhex_text(const char *what, vb_buffer *text);              /* hexadecimal digits to bytes, in place */

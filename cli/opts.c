@@ -19,35 +19,37 @@
 
 #define ALL (ON(COUNT) - 1)
 #define PARTNERS (ON(DIFF) | ON(PARITY))
-#define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED))
+#define EASY (ON(CLASSIFY) | ON(EXTRACT))
+#define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED) | EASY)
 #define PLAYS (EVAL | PARTNERS | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
 #define PLANS (PLAYS | ON(EXPLAIN) | ON(SERVE))
 #define GENERATES (ON(RUN) | ON(TRACE_BRANCH))
+#define SAMPLES (GENERATES | ON(EXTRACT))
 #define SERVER (ON(SERVE) | ON(PS) | ON(STOP))
 
 const vb_opt vb_opts[] = {
-    {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), GENERATES | PARTNERS,
+    {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), SAMPLES | PARTNERS,
      "at most N new tokens (default 0: until the model ends or the context is full)"},
-    {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), GENERATES | ON(DOCTOR) | ON(TRACE_VERIFY),
+    {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), SAMPLES | ON(DOCTOR) | ON(TRACE_VERIFY),
      "seed of the random choices (default 0); doctor: of the kernel check; trace verify: of the sample"},
-    {"temp", 0, VB_OPT_REAL, "T", 0, 100, AT(sampling.temperature), GENERATES,
+    {"temp", 0, VB_OPT_REAL, "T", 0, 100, AT(sampling.temperature), SAMPLES,
      "temperature (default 0: greedy, always the best token)"},
-    {"top-k", 0, VB_OPT_INT, "K", 0, INT_MAX, AT(sampling.top_k), GENERATES, "choose among the K best tokens (0: off)"},
-    {"top-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.top_p), GENERATES,
+    {"top-k", 0, VB_OPT_INT, "K", 0, INT_MAX, AT(sampling.top_k), SAMPLES, "choose among the K best tokens (0: off)"},
+    {"top-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.top_p), SAMPLES,
      "choose among the best tokens that together have probability P (0 or 1: off)"},
-    {"min-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.min_p), GENERATES,
+    {"min-p", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.min_p), SAMPLES,
      "drop tokens less probable than P times the best (0: off)"},
-    {"typical", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.typical), GENERATES, "locally typical sampling (0 or 1: off)"},
-    {"repeat-penalty", 0, VB_OPT_REAL, "X", 0.01, 100, AT(sampling.repeat), GENERATES,
+    {"typical", 0, VB_OPT_REAL, "P", 0, 1, AT(sampling.typical), SAMPLES, "locally typical sampling (0 or 1: off)"},
+    {"repeat-penalty", 0, VB_OPT_REAL, "X", 0.01, 100, AT(sampling.repeat), SAMPLES,
      "make tokens of the recent past less probable (1: off)"},
-    {"repeat-last-n", 0, VB_OPT_INT, "N", -1, INT_MAX, AT(sampling.repeat_last), GENERATES,
+    {"repeat-last-n", 0, VB_OPT_INT, "N", -1, INT_MAX, AT(sampling.repeat_last), SAMPLES,
      "how many past tokens the penalties look at (default 64; -1: all)"},
-    {"presence-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.presence), GENERATES,
+    {"presence-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.presence), SAMPLES,
      "subtracted once from every recent token (0: off)"},
-    {"frequency-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.frequency), GENERATES,
+    {"frequency-penalty", 0, VB_OPT_REAL, "X", -100, 100, AT(sampling.frequency), SAMPLES,
      "subtracted for each time a token was used recently (0: off)"},
-    {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN) | PARTNERS, "system message before the prompt"},
-    {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN) | PARTNERS,
+    {"system", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(system), ON(RUN) | EASY | PARTNERS, "system message before the prompt"},
+    {"raw", 0, VB_OPT_FLAG, NULL, 0, 0, AT(raw), ON(RUN) | ON(CLASSIFY) | PARTNERS,
      "no chat template: the prompt as it is, control tokens in it are read, BOS as the model says"},
     {"cache", 0, VB_OPT_FILE, "DIR", 0, 0, AT(session.cache), GENERATES | ON(SERVE),
      "keep evaluated prompts in DIR, so that they need not be evaluated again"},
@@ -82,6 +84,12 @@ const vb_opt vb_opts[] = {
      "let pages of this origin ask (https://page.example, or *); may be given again"},
     {"grammar", 0, VB_OPT_FILE, "FILE", 0, 0, AT(grammar), ON(RUN), "hold the answer to this grammar, as GBNF"},
     {"json-schema", 0, VB_OPT_FILE, "FILE", 0, 0, AT(schema), ON(RUN), "hold the answer to this JSON Schema"},
+    {"schema", 0, VB_OPT_FILE, "FILE", 0, 0, AT(schema), ON(EXTRACT), "the JSON Schema"},
+    {"from", 0, VB_OPT_FILE, "FILE", 0, 0, AT(from), ON(EXTRACT),
+     "ask no model: take the JSON out of this answer of some model, and repair its form (-: stdin)"},
+    {"labels", 0, VB_OPT_TEXT, "A,B,...", 0, 0, AT(labels), ON(CLASSIFY), "the labels, two or more"},
+    {"by", 0, VB_OPT_CHOICE, "mean|sum", 0, 0, AT(by), ON(CLASSIFY),
+     "take the label whose tokens have the largest mean log-probability (default), or the largest sum"},
     {"ctx", 'c', VB_OPT_INT, "N", 1, INT_MAX, AT(session.context), EVAL | ON(SHOW) | ON(TRACE_BRANCH) | ON(SERVE) | PARTNERS,
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS,
@@ -94,7 +102,7 @@ const vb_opt vb_opts[] = {
      "how keys and values are kept (default f16; with --arith f32: f32)"},
     {"isa", 0, VB_OPT_WORD, "portable|avx2|avxvnni|avx512|neon", 0, 0, AT(model.isa), PLANS,
      "instruction set; never changes a bit (default: the best this machine has)"},
-    {"template-as", 0, VB_OPT_WORD, "ollama", 0, 0, AT(model.template_as), ON(RUN) | ON(TEMPLATE) | ON(SHOW),
+    {"template-as", 0, VB_OPT_WORD, "ollama", 0, 0, AT(model.template_as), ON(RUN) | EASY | ON(TEMPLATE) | ON(SHOW),
      "a model without a chat template is rendered as ChatML, as Ollama does"},
     {"trace", 0, VB_OPT_FILE, "FILE", 0, 0, AT(trace), ON(RUN),
      "record the run in FILE, which must not exist; each further answer of a chat in FILE.2, FILE.3, ..."},

@@ -36,6 +36,8 @@ typedef struct {
     const char *ollama, *llama_server, *ours, *prompts;
     int contributions;
     const char *grammar, *schema; /* files */
+    const char *labels, *from;    /* separated by commas; a file */
+    int by;                       /* 1: by the sum */
     const char *html; /* the page to write */
     const char *host, *unix_path;
     int port, parallel, max_queue, request_seconds, deadline_seconds;

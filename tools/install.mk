@@ -7,12 +7,13 @@ MANDIR     = $(PREFIX)/share/man
 BASHDIR    = $(PREFIX)/share/bash-completion/completions
 ZSHDIR     = $(PREFIX)/share/zsh/site-functions
 FISHDIR    = $(PREFIX)/share/fish/vendor_completions.d
+HEADERS    = $(notdir $(wildcard include/*.h))
 SO         = libverbatim.so.$(VERSION)
 PAGES      = $(notdir $(wildcard docs/man/*.[135]))
 COMPLETION = $B/completion/verbatim.bash $B/completion/_verbatim $B/completion/verbatim.fish
 
 INSTALLED  = $(BINDIR)/verbatim $(LIBDIR)/$(SO) $(LIBDIR)/$(SONAME) $(LIBDIR)/libverbatim.so $(LIBDIR)/libverbatim.a \
-             $(LIBDIR)/pkgconfig/verbatim.pc $(INCLUDEDIR)/verbatim.h $(foreach p,$(PAGES),$(MANDIR)/man$(subst .,,$(suffix $p))/$p) \
+             $(LIBDIR)/pkgconfig/verbatim.pc $(HEADERS:%=$(INCLUDEDIR)/%) $(foreach p,$(PAGES),$(MANDIR)/man$(subst .,,$(suffix $p))/$p) \
              $(if $(HAVE_MPI),$(BINDIR)/verbatim-mpi) $(BASHDIR)/verbatim $(ZSHDIR)/_verbatim $(FISHDIR)/verbatim.fish
 
 $B/completion/verbatim.bash: SHELL_NAME = bash
@@ -33,7 +34,7 @@ install: all $(COMPLETION) $B/verbatim.pc      ## install under PREFIX (/usr/loc
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libverbatim.so
 	install -m 644 $B/libverbatim.a $(DESTDIR)$(LIBDIR)/libverbatim.a
 	install -D -m 644 $B/verbatim.pc $(DESTDIR)$(LIBDIR)/pkgconfig/verbatim.pc
-	install -D -m 644 include/verbatim.h $(DESTDIR)$(INCLUDEDIR)/verbatim.h
+	$(foreach h,$(HEADERS),install -D -m 644 include/$h $(DESTDIR)$(INCLUDEDIR)/$h &&) true
 	$(foreach p,$(PAGES),install -D -m 644 docs/man/$p $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $p))/$p &&) true
 	install -D -m 644 $B/completion/verbatim.bash $(DESTDIR)$(BASHDIR)/verbatim
 	install -D -m 644 $B/completion/_verbatim $(DESTDIR)$(ZSHDIR)/_verbatim

@@ -23,6 +23,7 @@ expect logits '%  "' "$folder/logits" "$model" "Hello"
 expect fork 'bytes of logits: equal' "$folder/fork" "$model"
 expect replay 'records, equal' "$folder/replay" "$model" "$work/a.trace"
 expect branch 'b.trace: 29 tokens, 12 shared' "$folder/branch" "$work/a.trace" 12 "$work/b.trace"
+expect classify '^\* .* %  good' "$folder/classify" "$model" "Hello" bad good
 expect "replay by another instruction set" 'equal' "$verbatim" trace replay "$work/a.trace" --isa portable
 for source in examples/*.c; do
     expect "$source has under 60 lines" '^1$' awk 'END { print (NR < 60) }' "$source"

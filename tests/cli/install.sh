@@ -20,7 +20,7 @@ check() {
 }
 has_soname() { readelf -d "$prefix/lib/libverbatim.so" | grep -q 'SONAME.*\[libverbatim\.so\.0\]'; }
 exports_the_header() {
-    grep -o 'vb_[a-z0-9_]*(' include/verbatim.h | tr -d '(' | sort -u >"$work/header"
+    grep -oh 'vb_[a-z0-9_]*(' include/*.h | tr -d '(' | sort -u >"$work/header"
     nm -D --defined-only "$prefix/lib/libverbatim.so" | grep -o 'vb_[a-z0-9_]*' | sort -u >"$work/library"
     cmp "$work/header" "$work/library"
 }
