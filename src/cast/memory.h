@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "verbatim_dialogue.h"
 
-enum { VB_MEMORY_TEXT = 228 }; /* bytes of an entry; a longer one is cut behind its last whole character */
+enum { VB_MEMORY_TEXT = 232 }; /* bytes of an entry; a longer one is cut behind its last whole character */
 
 typedef struct vb_memory vb_memory;
 /* For up to `entities` entities at a time, of whose entries each line sees the newest `entries`. Room for all of that is
