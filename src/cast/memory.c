@@ -50,7 +50,7 @@ static uint64_t room_of(uint64_t entities, uint64_t entries)
     return entities * (sizeof(uint32_t) + sizeof(slot)) + entities * 2 * entries * (sizeof(uint16_t) + sizeof(entry)) + 16;
 }
 
-uint64_t vb_memory_bytes(int entities, int entries)
+uint64_t vb_memory_room(int entities, int entries)
 {
     return sizeof(vb_memory) + room_of((uint64_t)entities, (uint64_t)entries);
 }

@@ -9,7 +9,7 @@ enum { VB_MEMORY_TEXT = 232 }; /* bytes of an entry; a longer one is cut behind 
 typedef struct vb_memory vb_memory;
 /* For up to `entities` entities at a time, of whose entries each line sees the newest `entries`. Room for all of that is
  * taken here; the pages cost memory when they are first used. */
-uint64_t vb_memory_bytes(int entities, int entries);
+uint64_t vb_memory_room(int entities, int entries);
 vb_status vb_memory_open(vb_memory **out, const vb_model *model, int entities, int entries, vb_err *err);
 void vb_memory_close(vb_memory *memory); /* accepts NULL */
 
