@@ -68,6 +68,11 @@ static void canonical(uint8_t out[16], XXH128_hash_t value)
     for (int i = 0; i < 16; i++) out[i] = c.digest[i];
 }
 
+uint64_t vb_xxh64_of(const void *data, size_t len)
+{
+    return XXH3_64bits(data, len);
+}
+
 void vb_xxh128_of(const void *data, size_t len, uint8_t out[16])
 {
     canonical(out, XXH3_128bits(data, len));

@@ -17,6 +17,7 @@ void vb_sha256_end(vb_sha256 *hash, uint8_t out[32]);                   /* and f
 void vb_sha256_of(const void *data, size_t len, uint8_t out[32]);
 
 void vb_xxh128_of(const void *data, size_t len, uint8_t out[16]);
+uint64_t vb_xxh64_of(const void *data, size_t len); /* XXH3-64 */
 void vb_xxh128_seeded(const void *data, size_t len, uint64_t seed, uint8_t out[16]);
 
 /* 2n lower-case digits and a NUL. */

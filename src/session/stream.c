@@ -5,6 +5,7 @@
  * Held back are an unfinished UTF-8 character and whatever may still turn out to be a stop text. Invariant: what is
  * ready is whole UTF-8 characters, U+FFFD for a byte that belongs to none, and never a byte of a stop text.
  */
+#include "base/utf8.h"
 #include "session/model.h"
 
 #include <stdlib.h>
@@ -74,21 +75,6 @@ static size_t find_stop(const vb_stream *t, size_t *partial)
     return found;
 }
 
-/* Length of the UTF-8 character at text[0], 0 if it is unfinished, -1 if the byte cannot start or continue one. */
-static int character(const char *text, size_t len)
-{
-    unsigned char c = (unsigned char)text[0];
-    int n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : -1;
-    for (int i = 1; i < n; i++) {
-        if ((size_t)i == len) return 0;
-        unsigned char next = (unsigned char)text[i];
-        int low = i == 1 && c == 0xe0 ? 0xa0 : i == 1 && c == 0xf0 ? 0x90 : 0x80;
-        int high = i == 1 && c == 0xed ? 0x9f : i == 1 && c == 0xf4 ? 0x8f : 0xbf;
-        if (next < low || next > high) return -1;
-    }
-    return n;
-}
-
 static void put(vb_stream *t, const char *text, size_t len)
 {
     memcpy(t->ready.data + t->ready.len, text, len);
@@ -102,7 +88,7 @@ static vb_status release(vb_stream *t, size_t certain, int end, vb_err *err)
     t->ready.len = 0;
     VB_TRY(reserve(&t->ready, 3 * certain + 1, err)); /* each byte may become U+FFFD */
     while (at < certain) {
-        int n = character(t->held.data + at, certain - at);
+        int n = vb_utf8_character(t->held.data + at, certain - at);
         if (n == 0 && !end) break;
         if (n > 0) put(t, t->held.data + at, (size_t)n);
         else put(t, "\xef\xbf\xbd", 3);

@@ -1,0 +1,236 @@
+/* cast.c - lines of a cast: what they follow from, and all that may not be seen in them. */
+#include "verbatim_dialogue.h"
+
+#include "base/philox.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static const char *const path = "tests/golden/gptneo/model.gguf";
+enum { LINES = 24, MOST = 128 };
+
+static vb_model *model;
+
+static void open_model(void)
+{
+    vb_err err = {0};
+    vb_model_opts o = {.threads = 1};
+    cr_assert_eq(vb_model_open(&model, path, &o, &err), VB_OK, "%s", err.text);
+}
+
+static void close_model(void)
+{
+    vb_model_close(model);
+}
+
+TestSuite(cast, .init = open_model, .fini = close_model);
+
+static const vb_persona plain = {.name = "plain", .prompt = "A man was asked \"${text}\". He said, \"",
+                                 .sampling = {.temperature = 0.9f, .top_k = 40}, .stop = VB_STOP_LENGTH, .max_tokens = 12};
+
+static vb_cast *open_cast(const vb_persona *personas, int n, int speakers)
+{
+    vb_err err = {0};
+    vb_cast *c;
+    vb_cast_opts o = {.personas = personas, .n_personas = n, .speakers = speakers, .waiting = 64, .context = MOST};
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_OK, "%s", err.text);
+    return c;
+}
+
+static vb_line_request ask(uint64_t entity, uint64_t tick, const char *text)
+{
+    return (vb_line_request){.key = {1, entity, tick, 0}, .text = text};
+}
+
+typedef struct {
+    char text[512];
+    vb_line line;
+} said;
+
+static said say(vb_cast *c, const vb_line_request *q)
+{
+    vb_err err = {0};
+    said s;
+    cr_assert_eq(vb_cast_say(c, q, &s.line, &err), VB_OK, "%s", err.text);
+    cr_assert(s.line.len < sizeof s.text);
+    memcpy(s.text, s.line.text, s.line.len + 1);
+    return s;
+}
+
+/* --- keys ----------------------------------------------------------------------------------------------------- */
+
+Test(cast, a_key_is_hashed_as_published)
+{
+    vb_line_key key = {0x0102030405060708u, 2, 3, 4};
+    uint8_t bytes[32] = {8, 7, 6, 5, 4, 3, 2, 1, 2};
+    uint64_t seed, stream;
+    uint32_t words[3];
+    bytes[16] = 3;
+    bytes[24] = 4;
+    XXH128_hash_t h = XXH3_128bits(bytes, sizeof bytes);
+    vb_line_stream(&key, &seed, &stream);
+    cr_assert_eq(stream, h.high64);
+    cr_assert_eq(seed, h.low64);
+    vb_line_words(&key, words, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t k[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, out[4];
+        uint32_t counter[4] = {(uint32_t)stream, (uint32_t)(stream >> 32), i, 0};
+        vb_philox4x32_10(k, counter, out);
+        cr_assert_eq(words[i], out[0]);
+    }
+    cr_assert_eq(vb_entity_id("anna", 4), XXH3_64bits("anna", 4));
+}
+
+/* --- one line ------------------------------------------------------------------------------------------------- */
+
+static int hear(void *ud, const char *text, size_t len)
+{
+    said *s = ud;
+    memcpy(s->text + s->line.len, text, len);
+    s->line.len += len;
+    s->text[s->line.len] = 0;
+    return 0;
+}
+
+/* The same by the public parts: tokens of the rendered prompt, and a generation with the key's seed and stream. */
+Test(cast, a_line_is_what_generate_says)
+{
+    static const char prompt[] = "A man was asked \"Where is it?\". He said, \"";
+    vb_token ids[MOST];
+    vb_err err = {0};
+    vb_session *s;
+    vb_session_opts so = {.context = MOST};
+    vb_cast *c = open_cast(&plain, 1, 2);
+    cr_assert_eq(vb_session_open(&s, model, &so, &err), VB_OK, "%s", err.text);
+    int64_t n = vb_tokenize(model, prompt, sizeof prompt - 1, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids, MOST, &err);
+    for (uint64_t tick = 0; tick < 6; tick++) {
+        vb_line_request q = ask(7, tick, "Where is it?");
+        said line = say(c, &q);
+        said heard = {.text = ""};
+        vb_generation how = {.sampling = plain.sampling, .max_tokens = plain.max_tokens, .on_text = hear, .ud = &heard};
+        vb_line_stream(&q.key, &how.sampling.seed, &how.sampling.stream);
+        cr_assert_eq(vb_session_sync(s, ids, (int)n, &err), VB_OK);
+        cr_assert_eq(vb_generate(s, &how, NULL, &err), VB_OK, "%s", err.text);
+        const char *found = strstr(heard.text, line.text);
+        int held;
+        vb_session_tokens(s, &held);
+        cr_assert_eq(line.line.prompt_tokens, (int)n);
+        cr_assert_eq(line.line.tokens, held - (int)n);
+        cr_assert(found != NULL && line.line.len + 4 > heard.line.len, "tick %d: expected \"%s\", found \"%s\"", (int)tick,
+                  heard.text, line.text);
+    }
+    vb_session_close(s);
+    vb_cast_close(c);
+}
+
+/* --- many lines ----------------------------------------------------------------------------------------------- */
+
+static const char *const texts[] = {"Where is the treasure?", "Who are you?", "", "Is it far to the old mill by the river?"};
+
+static void request_all(vb_cast *c, int from, int to)
+{
+    vb_err err = {0};
+    for (int i = from; i < to; i++) {
+        vb_line_request q = ask((uint64_t)(i % 5), (uint64_t)(i / 5), texts[i % 4]);
+        cr_assert_eq(vb_cast_request(c, &q, &err), VB_OK, "%s", err.text);
+    }
+}
+
+/* Each collected line is what vb_cast_say makes of its request. */
+static int collect_all(vb_cast *c, vb_cast *alone)
+{
+    vb_line line;
+    int n = 0;
+    for (; vb_cast_collect(c, &line) == 1; n++) {
+        char text[512];
+        cr_assert(line.len < sizeof text);
+        memcpy(text, line.text, line.len + 1);
+        cr_assert_eq(line.failed, 0, "%s", text);
+        vb_line_request q = ask(line.key.entity, line.key.tick, texts[(line.key.entity + 5 * line.key.tick) % 4]);
+        said one = say(alone, &q);
+        cr_assert_str_eq(text, one.text);
+        cr_assert_eq(line.end, one.line.end);
+        cr_assert_eq(line.attempts, one.line.attempts);
+        cr_assert_eq(line.tokens, one.line.tokens);
+        cr_assert_eq(line.prompt_tokens, one.line.prompt_tokens);
+    }
+    return n;
+}
+
+Test(cast, together_they_say_what_each_says_alone)
+{
+    vb_cast *alone = open_cast(&plain, 1, 1);
+    for (int speakers = 1; speakers <= 9; speakers += 4) {
+        vb_cast *c = open_cast(&plain, 1, speakers);
+        request_all(c, 0, LINES);
+        cr_assert_eq(vb_cast_step(c, 0, 0, NULL), 0);
+        cr_assert_eq(collect_all(c, alone), LINES);
+        request_all(c, 0, LINES);
+        int left = LINES, calls = 0;
+        while (left > 0) {
+            left = vb_cast_step(c, 1 + calls % 7, calls % 3 == 0 ? 1 : vb_cast_now() + 20000 * (calls % 5), NULL);
+            cr_assert(left >= 0 && calls++ < 100000);
+        }
+        cr_assert_eq(collect_all(c, alone), LINES);
+        vb_cast_close(c);
+    }
+    vb_cast_close(alone);
+}
+
+Test(cast, a_step_stops_after_so_many_tokens)
+{
+    vb_cast *c = open_cast(&plain, 1, 4);
+    vb_line line;
+    int tokens = 0, steps = 0;
+    request_all(c, 0, 8);
+    while (vb_cast_step(c, 1, 0, NULL) > 0) steps++;
+    while (vb_cast_collect(c, &line)) tokens += line.tokens;
+    cr_assert_eq(tokens, steps + 1);
+    vb_cast_close(c);
+}
+
+Test(cast, what_is_cancelled_is_gone_and_may_be_asked_for_again)
+{
+    vb_cast *alone = open_cast(&plain, 1, 1), *c = open_cast(&plain, 1, 3);
+    vb_err err = {0};
+    request_all(c, 0, 12);
+    vb_cast_step(c, 5, 0, NULL);
+    for (int i = 0; i < 12; i += 2) {
+        vb_line_key key = ask((uint64_t)(i % 5), (uint64_t)(i / 5), NULL).key;
+        cr_assert_eq(vb_cast_cancel(c, &key), 1);
+        cr_assert_eq(vb_cast_cancel(c, &key), 0);
+    }
+    for (int i = 0; i < 12; i += 2) request_all(c, i, i + 1);
+    vb_line_request again = ask(1, 0, "x");
+    cr_assert_eq(vb_cast_request(c, &again, &err), VB_E_ARGUMENT, "%s", err.text);
+    cr_assert_eq(vb_cast_step(c, 0, 0, NULL), 0);
+    cr_assert_eq(collect_all(c, alone), 12);
+    vb_cast_close(c);
+    vb_cast_close(alone);
+}
+
+Test(cast, a_saved_cast_goes_on_elsewhere)
+{
+    vb_cast *alone = open_cast(&plain, 1, 1), *c = open_cast(&plain, 1, 3), *d = open_cast(&plain, 1, 5);
+    vb_err err = {0};
+    request_all(c, 0, 12);
+    for (int steps = 0; steps < 20; steps++) {
+        cr_assert(vb_cast_step(c, 7, 1, &err) >= 0);
+        int64_t n = vb_cast_save(c, NULL, 0, &err);
+        cr_assert(n > 0, "%s", err.text);
+        uint8_t *bytes = malloc((size_t)n);
+        cr_assert_eq(vb_cast_save(c, bytes, (size_t)n, &err), n);
+        cr_assert_eq(vb_cast_restore(d, bytes, (size_t)n, &err), VB_OK, "%s", err.text);
+        vb_cast *swap = c;
+        c = d;
+        d = swap;
+        free(bytes);
+    }
+    cr_assert_eq(vb_cast_step(c, 0, 0, NULL), 0);
+    cr_assert_eq(collect_all(c, alone), 12);
+    vb_cast_close(c);
+    vb_cast_close(d);
+    vb_cast_close(alone);
+}
