@@ -16,8 +16,8 @@
 
 typedef struct vb_vocabulary vb_vocabulary;
 
-/* `arch` is general.architecture ("llama", "gemma3", ...); n_tokens are the rows that the vocabulary is to have, missing
- * ones become [PAD<id>]; 0: as many as the tokenizer has. */
+/* `arch` is general.architecture ("llama", "gemma3", ...); n_tokens are the rows that the vocabulary is to have, those
+ * that nobody names become [PAD<id>]; 0: as many as the tokenizer has. */
 vb_status vb_vocabulary_read(vb_vocabulary **out, const char *folder, const char *arch, uint64_t n_tokens, vb_err *err);
 void vb_vocabulary_close(vb_vocabulary *v);
 
@@ -27,6 +27,5 @@ void vb_vocabulary_put(const vb_vocabulary *v, vb_gguf_writer *w);
 uint64_t vb_vocabulary_size(const vb_vocabulary *v);
 const char *vb_vocabulary_model(const vb_vocabulary *v); /* tokenizer.ggml.model */
 const char *vb_vocabulary_pre(const vb_vocabulary *v);   /* tokenizer.ggml.pre; NULL: none is written */
-const char *vb_vocabulary_note(const vb_vocabulary *v);  /* a line that the user should see, NULL: none */
 
 #endif
