@@ -77,6 +77,18 @@ typedef struct {
 } vb_group;
 int vb_group_floats(int n, int dim_k); /* a multiple of 16 */
 
+/* One token whose heads have four elements, and keys and values of their own, which it sees at positions first..last.
+ * A head's rows lie one behind the other; keys may be read up to 15 rows before and behind those that are seen. */
+typedef struct {
+    const float *q;  /* [heads][4] */
+    float *y;        /* [heads][4]: the sums over their weights */
+    const uint8_t *keys, *values; /* of the first head, position 0 */
+    size_t head_bytes;            /* from a head's rows to the next one's */
+    int heads;                    /* a multiple of 4 */
+    int first, last;
+    float scale;
+} vb_fours;
+
 /* Weight rows times many tokens. Results go to y[t][from], y[t][from + 1], ... for each token t. */
 typedef struct {
     const vb_rows *w;
@@ -145,6 +157,8 @@ typedef struct {
     /* G: the chunks of from..to join the sums of each query. Bit i of the result: a score of query i is not finite. */
     uint64_t (*attend[VB_KV_KINDS])(const vb_group *g);
     void (*attend_join)(float *sums, const float *part, int dim_v); /* G2: the sums of one chunk */
+    /* G of such heads; non-zero: a score or a result is not finite. NULL: rows of this kind have no four elements. */
+    uint32_t (*attend_fours[VB_KV_KINDS])(const vb_fours *g);
 } vb_kernels;
 
 /* The table called `isa`; NULL: the best of this machine. The environment variable VERBATIM_CPU names the highest

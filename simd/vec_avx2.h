@@ -66,6 +66,27 @@ VB_INLINE vf vf_load_f16(const uint8_t *p)
     return (vf){_mm256_cvtph_ps(LOAD16(p)), _mm256_cvtph_ps(LOAD16(p + 16))};
 }
 
+/* Four rows of four halves turned: elements 0 and 1 of each, elements 2 and 3. */
+VB_INLINE void turn_halves(__m128i to[2], const uint8_t *p)
+{
+    __m128i x = _mm_loadu_si128((const void *)p), y = _mm_loadu_si128((const void *)(p + 16));
+    __m128i even = _mm_unpacklo_epi16(x, y), odd = _mm_unpackhi_epi16(x, y);
+    to[0] = _mm_unpacklo_epi16(even, odd);
+    to[1] = _mm_unpackhi_epi16(even, odd);
+}
+
+/* Element i of 16 rows of four halves. */
+#define VF_FOURS
+VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
+{
+    __m128i y[4][2];
+    for (int i = 0; i < 4; i++) turn_halves(y[i], p + 32 * i);
+    for (int i = 0; i < 2; i++) {
+        x[2 * i] = (vf){_mm256_cvtph_ps(_mm_unpacklo_epi64(y[0][i], y[1][i])), _mm256_cvtph_ps(_mm_unpacklo_epi64(y[2][i], y[3][i]))};
+        x[2 * i + 1] = (vf){_mm256_cvtph_ps(_mm_unpackhi_epi64(y[0][i], y[1][i])), _mm256_cvtph_ps(_mm_unpackhi_epi64(y[2][i], y[3][i]))};
+    }
+}
+
 VB_INLINE vf vf_half(const uint8_t *p)
 {
     __m256 x = _mm256_cvtph_ps(_mm_set1_epi16((short)half_at(p)));

@@ -48,6 +48,21 @@ VB_INLINE uint32_t vi_any(vi mask) { return _mm512_test_epi32_mask(mask, mask) !
 
 /* --- other types in memory --------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(LOAD32(p)); }
+/* Element i of 16 rows of four halves. */
+#define VF_FOURS
+VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
+{
+    static const int16_t places[32] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60,
+                                       1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49, 53, 57, 61};
+    __m512i first = LOAD64(places), third = _mm512_add_epi16(first, _mm512_set1_epi16(2));
+    __m512i low = LOAD64(p), high = LOAD64(p + 64);
+    __m512i a = _mm512_permutex2var_epi16(low, first, high), b = _mm512_permutex2var_epi16(low, third, high);
+    x[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(a));
+    x[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(a, 1));
+    x[2] = _mm512_cvtph_ps(_mm512_castsi512_si256(b));
+    x[3] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(b, 1));
+}
+
 VB_INLINE vf vf_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)half_at(p))); }
 VB_INLINE vf vf_load_i8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(LOAD16(p))); }
 

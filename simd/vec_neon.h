@@ -112,6 +112,18 @@ VB_INLINE vf vf_load_f16(const uint8_t *p)
     return (vf){floats4(halves4(p)), floats4(halves4(p + 8)), floats4(halves4(p + 16)), floats4(halves4(p + 24))};
 }
 
+/* Element i of 16 rows of four halves. */
+#define VF_FOURS
+VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
+{
+    uint16_t rows[64];
+    uint16x4x4_t y[4];
+    memcpy(rows, p, sizeof rows);
+    for (int i = 0; i < 4; i++) y[i] = vld4_u16(rows + 16 * i);
+    for (int i = 0; i < 4; i++)
+        x[i] = (vf){floats4(y[0].val[i]), floats4(y[1].val[i]), floats4(y[2].val[i]), floats4(y[3].val[i])};
+}
+
 VB_INLINE vf vf_load_bf16(const uint8_t *p)
 {
     return (vf){bfloats4(halves4(p)), bfloats4(halves4(p + 8)), bfloats4(halves4(p + 16)), bfloats4(halves4(p + 24))};
@@ -181,6 +193,7 @@ VB_INLINE v8f v8f_halves(const uint8_t *p, int stride)
 
 VB_INLINE v4f v4f_all(float x) { return vdupq_n_f32(x); }
 VB_INLINE v4f v4f_load(const float *p) { return vld1q_f32(p); }
+VB_INLINE v4f v4f_load_f16(const uint8_t *p) { return floats4(halves4(p)); }
 VB_INLINE v4f v4f_add(v4f x, v4f y) { return vaddq_f32(x, y); }
 VB_INLINE v4f v4f_sub(v4f x, v4f y) { return vsubq_f32(x, y); }
 VB_INLINE v4f v4f_mul(v4f x, v4f y) { return vmulq_f32(x, y); }

@@ -180,6 +180,7 @@ VB_INLINE v8i v8i_load(const int32_t *p)
 
 VB_INLINE v4f v4f_all(float x) { return f4_all(x); }
 VB_INLINE v4f v4f_load(const float *p) { return f4_load(p); }
+VB_INLINE v4f v4f_load_f16(const uint8_t *p) { return f4_halves(p, 2); }
 VB_INLINE v4f v4f_add(v4f x, v4f y) { return x + y; }
 VB_INLINE v4f v4f_sub(v4f x, v4f y) { return x - y; }
 VB_INLINE v4f v4f_mul(v4f x, v4f y) { return x * y; }

@@ -69,6 +69,12 @@ VB_INLINE v4f v4f_add(v4f x, v4f y) { return _mm_add_ps(x, y); }
 VB_INLINE v4f v4f_sub(v4f x, v4f y) { return _mm_sub_ps(x, y); }
 VB_INLINE v4f v4f_mul(v4f x, v4f y) { return _mm_mul_ps(x, y); }
 VB_INLINE v4f v4f_of(v4i x) { return _mm_cvtepi32_ps(x); }
+VB_INLINE v4f v4f_load_f16(const uint8_t *p)
+{
+    int64_t halves;
+    memcpy(&halves, p, sizeof halves);
+    return _mm_cvtph_ps(_mm_cvtsi64_si128(halves));
+}
 VB_INLINE void v4f_store(float *p, v4f x) { _mm_storeu_ps(p, x); }
 
 VB_INLINE v4f v4f_halves(const uint8_t *const p[4], int at)

@@ -6,7 +6,7 @@ $B/bench/speed: $B/bench/speed.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/bench/attention: $B/bench/attention.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$B/bench/measure $B/bench/roofline $B/bench/load $B/bench/speculate: $B/bench/%: $B/bench/%.o $B/libverbatim.a
+$B/bench/measure $B/bench/roofline $B/bench/load $B/bench/speculate $B/bench/cast: $B/bench/%: $B/bench/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/bench/cpuclock.so: bench/cpuclock.c
 	@mkdir -p $(@D)
@@ -24,8 +24,10 @@ bench-serve: $B/verbatim                       ## many clients at once beside ll
 	@python3 bench/serve.py --build $B $(ARGS)
 bench-load: $B/bench/load                      ## decoding while other programs want the same cores; ARGS="MODEL --rounds 9"
 	@$< $(ARGS)
+bench-cast: $B/bench/cast                      ## hundreds of speakers of the small model on one core; ARGS="--isa avx2"
+	@$< $(ARGS)
 bench-speculation: $B/bench/speculate          ## the same answers with and without speculation; ARGS="MODEL --draft MODEL"
 	@$< $(ARGS)
 
-.PHONY: bench-serve bench-speculation bench-load bench bench-quick bench-peers bench-attention
+.PHONY: bench-cast bench-serve bench-speculation bench-load bench bench-quick bench-peers bench-attention
 -include $(wildcard $B/bench/*.d)

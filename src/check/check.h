@@ -59,6 +59,7 @@ void vb_check_conv(vb_check *c, int which);
 void vb_check_delta(vb_check *c, int which);
 void vb_check_kv_write(vb_check *c, int kv);
 void vb_check_attend(vb_check *c, int kv);
+void vb_check_attend_fours(vb_check *c, int kv);
 void vb_check_norm_layer(vb_check *c, int which);
 void vb_check_act(vb_check *c, int curve);
 enum { VB_ELEMENT_ADD, VB_ELEMENT_SCALE, VB_ELEMENT_SILU, VB_ELEMENT_GELU_TANH, VB_ELEMENT_SOFTCAP, VB_ELEMENT_CLAMPED,

@@ -54,6 +54,8 @@ static const entry entries[] = {
     {"attend_f16", vb_check_attend, VB_KV_F16},
     {"attend_f32", vb_check_attend, VB_KV_F32},
     {"attend_q8_0", vb_check_attend, VB_KV_Q8_0},
+    {"attend_fours_f16", vb_check_attend_fours, VB_KV_F16},
+    {"attend_fours_f32", vb_check_attend_fours, VB_KV_F32},
 };
 
 int vb_check_leaves_out(vb_check *c)

@@ -355,3 +355,46 @@ void vb_check_attend(vb_check *c, int kv)
     int n = kv == VB_KV_Q8_0 ? 4 : 8;
     for (int d = 0; d < n; d++) attend_shape(c, (vb_kv)kv, kv == VB_KV_Q8_0 ? full[d] : dims[d]);
 }
+
+/* --- heads of four --------------------------------------------------------------------------------------------- */
+
+enum { FOURS = 8, MORE_KEYS = 15 }; /* heads; rows behind the last that a kernel may read */
+
+/* One token's heads, each with rows of its own; rows that it does not see are no numbers. */
+static void fours_once(vb_check *c, attention *a)
+{
+    size_t row = vb_oracle_kv_size(a->kv, 4), head = row * (size_t)a->positions, all = FOURS * head;
+    vb_fill fill = vb_check_random(c, 4) == 0 ? VB_FILL_WILD : VB_FILL_PLAIN;
+    int positions = a->positions, last = positions - 1, bad = 0;
+    int first = a->shape.window > 0 && last >= a->shape.window ? last - a->shape.window + 1 : 0;
+    a->positions = FOURS * positions + MORE_KEYS;
+    fill_cache(c, a, fill);
+    float *q = vb_check_float_buffer(c, A, 4 * FOURS, fill), *y = output(c, 4 * FOURS);
+    float *expected = vb_check_buffer(c, EXPECTED, 4 * FOURS * sizeof *expected);
+    uint8_t *keys = (uint8_t *)(uintptr_t)a->cache.keys, *values = (uint8_t *)(uintptr_t)a->cache.values;
+    for (size_t h = 0; h < FOURS; h++) {
+        vb_oracle_cache own = {a->kv, keys + h * head, values + h * head};
+        bad |= vb_oracle_attend(expected + 4 * h, q + 4 * h, &own, &a->shape, NULL, last) != VB_OK;
+        spoil(keys + h * head, row, first);
+        spoil(values + h * head, row, first);
+    }
+    spoil(keys + all, row, MORE_KEYS);
+    vb_fours g = {.q = q, .y = y, .keys = keys, .values = values, .head_bytes = head, .heads = FOURS, .first = first,
+                  .last = last, .scale = a->shape.scale};
+    uint32_t found = c->k->attend_fours[a->kv](&g);
+    if (!bad) judge(c, expected, y, 4 * FOURS, found);
+    else if (found == 0) vb_check_fail(c, "expected an infinite score, found %d", 0);
+    c->counts->made += bad;
+}
+
+void vb_check_attend_fours(vb_check *c, int kv)
+{
+    static const int windows[] = {0, 1, 5, 16, 64, 100};
+    for (int positions = 1; positions <= 201; positions += positions < 20 ? 1 : 15)
+        for (size_t w = 0; w < sizeof windows / sizeof windows[0]; w++) {
+            if (vb_check_leaves_out(c)) continue;
+            attention a = {.kv = (vb_kv)kv, .positions = positions};
+            a.shape = (vb_heads){1, 1, 4, 4, windows[w], 1.0f, 0.0f, 0};
+            fours_once(c, &a);
+        }
+}

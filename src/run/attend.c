@@ -297,6 +297,31 @@ static void attend(work *w)
     vb_job_run(&w->job, whole_tile, e.all * vb_cpu_width(p, w->job.s->in[0]) / 4);
 }
 
+/* --- heads of four ------------------------------------------------------------------------------------------------ */
+
+/* Keys are read by 16 rows. Behind those of the last head stand its slot's values, of 16 heads at least. Rows of q8_0 are
+ * longer than four elements. */
+static int is_fours(const work *w)
+{
+    const vb_step *s = w->job.s;
+    return s->u.attend.dim_k == 4 && s->u.attend.dim_v == 4 && w->shared == 1 && w->heads % 16 == 0 &&
+           s->weight == NULL && s->u.attend.softcap == 0.0f;
+}
+
+static void fours_tile(void *ctx, int r, int worker)
+{
+    const work *w = ctx;
+    vb_cpu *p = w->job.p;
+    const vb_step *s = w->job.s;
+    const vb_row *row = row_of(w, r);
+    vb_head_rows kv = vb_state_head(row->state, s->u.attend.slot, 0);
+    vb_fours g = {.q = vb_cpu_value(p, s->in[0], r), .y = vb_cpu_value(p, s->out, r), .keys = kv.keys, .values = kv.values,
+                  .head_bytes = kv.key_stride * (size_t)row->state->context, .heads = w->heads, .first = first_seen(w, r),
+                  .last = row->last, .scale = s->u.attend.scale};
+    (void)worker;
+    vb_cpu_note(p, r, p->k->attend_fours[row->state->kv](&g));
+}
+
 void vb_cpu_attend(vb_cpu *p, const vb_step *s)
 {
     work w = {.job = {.p = p, .s = s}, .rows = vb_cpu_rows(p, s->out), .heads = s->u.attend.heads,
@@ -305,5 +330,7 @@ void vb_cpu_attend(vb_cpu *p, const vb_step *s)
     w.job.tiles = w.rows;
     if (s->op == VB_OP_ATTEND)
         vb_job_run(&w.job, store_tile, (int64_t)w.rows * (vb_cpu_width(p, s->in[1]) + vb_cpu_width(p, s->in[2])));
-    if (atomic_load(&p->bad[0]) == INT_MAX) attend(&w);
+    if (atomic_load(&p->bad[0]) != INT_MAX || w.rows == 0) return;
+    if (is_fours(&w)) vb_job_run(&w.job, fours_tile, measure(&w).all * vb_cpu_width(p, s->in[0]) / 4);
+    else attend(&w);
 }

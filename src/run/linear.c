@@ -5,7 +5,7 @@
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 131072, LONG_ROW = 1024, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
+enum { TILE_BYTES = 131072, LONG_ROW = 1024, SHORT_ROW = 256, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -50,10 +50,16 @@ static int becomes_floats(const vb_cpu *p, const vb_step *s)
     return vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1;
 }
 
+/* Few columns: a block side by side costs less than summing across lanes, even for one token, and than packing a panel. */
+static int is_short(const vb_kernels *k, vb_format format, int cols)
+{
+    return k->few[format] != NULL && cols <= SHORT_ROW;
+}
+
 int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens)
 {
     vb_format format = becomes_floats(p, s) ? VB_FMT_F32 : s->weight->format;
-    int many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)];
+    int many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)] && !is_short(p->k, format, (int)s->weight->cols);
     return p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
 }
 
@@ -92,7 +98,7 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
  * takes; bytes need no unpacking. */
 static int worth_few(vb_format format, int cols, int tokens)
 {
-    return tokens > 2 || (tokens == 2 && (cols < LONG_ROW || format == VB_FMT_Q8_0));
+    return tokens > 2 || (tokens == 1 && cols <= SHORT_ROW) || (tokens == 2 && (cols < LONG_ROW || format == VB_FMT_Q8_0));
 }
 
 /* Up to VB_FEW tokens together; returns the first that is left. */
