@@ -1,4 +1,5 @@
-/* table.c - tables of lines: what was put in is found, in any order the same file, and damage is never believed. */
+/* table.c - tables of lines: what was put in is found, in any order the same file, and damage is never believed; and casts
+ * that answer from one. */
 #include "base/os.h"
 #include "cast/table.h"
 #include "cast/table_file.h"
@@ -204,4 +205,92 @@ Test(table, names)
         for (int j = 0; j < i; j++) cr_assert(memcmp(names[i], names[j], 32) != 0, "%d and %d", i, j);
     }
     for (int i = 0; i < 2; i++) vb_namer_close(namer[i]);
+}
+
+/* --- casts --------------------------------------------------------------------------------------------- */
+
+enum { SPOKEN = 12 };
+
+static vb_cast *open_cast(vb_model *model, float temperature, const char *fact, const char *table)
+{
+    vb_err err = {0};
+    vb_cast *cast;
+    const vb_fact facts[] = {{"weather", fact}};
+    const vb_persona persona = {.name = "man",
+                                .prompt = "${weather} A man was asked \"${text}\". He smiled and said, \"",
+                                .sampling = {.temperature = temperature, .top_k = 40}};
+    vb_cast_opts opts = {.personas = &persona, .n_personas = 1, .facts = facts, .n_facts = 1, .speakers = 4, .table = table};
+    cr_assert(vb_cast_open(&cast, model, &opts, &err) == VB_OK, "%s", err.text);
+    return cast;
+}
+
+static vb_line_request request_of(int i)
+{
+    static const char *const texts[] = {"Where is the treasure?", "What is the news?", "Will it rain?"};
+    return (vb_line_request){.key = {1, (uint64_t)i, (uint64_t)(i / 2), 0}, .text = texts[i % 3]};
+}
+
+/* Line i as this cast says it; returns whether it was baked. */
+static int say(vb_cast *cast, int i, vb_line *line, char text[400])
+{
+    vb_err err = {0};
+    vb_line_request request = request_of(i);
+    cr_assert(vb_cast_say(cast, &request, line, &err) == VB_OK, "%s", err.text);
+    snprintf(text, 400, "%s", line->text);
+    return line->baked;
+}
+
+/* How many of the first lines `cast` has in its table; all must be as `fresh` says them. */
+static int baked_of(vb_cast *cast, vb_cast *fresh, int n)
+{
+    int baked = 0;
+    for (int i = 0; i < n; i++) {
+        vb_line a, b;
+        char x[400], y[400];
+        baked += say(cast, i, &a, x);
+        cr_assert(say(fresh, i, &b, y) == 0);
+        cr_assert(strcmp(x, y) == 0 && a.end == b.end && a.attempts == b.attempts && a.tokens == b.tokens);
+        cr_assert(a.prompt_tokens == b.prompt_tokens && strcmp(a.persona, b.persona) == 0);
+    }
+    return baked;
+}
+
+static void bake_with(vb_cast *cast, const char *path)
+{
+    vb_err err = {0};
+    vb_line line;
+    char text[400];
+    cr_assert(vb_cast_bake_end(cast, path, &err) == VB_E_ARGUMENT);
+    cr_assert(vb_cast_bake(cast, &err) == VB_OK);
+    for (int i = SPOKEN / 2; i < SPOKEN; i++) {
+        vb_line_request request = request_of(i);
+        cr_assert(vb_cast_request(cast, &request, &err) == VB_OK);
+    }
+    while (vb_cast_step(cast, 9, 0, &err) > 0) {}
+    for (int i = 0; i < SPOKEN / 2; i++) say(cast, i, &line, text);
+    cr_assert(vb_cast_bake_end(cast, path, &err) == VB_OK, "%s", err.text);
+}
+
+Test(table, of_a_cast)
+{
+    vb_model *model;
+    vb_table *table;
+    vb_err err = {0};
+    cr_assert(vb_model_open(&model, "tales-1m", &(vb_model_opts){.threads = 1}, &err) == VB_OK, "%s", err.text);
+    vb_cast *fresh = open_cast(model, 0.9f, "It rains.", NULL), *warmer = open_cast(model, 1.0f, "It rains.", NULL);
+    vb_cast *dry = open_cast(model, 0.9f, "It is dry.", NULL), *maker = open_cast(model, 0.9f, "It rains.", NULL);
+    bake_with(maker, file("t"));
+    cr_assert(vb_table_open(&table, file("t"), &err) == VB_OK && vb_table_count(table) == SPOKEN);
+    vb_table_close(table);
+    vb_cast *other = open_cast(model, 0.9f, "It rains.", file("t"));
+    cr_assert(baked_of(other, fresh, 2 * SPOKEN) == SPOKEN);
+    vb_cast_close(other);
+    other = open_cast(model, 1.0f, "It rains.", file("t"));
+    cr_assert(baked_of(other, warmer, 3) == 0);
+    vb_cast_close(other);
+    other = open_cast(model, 0.9f, "It is dry.", file("t"));
+    cr_assert(baked_of(other, dry, 3) == 0);
+    vb_cast *casts[] = {other, fresh, warmer, dry, maker};
+    for (int i = 0; i < 5; i++) vb_cast_close(casts[i]);
+    vb_model_close(model);
 }
