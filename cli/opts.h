@@ -46,8 +46,8 @@ typedef struct {
     const char *trace_dir;
     const char *api_key_file, *keep_alive, *models, *modelfile;
     int insecure;
-    const char *type; /* of weights */
-    int force;
+    const char *type, *imatrix; /* of weights */
+    int pure, force;
     vb_texts origins;
     vb_texts stops, recordings;
     int normalize;

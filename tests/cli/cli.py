@@ -261,7 +261,7 @@ def test_json_everywhere():
     (WORK / "Modelfile").write_text(f"FROM {TINY}")
     samples = {"run": [TINY, "--raw", "-n3", "ab"], "logits": [TINY, "--tokens", "1"], "tokenize": [TINY, "a"],
                "embed": [TINY, "a", "b"], "create": ["made", "-f", WORK / "Modelfile"], "cp": ["made", "copied"],
-               "rm": ["made", "copied"],
+               "rm": ["made", "copied"], "quantize": [TINY, WORK / "eight.gguf", "--type", "Q8_0"],
                "detokenize": [TINY, "80"], "template": ["--template", WORK / "t.jinja", WORK / "in.json"],
                "show": [TINY, "--tensors"], "explain": [TINY, "--kernels"], "trace show": [trace], "trace export": [trace],
                "trace keygen": [WORK / "json.key"], "trace sign": [trace, "--key", WORK / "json.key"],
