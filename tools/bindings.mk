@@ -12,7 +12,12 @@ $B/bindings/python/bin/pytest:
 
 wheel: $B/bindings/libverbatim.so.0 $B/bindings/python/bin/pytest   ## the Python package, in build/wheel
 	@CC="$(CC)" $B/bindings/python/bin/python bindings/python/build_wheel.py $< $B/wheel
+node: $B/bindings/libverbatim.so.0 $B/bindings/python/bin/pytest    ## the Node package, in build/node
+	@CC="$(CC)" $B/bindings/python/bin/python bindings/build_node.py $< $B/node/verbatim
+	@cd $B/node && npm pack --silent ./verbatim
+check-node: node $B/verbatim                   ## that package in a fresh folder, tried
+	@sh bindings/node/tests/run.sh $B
 check-python: wheel                            ## the wheel in a fresh environment, tried
 	@sh bindings/python/tests/run.sh $B
 
-.PHONY: wheel check-python
+.PHONY: wheel check-python node check-node

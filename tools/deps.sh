@@ -19,6 +19,7 @@ test)
     need="$build openmpi-bin libopenmpi-dev libcriterion-dev libopenblas0 libcurl4-openssl-dev"
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
     program c++ g++; program clang clang; program bash bash; program mandoc mandoc
+    program node nodejs; program npm npm
     python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
     program docker-registry docker-registry; program openssl openssl
     # A browser that needs no screen; Debian has one as a package.

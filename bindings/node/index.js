@@ -1,0 +1,306 @@
+'use strict'
+/* index.js - language models whose answers are the same bits everywhere, for Node.
+ *
+ *   await load('smollm2');  for await (const piece of prompt('Why is the sky blue?')) process.stdout.write(piece)
+ *
+ * A model does one thing at a time; calls wait for each other in the order in which they were made. Computing happens on a thread
+ * of Node's pool, and pieces arrive between other events.
+ */
+const { load: library, check, later, VerbatimError } = require('./library.js')
+
+const ENDS = ['none', 'token', 'stop', 'length', 'context', 'callback']
+const SAMPLING = { temperature: 'temperature', topK: 'top_k', topP: 'top_p', minP: 'min_p', typical: 'typical', repeat: 'repeat', presence: 'presence',
+  frequency: 'frequency', repeatLast: 'repeat_last', seed: 'seed', stream: 'stream' }
+const listeners = new Set()
+let current = null // the model that was loaded last
+let latest = { state: 'idle', progress: 0, text: '' }
+
+function sampling(options) {
+  const c = {}
+  for (const [ours, theirs] of Object.entries(SAMPLING)) if (options[ours] !== undefined) c[theirs] = options[ours]
+  return c
+}
+
+function tell(status) {
+  latest = status
+  for (const listener of [...listeners]) listener(status)
+}
+
+function aborted(signal) {
+  return signal.reason !== undefined ? signal.reason : new DOMException('This operation was aborted', 'AbortError')
+}
+
+/* An answer while it comes: `for await` gives its pieces, `await` the whole text. Leaving the loop cancels. */
+class Generation {
+  #pieces = []
+  #wake = null
+  #done
+  #finished = false
+  #model
+  #left = false
+
+  constructor(model, run, options) {
+    this.#model = model
+    this.info = null
+    this.#done = model._queue(() => this.#run(run, options), options.signal)
+    this.#done.then(() => this.#end(), () => this.#end())
+  }
+
+  async #run(run, options) {
+    if (this.#left) return ''
+    const { koffi } = library()
+    const proto = koffi.pointer(textCallback(koffi))
+    const callback = koffi.register((_, text, length) => {
+      const piece = Buffer.from(koffi.view(text, Number(length))).toString('utf8')
+      this.#pieces.push(piece)
+      if (options.onToken) options.onToken(piece)
+      this.#wake?.()
+      return this.#left ? 1 : 0
+    }, proto)
+    const how = { sampling: sampling(options), max_tokens: options.maxTokens || 0, stops: options.stops || null,
+      n_stops: (options.stops || []).length, system: options.system ?? null, trace: options.trace ?? null, grammar: null,
+      on_text: callback, ud: null }
+    const answer = {}, err = {}
+    try {
+      check(await run(how, answer, err), err)
+    } finally {
+      koffi.unregister(callback)
+    }
+    this.info = { end: ENDS[answer.end], tokens: answer.tokens, promptTokens: answer.prompt_tokens, knownTokens: answer.known_tokens }
+    return answer.text
+  }
+
+  #end() {
+    this.#finished = true
+    this.#wake?.()
+  }
+
+  async * #iterate() {
+    try {
+      for (;;) {
+        while (this.#pieces.length > 0) yield this.#pieces.shift()
+        if (this.#finished) break
+        await new Promise(resolve => { this.#wake = resolve })
+        this.#wake = null
+      }
+      await this.#done
+    } finally {
+      if (!this.#finished) await this.cancel()
+    }
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.#iterate()
+  }
+
+  /* Ends it; resolves when it has ended. */
+  async cancel() {
+    this.#left = true
+    while (!this.#finished) {
+      this.#model._cancel()
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+  }
+
+  then(resolve, reject) {
+    return this.#done.then(resolve, reject)
+  }
+
+  catch(reject) {
+    return this.#done.catch(reject)
+  }
+
+  finally(settled) {
+    return this.#done.finally(settled)
+  }
+}
+
+let textProto = null
+function textCallback(koffi) {
+  textProto ??= koffi.proto('vb_easy_on_text', 'int', ['void *', 'void *', 'size_t'])
+  return textProto
+}
+
+let statusProto = null
+function statusCallback(koffi) {
+  statusProto ??= koffi.proto('vb_easy_on_status', 'int', ['void *', 'void *'])
+  return statusProto
+}
+
+class Model {
+  #easy = null
+  #callback = null
+  #tail = Promise.resolve()
+  #options
+
+  constructor(options) {
+    this.#options = options
+  }
+
+  async _load(name) {
+    const { koffi, types, call } = library()
+    const { signal, threads, player, isa, context, cache, templateAs, lazy, onStatus } = this.#options
+    const states = ['idle', 'loading', 'ready', 'generating', 'error']
+    this.#callback = koffi.register((_, pointer) => {
+      const { state, progress, text } = koffi.decode(pointer, types.vb_easy_status)
+      const status = { state: states[state], progress, text: text || '' }
+      tell(status)
+      onStatus?.(status)
+      return state === 1 && signal?.aborted ? 1 : 0
+    }, koffi.pointer(statusCallback(koffi)))
+    const opts = { model: { player: player ?? null, isa: isa ?? null, threads: threads || 0, template_as: templateAs ?? null },
+      session: { context: context || 0, cache: cache ?? null }, opened: null, lazy: lazy ? 1 : 0, on_status: this.#callback, ud: null }
+    const out = [null], err = {}
+    const status = await later(call.vb_easy_open, out, name, opts, err)
+    if (status < 0) koffi.unregister(this.#callback)
+    if (status < 0 && signal?.aborted) throw aborted(signal)
+    check(status, err)
+    this.#easy = out[0]
+    return this
+  }
+
+  /* Runs `job` when all before it has ended. A signal ends it, waiting or running, and is then what it fails with. */
+  _queue(job, signal) {
+    let finished = false
+    const run = async () => {
+      if (signal?.aborted) throw aborted(signal)
+      if (this.#easy === null) throw new VerbatimError(-5, 'model: expected an open one, found a closed one')
+      const abort = () => {
+        if (finished) return
+        this._cancel()
+        setTimeout(abort, 1) // its thread may not have come to the call yet
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      try {
+        return await job()
+      } catch (error) {
+        throw signal?.aborted && error.code === -7 ? aborted(signal) : error
+      } finally {
+        finished = true
+        signal?.removeEventListener('abort', abort)
+      }
+    }
+    const result = this.#tail.then(run)
+    this.#tail = result.then(() => {}, () => {})
+    return result
+  }
+
+  _cancel() {
+    if (this.#easy !== null) library().call.vb_easy_cancel(this.#easy)
+  }
+
+  generate(text, options = {}) {
+    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_generate, this.#easy, text, how, answer, err), options)
+  }
+
+  prompt(text, options = {}) {
+    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_prompt, this.#easy, text, how, answer, err), options)
+  }
+
+  async extractJson(text, schema, options = {}) {
+    const wanted = JSON.stringify(schema)
+    const run = (how, answer, err) => later(library().call.vb_easy_extract, this.#easy, text, wanted, how, answer, err)
+    return JSON.parse(await new Generation(this, run, options))
+  }
+
+  classify(text, labels, options = {}) {
+    return this._queue(async () => {
+      const { koffi, types, call } = library()
+      const how = { labels, n: labels.length, system: options.system ?? null, raw: options.raw ? 1 : 0, by_sum: options.bySum ? 1 : 0 }
+      const size = koffi.sizeof(types.vb_easy_score), rows = Buffer.alloc(size * Math.max(labels.length, 1)), err = {}
+      const best = check(await later(call.vb_easy_classify, this.#easy, text, how, rows, err), err)
+      const scores = labels.map((label, i) => ({ label, ...koffi.decode(rows, i * size, types.vb_easy_score) }))
+      return { label: labels[best], scores }
+    }, options.signal)
+  }
+
+  tokenize(text, { addSpecial = false, parseSpecial = false } = {}) {
+    const { call } = library()
+    const data = Buffer.from(text), ids = new Int32Array(data.length + 8), err = {}
+    const model = call.vb_easy_model(this.#open())
+    const n = check(call.vb_tokenize(model, data, data.length, (addSpecial ? 1 : 0) | (parseSpecial ? 2 : 0), ids, ids.length, err), err)
+    return Array.from(ids.subarray(0, n))
+  }
+
+  #open() {
+    if (this.#easy === null) throw new VerbatimError(-5, 'model: expected an open one, found a closed one')
+    return this.#easy
+  }
+
+  /* Memory besides the weights that it takes. */
+  get memoryBytes() {
+    return Number(library().call.vb_easy_bytes(this.#open()))
+  }
+
+  /* Ends what runs; what waits goes on. */
+  cancel() {
+    this._cancel()
+  }
+
+  /* Waits for what runs and gives everything back. */
+  async close() {
+    const { koffi, call } = library()
+    await this.#tail
+    if (this.#easy === null) return
+    const easy = this.#easy
+    this.#easy = null
+    call.vb_easy_close(easy)
+    koffi.unregister(this.#callback)
+    if (current === this) current = null
+  }
+
+  [Symbol.asyncDispose ?? Symbol('close')]() {
+    return this.close()
+  }
+}
+
+/* Whether the library loads on this machine, and has kernels for its processor. */
+function isSupported() {
+  try {
+    const machine = {}
+    library().call.vb_machine_describe(machine)
+    return machine.isas.length > 0
+  } catch {
+    return false
+  }
+}
+
+/* Calls `listener` with {state, progress, text} of the model that is loaded, now and at each change; what it returns ends that. */
+function onStatusChange(listener) {
+  listeners.add(listener)
+  listener(latest)
+  return () => { listeners.delete(listener) }
+}
+
+/* Opens a model; from then on it is the one that the functions below ask. */
+async function load(name, options = {}) {
+  if (options.signal?.aborted) throw aborted(options.signal)
+  current = await new Model(options)._load(name)
+  return current
+}
+
+function asked() {
+  if (current === null) throw new VerbatimError(-5, 'model: expected one that is loaded, found none')
+  return current
+}
+
+/* The JSON in any text, no model asked: {value, repairs}. Throws, naming the place, if none fits the schema. */
+function parseJson(text, schema) {
+  const { call } = library()
+  const wanted = schema === undefined ? null : JSON.stringify(schema)
+  const repairs = new Int32Array(1), err = {}
+  const n = check(call.vb_easy_json(text, wanted, null, 0, repairs, err), err)
+  const data = Buffer.alloc(n)
+  check(call.vb_easy_json(text, wanted, data, n, repairs, err), err)
+  const names = []
+  for (let bit = 1, name; (name = call.vb_easy_repair_name(bit)) !== null; bit *= 2) if (repairs[0] & bit) names.push(name)
+  return { value: JSON.parse(data.toString('utf8')), repairs: names }
+}
+
+module.exports = {
+  load, isSupported, onStatusChange, parseJson, Model, Generation, VerbatimError,
+  generate: (text, options) => asked().generate(text, options),
+  prompt: (text, options) => asked().prompt(text, options),
+  extractJson: async (text, schema, options) => asked().extractJson(text, schema, options),
+  classify: async (text, labels, options) => asked().classify(text, labels, options)
+}
