@@ -119,7 +119,7 @@ static vb_status take(vb_py_machine *m, uint64_t n, const uint8_t **bytes, vb_er
 
 static vb_status number(vb_py_machine *m, int bytes, uint64_t *value, vb_err *err)
 {
-    const uint8_t *at;
+    const uint8_t *at = NULL;
     VB_TRY(take(m, (uint64_t)bytes, &at, err));
     *value = 0;
     for (int i = 0; i < bytes; i++) *value |= (uint64_t)at[i] << 8 * i;
@@ -148,7 +148,7 @@ static vb_status push_int(vb_py_machine *m, int64_t value, vb_err *err)
 static vb_status push_text(vb_py_machine *m, vb_py_kind kind, int bytes, vb_err *err)
 {
     uint64_t len;
-    const uint8_t *at;
+    const uint8_t *at = NULL;
     VB_TRY(number(m, bytes, &len, err));
     VB_TRY(take(m, len, &at, err));
     vb_py *v = vb_py_new(m, kind, err);
@@ -162,7 +162,7 @@ static vb_status push_text(vb_py_machine *m, vb_py_kind kind, int bytes, vb_err 
 static vb_status push_long(vb_py_machine *m, int bytes, vb_err *err)
 {
     uint64_t len, value = 0;
-    const uint8_t *at;
+    const uint8_t *at = NULL;
     VB_TRY(number(m, bytes, &len, err));
     if (len > 8)
         return vb_py_fail(m, VB_E_FORMAT, err, "LONG: expected at most 8 bytes, found %llu", (unsigned long long)len);

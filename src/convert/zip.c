@@ -156,7 +156,7 @@ static vb_status check_all(const archive *a, vb_zip *z, vb_err *err)
 vb_status vb_zip_read(vb_zip *z, const uint8_t *data, uint64_t size, const char *name, vb_err *err)
 {
     archive a = {data, size, name};
-    directory d;
+    directory d = {0, 0, 0};
     *z = (vb_zip){0};
     VB_TRY(read_end(&a, &d, err));
     z->entries = calloc(d.n + 1, sizeof *z->entries);
