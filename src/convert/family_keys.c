@@ -156,6 +156,9 @@ void vb_keys_llama(vb_keys *k)
     vb_keys_usual(k);
     vb_key_need_u32(k, "vocab_size", "vocab_size");
     vb_key_u32(k, "rope.dimension_count", vb_head_width(k));
+    if (strcmp(k->folder->class_name, "LlamaForCausalLM") != 0) return; /* whose size of a head is always stated */
+    vb_key_u32(k, "attention.key_length", vb_head_width(k));
+    vb_key_u32(k, "attention.value_length", vb_head_width(k));
 }
 
 void vb_keys_granite(vb_keys *k)

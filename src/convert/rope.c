@@ -34,12 +34,13 @@ static vb_status add_llama3(vb_outputs *out, const vb_sizes *sizes, vb_keys *k)
     if (sizes->of['H'] > 2 * PAIRS_MOST) return refuse(k, "head_dim", "at most 8192");
     if (!(base > 1.0 && base < 1e15 && factor > 0.0 && low > 0.0 && high > low && context > 0.0))
         return refuse(k, "factor", "positive numbers, low_freq_factor below high_freq_factor");
-    for (int i = 0; i < n; i++) {
-        float frequency = (float)c64_exp(-c64_log(base) * (2.0 * i / dim));
-        float wave = (float)(2.0 * PI / (double)frequency);
-        double smooth = (context / (double)wave - low) / (high - low);
-        factors[i] = (double)wave < context / high ? 1.0f : (double)wave > context / low ? (float)factor
-                     : (float)(1.0 / ((1.0 - smooth) / factor + smooth));
+    for (int i = 0; i < n; i++) { /* in binary32 step by step, as the field's converter does */
+        float part = (float)(2 * i) / (float)dim;
+        float frequency = 1.0f / (float)c64_exp(c64_log(base) * (double)part);
+        float wave = (float)(2.0 * PI) / frequency;
+        float smooth = ((float)context / wave - (float)low) / (float)(high - low);
+        float between = 1.0f / ((1.0f - smooth) / (float)factor + smooth);
+        factors[i] = (double)wave < context / high ? 1.0f : (double)wave > context / low ? (float)factor : between;
     }
     return vb_outputs_add_values(out, k, "rope_freqs.weight", factors, n);
 }
