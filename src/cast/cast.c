@@ -206,13 +206,17 @@ VB_API void vb_cast_close(vb_cast *c)
     vb_bake_close(c->bake);
     if (c->pages != NULL) vb_pages_release(c->pages, c->pages_bytes);
     vb_arena_free(&c->arena);
+    vb_recall_close(c->own_recall, NULL);
+    vb_model_close(c->own_embedder);
     vb_model_close(c->own);
     free(c);
 }
 
-void vb_cast_own(vb_cast *c, vb_model *model)
+void vb_cast_own(vb_cast *c, vb_model *model, vb_model *embedder, vb_recall *recall)
 {
     c->own = model;
+    c->own_embedder = embedder;
+    c->own_recall = recall;
 }
 
 VB_API vb_model *vb_cast_model(const vb_cast *c)

@@ -98,6 +98,8 @@ typedef struct {
 struct vb_cast {
     vb_arena arena;
     vb_model *model, *own; /* own: to be closed with the cast; NULL: none */
+    vb_model *own_embedder;
+    vb_recall *own_recall;
     vb_model_info info;
     int context, n_slots, n_lines, entries, n_entities_most;
     vb_kv kv;
@@ -135,7 +137,8 @@ struct vb_cast {
 };
 
 /* cast.c */
-void vb_cast_own(vb_cast *cast, vb_model *model); /* to be closed with it */
+/* To be closed with it; each may be NULL. */
+void vb_cast_own(vb_cast *cast, vb_model *model, vb_model *embedder, vb_recall *recall);
 vb_status vb_cast_name_lines(vb_cast *cast, vb_err *err); /* makes the namer, if there is none */
 /* role.c */
 vb_status vb_role_open(vb_role *role, vb_cast *cast, const vb_persona *persona, vb_err *err);
