@@ -44,6 +44,16 @@ static int check_target(const vb_args *args)
     return VB_EXIT_USAGE;
 }
 
+static int find_mix(const vb_args *args, vb_convert_job *job)
+{
+    char names[256];
+    if (args->type == NULL || strcmp(args->type, "auto") == 0) return 0;
+    job->mix = vb_mix_find(args->type);
+    job->pure = args->pure;
+    vb_mix_names(names, sizeof names);
+    return job->mix != NULL ? 0 : vb_wrong("convert", "--type: expected auto or one of %s, found %s", names, args->type);
+}
+
 /* What stands in the file must be a model that runs. */
 static int open_once(const char *path)
 {
@@ -61,8 +71,8 @@ static int tell(const vb_args *args, const vb_convert_result *r, json_t *notes)
     if (args->json)
         return vb_print_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", args->out, "architecture", r->arch,
                                        "class", r->class_name, "tensors", (json_int_t)r->tensors, "tokens",
-                                       (json_int_t)r->tokens, "bytes", (json_int_t)r->bytes, "mostly", r->mostly, "notes", notes));
-    printf("%s: %s, %lld tensors, mostly %s, ", args->out, r->arch, (long long)r->tensors, r->mostly);
+                                       (json_int_t)r->tokens, "bytes", (json_int_t)r->bytes, "type", r->type, "notes", notes));
+    printf("%s: %s, %lld tensors, %s, ", args->out, r->arch, (long long)r->tensors, r->type);
     vb_put_bytes(stdout, r->bytes);
     printf(", %lld tokens\n", (long long)r->tokens);
     return VB_EXIT_OK;
@@ -76,7 +86,7 @@ int vb_cmd_convert(const vb_args *args)
     vb_convert_job job = {.folder = args->rest[0], .out = args->out, .threads = args->model.threads, .progress = on_progress,
                           .note = on_note, .ud = &v};
     int code = check_target(args);
-    if (args->type != NULL && strcmp(args->type, "auto") != 0) job.type = vb_format_by_name(args->type);
+    if (code == 0) code = find_mix(args, &job);
     vb_interrupt_catch();
     vb_status status = code == 0 ? vb_convert(&job, &result, &err) : VB_OK;
     vb_bar_end(&v.bar);

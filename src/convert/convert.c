@@ -4,7 +4,6 @@
  */
 #include "convert/convert.h"
 
-#include "convert/choose.h"
 #include "convert/encode.h"
 #include "convert/family_keys.h"
 #include "convert/tensors.h"
@@ -25,7 +24,8 @@ typedef struct {
     vb_outputs outputs;
     vb_vocabulary *vocabulary;
     vb_gguf_writer writer;
-    const vb_format_info *mostly;
+    const char *type; /* of most numbers */
+    int file_type;    /* its number in GGUF files, -1: none */
     uint64_t done, total;
 } work;
 
@@ -84,50 +84,87 @@ static uint64_t vocabulary_rows(const work *w)
 
 /* --- formats --------------------------------------------------------------------------------------------------- */
 
-static const vb_format_info *as_kept(vb_number type)
+/* 1: vectors, norms, routers, positions: exact whatever is asked for. */
+static int stays_f32(const vb_output *o)
 {
-    return vb_format_of(type == VB_NUM_F16 ? VB_FMT_F16 : type == VB_NUM_BF16 ? VB_FMT_BF16 : VB_FMT_F32);
+    static const char *const exact[] = {"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
+                                        "position_embd.weight", "token_types.weight", "ssm_conv1d.weight"};
+    if (o->n_dims <= 1 || !vb_ends(o->name, ".weight")) return 1;
+    for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
+        if (vb_ends(o->name, exact[i])) return 1;
+    return 0;
 }
 
-static const vb_format_info *format_of(const work *w, const vb_output *o)
+static const vb_format_info *as_kept(const vb_output *o)
 {
     if (o->packed) return vb_format_of(VB_FMT_MXFP4);
-    if (vb_stays_f32(o->name, o->n_dims)) return vb_format_of(VB_FMT_F32);
-    if (w->job->type == NULL) return as_kept(o->type);
-    return vb_fitting_format(w->job->type, o->ne[0]);
+    if (stays_f32(o)) return vb_format_of(VB_FMT_F32);
+    return vb_format_of(o->type == VB_NUM_F16 ? VB_FMT_F16 : o->type == VB_NUM_BF16 ? VB_FMT_BF16 : VB_FMT_F32);
 }
 
 /* The format of most numbers is what the file is said to be of. */
-static void find_mostly(work *w)
+static const char *find_mostly(const work *w)
 {
     uint64_t numbers[VB_FORMATS] = {0}, most = 0;
+    const char *name = "F32";
     for (int64_t i = 0; i < w->outputs.n; i++) {
         const vb_output *o = &w->outputs.all[i];
         uint64_t *n = &numbers[o->format->format];
-        if (!vb_stays_f32(o->name, o->n_dims)) *n += vb_output_elements(o);
-        if (*n < most) continue;
+        if (!stays_f32(o)) *n += vb_output_elements(o);
+        if (*n <= most) continue;
         most = *n;
-        w->mostly = o->format;
+        name = o->format->name;
     }
+    return name;
 }
 
-static void choose_formats(work *w)
+static void note_fallbacks(const work *w, const vb_mix_tensor *tensors)
 {
     char line[256];
-    const vb_output *first = NULL;
+    const vb_mix_tensor *first = NULL;
     int64_t n = 0;
-    for (int64_t i = 0; i < w->outputs.n; i++) {
-        vb_output *o = &w->outputs.all[i];
-        o->format = format_of(w, o);
-        if (w->job->type == NULL || o->packed || vb_stays_f32(o->name, o->n_dims) || o->format == w->job->type) continue;
-        first = n++ == 0 ? o : first;
+    for (int64_t i = w->outputs.n - 1; i >= 0; i--) {
+        if (!tensors[i].fallback || w->outputs.all[i].packed) continue;
+        first = &tensors[i];
+        n++;
     }
-    find_mostly(w);
     if (n == 0) return;
-    snprintf(line, sizeof line, "%lld of %lld tensors have rows that blocks of %d do not divide: %s has %llu columns and becomes %s",
-             (long long)n, (long long)w->outputs.n, w->job->type->block, first->name, (unsigned long long)first->ne[0],
-             first->format->name);
+    snprintf(line, sizeof line, "%lld of %lld tensors have rows of another length than whole blocks and take the nearest format "
+             "that fits: %s, of %llu columns, %s", (long long)n, (long long)w->outputs.n, first->name,
+             (unsigned long long)first->ne[0], first->to->name);
     note(w, line);
+}
+
+static vb_status choose_mix(work *w, vb_err *err)
+{
+    const vb_sizes *s = &w->sizes;
+    vb_mix_model model = {w->family->arch, w->keys.layers, (int)s->of['e'], (int)s->of['n'], (int)(s->of['k'] / s->of['H']), 0,
+                          w->job->pure};
+    vb_mix_tensor *tensors = calloc((size_t)w->outputs.n + 1, sizeof *tensors);
+    if (tensors == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", w->job->folder);
+    for (int64_t i = 0; i < w->outputs.n; i++) {
+        tensors[i] = (vb_mix_tensor){.name = w->outputs.all[i].name, .from = w->outputs.all[i].format};
+        memcpy(tensors[i].ne, w->outputs.all[i].ne, sizeof tensors[i].ne);
+    }
+    vb_status status = vb_mix_choose(w->job->mix, &model, tensors, w->outputs.n, err);
+    for (int64_t i = 0; i < w->outputs.n && status == VB_OK; i++) {
+        vb_output *o = &w->outputs.all[i];
+        if (!o->packed && !stays_f32(o)) o->format = tensors[i].to;
+    }
+    if (status == VB_OK) note_fallbacks(w, tensors);
+    free(tensors);
+    return status;
+}
+
+static vb_status choose_formats(work *w, vb_err *err)
+{
+    for (int64_t i = 0; i < w->outputs.n; i++) w->outputs.all[i].format = as_kept(&w->outputs.all[i]);
+    if (w->job->mix != NULL) VB_TRY(choose_mix(w, err));
+    const char *mostly = find_mostly(w);
+    const vb_mixture *mix = w->job->mix != NULL ? w->job->mix : vb_mix_find(mostly);
+    w->type = mix != NULL ? mix->name : mostly;
+    w->file_type = mix != NULL ? mix->file_type : -1;
+    return VB_OK;
 }
 
 /* --- writing --------------------------------------------------------------------------------------------------- */
@@ -138,12 +175,12 @@ static vb_status put_head(work *w, vb_err *err)
     vb_key_text(&general, "general.architecture", w->family->arch);
     vb_key_text(&general, "general.type", "model");
     vb_key_text(&general, "general.name", w->folder.name);
-    if (vb_file_type_of(w->mostly) >= 0) vb_key_u32(&general, "general.file_type", vb_file_type_of(w->mostly));
-    vb_key_u32(&general, "general.quantization_version", QUANTIZATION_VERSION);
     w->family->keys(&w->keys);
     VB_TRY(vb_keys_write(&general, &w->writer, err));
     VB_TRY(vb_keys_write(&w->keys, &w->writer, err));
     vb_vocabulary_put(w->vocabulary, &w->writer);
+    vb_gguf_put_u32(&w->writer, "general.quantization_version", QUANTIZATION_VERSION);
+    if (w->file_type >= 0) vb_gguf_put_u32(&w->writer, "general.file_type", (uint32_t)w->file_type);
     for (int64_t i = 0; i < w->outputs.n; i++) {
         const vb_output *o = &w->outputs.all[i];
         vb_gguf_shape shape = {.n_dims = o->n_dims, .format = o->format};
@@ -237,7 +274,7 @@ static vb_status convert(work *w, vb_err *err)
     VB_TRY(vb_folder_open(&w->folder, w->job->folder, err));
     VB_TRY(find_family(w, err));
     VB_TRY(read_tensors(w, err));
-    choose_formats(w);
+    VB_TRY(choose_formats(w, err));
     VB_TRY(vb_vocabulary_read(&w->vocabulary, w->folder.path, w->family->arch, vocabulary_rows(w), err));
     return write_file(w, err);
 }
@@ -255,7 +292,7 @@ vb_status vb_convert(const vb_convert_job *job, vb_convert_result *out, vb_err *
         out->tensors = w->outputs.n;
         out->tokens = (int64_t)vb_vocabulary_size(w->vocabulary);
         out->bytes = w->total;
-        out->mostly = w->mostly->name;
+        out->type = w->type;
     }
     vb_vocabulary_close(w->vocabulary);
     vb_outputs_free(&w->outputs);

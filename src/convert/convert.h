@@ -7,13 +7,12 @@
  */
 #ifndef VB_CONVERT_CONVERT_H
 #define VB_CONVERT_CONVERT_H
-#include "base/err.h"
-#include "base/quant.h"
+#include "convert/mix.h"
 
 typedef struct {
     const char *folder, *out;
-    const vb_format_info *type; /* of matrices; NULL: each as the folder keeps it */
-    int threads;                /* <= 0: as many as processors may be used */
+    const vb_mixture *mix; /* the formats of matrices; NULL: each as the folder keeps it */
+    int pure, threads;     /* pure: one format for all of them; threads <= 0: as many as processors may be used */
     /* Bytes of tensors that are written, of all; not 0: stop. May be NULL. */
     int (*progress)(void *ud, const char *tensor, uint64_t done, uint64_t total);
     void (*note)(void *ud, const char *line); /* what the user should know; may be NULL */
@@ -24,7 +23,7 @@ typedef struct {
     char arch[64], class_name[96];
     int64_t tensors, tokens;
     uint64_t bytes; /* of tensors */
-    const char *mostly; /* the format of most numbers */
+    const char *type; /* of most numbers, or the name of the mix */
 } vb_convert_result;
 vb_status vb_convert(const vb_convert_job *job, vb_convert_result *out, vb_err *err);
 

@@ -5,6 +5,8 @@
 #include "convert/folder.h"
 
 #include "convert/json.h"
+#include "convert/mlx.h"
+#include "convert/torch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@ typedef struct {
 
 static const layout layouts[] = {
     {"model.safetensors", "model.safetensors.index.json", "model-%05d-of-%05d.safetensors", vb_safetensors_add},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-%05d-of-%05d.bin", vb_torch_add},
 };
 
 static vb_status join(const vb_folder *f, const char *name, char *path, size_t cap, vb_err *err)
@@ -147,8 +150,9 @@ static vb_status add_tensors(const vb_folder *f, vb_err *err)
     int found = 0;
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0] && !found; i++) VB_TRY(add_layout(f, &layouts[i], &found, err));
     if (!found)
-        VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected model.safetensors or its parts, found none", f->path);
-    return VB_OK;
+        VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected model.safetensors, pytorch_model.bin or their parts, found none", f->path);
+    const json_t *groups = json_object_get(f->config, "quantization");
+    return vb_mlx_join(f->source, groups, err);
 }
 
 /* --- settings -------------------------------------------------------------------------------------------------- */

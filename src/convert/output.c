@@ -8,6 +8,7 @@
 #include "base/canon64.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 uint64_t vb_view_step(const vb_source_tensor *t, int dim)
 {
@@ -39,6 +40,12 @@ vb_view vb_view_all(const vb_source_tensor *t)
     vb_view v = vb_view_begin(t, 0);
     vb_view_axis(&v, vb_source_elements(t), 1);
     return v;
+}
+
+int vb_ends(const char *text, const char *with)
+{
+    size_t n = strlen(text), len = strlen(with);
+    return n >= len && strcmp(text + n - len, with) == 0;
 }
 
 uint64_t vb_output_elements(const vb_output *o)

@@ -42,6 +42,7 @@ vb_view vb_view_begin(const vb_source_tensor *t, uint64_t base);
 void vb_view_axis(vb_view *v, uint64_t size, uint64_t step); /* of size 1: nothing happens */
 uint64_t vb_view_step(const vb_source_tensor *t, int dim);   /* of a dimension */
 
+int vb_ends(const char *text, const char *with); /* names end with what they are */
 uint64_t vb_output_elements(const vb_output *o);
 /* Numbers [first, first + n), whole rows. Several threads may ask. */
 vb_status vb_output_floats(const vb_output *o, uint64_t first, uint64_t n, float *out, vb_err *err);

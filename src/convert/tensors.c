@@ -154,18 +154,12 @@ static vb_status add(vb_outputs *out, vb_output **added, vb_err *err)
     return VB_OK;
 }
 
-static int ends(const char *text, const char *with)
-{
-    size_t n = strlen(text), len = strlen(with);
-    return n >= len && strcmp(text + n - len, with) == 0;
-}
-
 /* Where tensor i of a rule is called so: the expert's, or the scales beside the blocks. */
 static void source_name(char *to, size_t cap, const vb_rule *rule, uint64_t layer, uint64_t i)
 {
     fill_in(to, cap, rule->from, layer, i);
     size_t len = strlen(to);
-    if (rule->change != VB_STACK && i == 1 && ends(to, "_blocks")) snprintf(to + len - 7, cap - len + 7, "_scales");
+    if (rule->change != VB_STACK && i == 1 && vb_ends(to, "_blocks")) snprintf(to + len - 7, cap - len + 7, "_scales");
 }
 
 static vb_status absent(const maker *m, const char *name, vb_err *err)
@@ -218,7 +212,7 @@ static vb_status apply(maker *m, const vb_rule *rule, uint64_t layer, vb_err *er
     fill_in(o->name, sizeof o->name, rule->to, layer, 0);
     if (!m->family->pairs && (rule->change == VB_PAIRS_Q || rule->change == VB_PAIRS_K)) changed.change = VB_KEEP;
     VB_TRY(vb_change_apply(o, &changed, m->sizes, from, m->arena, err));
-    if (m->family->plus_one && ends(rule->to, "norm.weight") && !ends(rule->to, "ssm_norm.weight")) o->each = VB_EACH_PLUS_ONE;
+    if (m->family->plus_one && vb_ends(rule->to, "norm.weight") && !vb_ends(rule->to, "ssm_norm.weight")) o->each = VB_EACH_PLUS_ONE;
     return VB_OK;
 }
 
@@ -245,7 +239,7 @@ static int is_useless(const char *name)
                                        "rotary_emb.inv_freq", "embeddings.position_ids"};
     static const char *const first[] = {"pooler.", "cls.predictions.", "cls.seq_relationship."};
     for (size_t i = 0; i < sizeof last / sizeof last[0]; i++)
-        if (ends(name, last[i])) return 1;
+        if (vb_ends(name, last[i])) return 1;
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
         if (begins(name, first[i])) return 1;
     return 0;
