@@ -4,7 +4,7 @@
  *   line       the first line break behind something else than white space
  *   regex      PCRE2 reads as far as the text is there. A match that touches its end is none yet (PCRE2_PARTIAL_HARD): what
  *              follows could make it longer, shorter or void. So what is found is what would be found in all of the text.
- *              A match of nothing at all does not count.
+ *              A match of nothing at all does not count, and nothing is read behind a byte that is no UTF-8.
  *   length     the end
  *
  * A pattern that needs too much backtracking fails the line (LIMIT steps, ROOM bytes): time and memory of a step are known.
@@ -64,7 +64,7 @@ static vb_status compile(vb_stop *s, const char *regex, vb_err *err)
     if (len > LONGEST_REGEX) VB_FAIL(err, VB_E_ARGUMENT, "regex: expected at most %d bytes, found %zu", LONGEST_REGEX, len);
     s->room = vb_pages_reserve(ROOM);
     if (s->room == NULL) VB_FAIL(err, VB_E_MEMORY, "regex: out of memory");
-    uint32_t how = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    uint32_t how = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
     s->code = pcre2_compile((PCRE2_SPTR)regex, len, how, &code, &at, NULL);
     if (s->code == NULL) {
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
@@ -131,11 +131,21 @@ static void find_break(const char *text, size_t len, vb_text_state state, vb_sto
     if (state == VB_TEXT_ENDED && begun) found(out, 0, r.len, VB_LINE_ENDED);
 }
 
+/* The bytes before the first that belongs to no character. */
+static size_t valid_part(const vb_reading *r)
+{
+    size_t at = 0, len;
+    for (uint32_t c = vb_read(r, 0, &len); len > 0 && c != VB_NO_LETTER; c = vb_read(r, at, &len)) at += len;
+    return at;
+}
+
 static vb_status find_match(const vb_stop *s, const char *text, size_t len, vb_text_state state, vb_stopped *out, vb_err *err)
 {
     vb_reading r = vb_reading_of(text, len, state == VB_TEXT_ENDED);
-    uint32_t how = PCRE2_NOTEMPTY | (state == VB_TEXT_ENDED ? 0 : PCRE2_PARTIAL_HARD);
-    int n = pcre2_match(s->code, (PCRE2_SPTR)r.text, r.len, 0, how, s->match, s->context);
+    size_t valid = valid_part(&r);
+    int whole = state == VB_TEXT_ENDED && valid == r.len;
+    uint32_t how = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | (whole ? 0 : PCRE2_PARTIAL_HARD);
+    int n = pcre2_match(s->code, (PCRE2_SPTR)text, valid, 0, how, s->match, s->context);
     if (n == PCRE2_ERROR_NOMATCH || n == PCRE2_ERROR_PARTIAL) return VB_OK;
     if (n < 0) {
         char why[120];

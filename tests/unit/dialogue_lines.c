@@ -1,6 +1,8 @@
 /* dialogue_lines.c - where lines end: one table of texts in many languages, each asked for at every place it can be cut. */
 #include "cast/stop.h"
 
+#include "../random.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -297,7 +299,9 @@ static const pattern patterns[] = {
     {"(?<=:) *\\w+\\.", "he: yes.", "yes."},
     {"\\X\\X", "e\xCC\x81" "ab", "e\xCC\x81" "a"},
     {"[\xE3\x81\x82-\xE3\x82\x93]+\xE3\x80\x82", "a\xE3\x81\xAF\xE3\x81\x84\xE3\x80\x82", "\xE3\x81\xAF\xE3\x81\x84\xE3\x80\x82"},
-    {"b.c", "a\xFF" "b\xC3\xA9" "c", "b\xC3\xA9" "c"},
+    {"b.c", "ab\xC3\xA9" "cd", "b\xC3\xA9" "c"},
+    {"a|b", "\xC3\xA9 ca\xFF" "b", "a"},
+    {"b$", "a b\xFF", NULL},
 };
 
 Test(lines, patterns)
@@ -310,6 +314,31 @@ Test(lines, patterns)
         const char *found = line_of(stop, p->text, strlen(p->text), VB_TEXT_ENDED, buf);
         cr_expect(same(found, p->line), "%s: \"%s\": \"%s\" instead of \"%s\"", p->regex, p->text, found ? found : "none", p->line ? p->line : "none");
         check_cuts(stop, p->text, p->line);
+        vb_stop_close(stop);
+    }
+}
+
+/* Texts of marks, letters and halves of characters by chance. */
+Test(lines, any_text)
+{
+    static const char *const bits[] = {
+        "a", "B", " ", ".", "\"", "'", "!", "\n", "3", "\xE2\x80\xA6", "\xE2\x80\x9C", "\xE2\x80\x9D", "\xE2\x80\x9E", "\xC2\xAB",
+        "\xC2\xBB", "(", ")", "*", "_", ",", "Mr", "etc", "U", "I", "\xC3\xA9", "\xE5\xA5\xBD", "\xE3\x80\x82", "\xE3\x80\x8C",
+        "\xE3\x80\x8D", "\xE2\x80\x99", "?", "\r", "/", "-", "p", "m", "The", "z", "\xFF", "\xE2", "\xE2\x80", "no", "Mai", ";", "\xCE\xA4",
+    };
+    static const struct {
+        vb_stop_rule rule;
+        const char *regex;
+    } rules[] = {{VB_STOP_SENTENCE, NULL}, {VB_STOP_LINE, NULL}, {VB_STOP_REGEX, "(?:a|aB)(.*?)[.!]|\\d\\b|\xC3\xA9+"}};
+    rng r = {20261121};
+    for (size_t rule = 0; rule < sizeof rules / sizeof *rules; rule++) {
+        vb_stop *stop;
+        cr_assert_eq(vb_stop_open(&stop, rules[rule].rule, rules[rule].regex, 0, NULL), VB_OK);
+        for (int round = 0; round < 3000; round++) {
+            char text[200] = "", buf[200];
+            for (uint32_t i = rng_word(&r) % 20 + 3; i > 0; i--) strcat(text, bits[rng_word(&r) % (sizeof bits / sizeof *bits)]);
+            check_cuts(stop, text, line_of(stop, text, strlen(text), VB_TEXT_ENDED, buf));
+        }
         vb_stop_close(stop);
     }
 }
