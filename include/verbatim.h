@@ -211,6 +211,7 @@ VB_API int64_t vb_detokenize(const vb_model *model, const vb_token *ids, size_t 
 /* The bytes one token stands for inside a text; control tokens written out. Returns the length. */
 VB_API int64_t vb_token_bytes(const vb_model *model, vb_token id, char *buf, size_t cap);
 VB_API int vb_token_ends(const vb_model *model, vb_token id); /* 1: this token ends a generation */
+VB_API int vb_token_controls(const vb_model *model, vb_token id); /* 1: a control token, no part of the text that is shown */
 
 typedef struct {
     const char *role, *content;
@@ -292,6 +293,10 @@ typedef struct {
     int want;
 } vb_work;
 VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err);
+
+/* Bytes of the work area, shared by all sessions of a model, for evaluating so many tokens at once, `wanted` of them with
+ * logits. It grows to what was needed most. */
+VB_API uint64_t vb_eval_bytes(const vb_model *model, int tokens, int wanted);
 
 /* --- watching what is computed ------------------------------------------------------------------------- */
 

@@ -21,8 +21,9 @@ $B/tests/serve_twin $B/tests/serve_hooks: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $B/fuzz/http $B/fuzz/json: $(SERVE:%.c=$B/%.o)
 $B/fuzz/http $B/fuzz/json: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
-# memory.c counts what the library allocates.
-$B/tests/memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
+# memory.c and cast_memory.c count what the library allocates.
+$B/tests/memory $B/tests/cast_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
+$B/tests/cast_memory: LDFLAGS += -Wl,--wrap=free,--wrap=munmap
 $(SHIMS:%.so=%.o): CFLAGS += -fvisibility=default
 $(SHIMS): $B/%.so: $B/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl

@@ -16,7 +16,7 @@
 
 enum {
     DEFAULT_SPEAKERS = 32, DEFAULT_WAITING = 1024, DEFAULT_CONTEXT = 256, DEFAULT_ENTRIES = 64, DEFAULT_ENTITIES = 256,
-    MOST_SPEAKERS = 1024, MOST_WAITING = 1 << 20, MOST_ENTRIES = 1 << 16, MOST_ENTITIES = 1 << 20, LEAST_REQUEST = 1024, LEAST_ROOM = 4096
+    MOST_SPEAKERS = 1024, MOST_WAITING = 1 << 20, MOST_ENTRIES = 1 << 16, MOST_ENTITIES = 1 << 20, LEAST_REQUEST = 1024, LEAST_ROOM = 4096, ARENA = 128 << 10
 };
 
 /* --- sizes ------------------------------------------------------------------------------------------------ */
@@ -222,4 +222,74 @@ void vb_cast_own(vb_cast *c, vb_model *model, vb_model *embedder, vb_recall *rec
 VB_API vb_model *vb_cast_model(const vb_cast *c)
 {
     return c->model;
+}
+
+/* --- how much memory it takes ---------------------------------------------------------------------------------- */
+
+enum { OBJECT = 1024, TOKENIZER = 64 }; /* bytes of a session's or rule's small parts; of tokenizing a byte */
+
+static uint64_t session_bytes(const vb_cast *c, int context)
+{
+    vb_session_opts o = {.context = context, .kv = c->kv, .batch = 1};
+    return vb_session_bytes(c->model, &o) - vb_eval_bytes(c->model, 1, 1) + OBJECT;
+}
+
+static vb_status add_role(vb_cast *c, vb_token *ids, uint64_t *bytes, vb_err *err)
+{
+    const vb_role *r = &c->roles[c->n_roles];
+    vb_fill_room room = {c->room, c->room_cap};
+    int64_t n = vb_fill_encode_prefix(r->prompt, room, ids, (size_t)c->context, err);
+    if (n < 0) return (vb_status)n;
+    if (n > 0) *bytes += session_bytes(c, n < c->context ? (int)n : c->context);
+    *bytes += vb_fill_bytes(r->prompt) + vb_stop_bytes(r->is.stop) + vb_filter_bytes(r->filter);
+    if (r->entry != NULL) *bytes += vb_fill_bytes(r->entry);
+    *bytes += 4 * OBJECT;
+    return VB_OK;
+}
+
+/* The roles are opened for it: what they take depends on their texts. */
+static vb_status add_roles(vb_cast *c, const vb_cast_opts *o, uint64_t *bytes, vb_err *err)
+{
+    VB_TRY(copy_facts(c, o, err));
+    c->room = malloc(c->room_cap);
+    vb_token *ids = malloc((size_t)c->context * sizeof *ids);
+    vb_status s = VB_OK;
+    c->roles = vb_arena_array(&c->arena, (size_t)o->n_personas, sizeof *c->roles);
+    if (c->room == NULL || ids == NULL || c->roles == NULL) s = vb_fail(err, VB_E_MEMORY, "cast: out of memory");
+    for (int i = 0; i < o->n_personas && s == VB_OK; i++) {
+        s = vb_role_open(&c->roles[i], c, &o->personas[i], err);
+        if (s == VB_OK) s = add_role(c, ids, bytes, err);
+        c->n_roles++;
+    }
+    for (int i = 0; i < c->n_roles; i++) vb_role_close(&c->roles[i]);
+    free(ids);
+    free(c->room);
+    return s;
+}
+
+static vb_status add_all(vb_cast *c, const vb_cast_opts *o, uint64_t *bytes, vb_err *err)
+{
+    c->recall = o->recall;
+    VB_TRY(add_roles(c, o, bytes, err));
+    *bytes += lay_out(c) + sizeof *c + 2 * c->arena.bytes + ARENA;
+    *bytes += (uint64_t)(c->n_slots + 1) * session_bytes(c, c->context);
+    *bytes += vb_eval_bytes(c->model, c->n_slots + VB_CAST_CHUNK, c->n_slots) + OBJECT * (uint64_t)c->n_slots;
+    *bytes += TOKENIZER * (uint64_t)c->room_cap;
+    if (c->memory_cap > 0) *bytes += vb_memory_room(c->n_entities_most, c->entries);
+    return VB_OK;
+}
+
+VB_API uint64_t vb_cast_bytes(const vb_model *model, const vb_cast_opts *opts, vb_err *err)
+{
+    vb_cast *c = calloc(1, sizeof *c);
+    uint64_t bytes = 0;
+    if (c == NULL) {
+        vb_fail(err, VB_E_MEMORY, "cast: out of memory");
+        return 0;
+    }
+    vb_status s = settle(c, (vb_model *)(uintptr_t)model, opts, err);
+    if (s == VB_OK) s = add_all(c, opts, &bytes, err);
+    vb_arena_free(&c->arena);
+    free(c);
+    return s < 0 ? 0 : bytes;
 }

@@ -36,7 +36,7 @@ static void make_certain(vb_slot_of *s, char *text, int end)
 /* Control tokens say nothing. */
 static void spell(const vb_cast *c, vb_slot_of *s, char *text, vb_token id)
 {
-    if (vb_detokenize(c->model, &id, 1, 0, NULL, 0, NULL) <= 0) return;
+    if (vb_token_controls(c->model, id)) return;
     int64_t n = vb_token_bytes(c->model, id, text + s->len + s->held, (size_t)c->longest);
     if (n > 0) s->held += n < c->longest ? (size_t)n : (size_t)c->longest;
     make_certain(s, text, 0);

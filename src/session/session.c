@@ -73,6 +73,11 @@ static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, v
     return m->player->state_open(&s->state, m->playing, o->context, o->kv, err);
 }
 
+VB_API uint64_t vb_eval_bytes(const vb_model *m, int tokens, int wanted)
+{
+    return m->player == NULL ? 0 : m->player->scratch_bytes(m->playing, tokens, wanted);
+}
+
 VB_API vb_status vb_session_open(vb_session **out, vb_model *m, const vb_session_opts *opts, vb_err *err)
 {
     vb_session_opts o = {0};

@@ -38,6 +38,11 @@ VB_API int vb_token_ends(const vb_model *m, vb_token id)
     return m->tokenizer != NULL && vb_tokenizer_ends(m->tokenizer, id);
 }
 
+VB_API int vb_token_controls(const vb_model *m, vb_token id)
+{
+    return m->tokenizer != NULL && vb_tokenizer_kind_of(m->tokenizer, id) == VB_TOKEN_CONTROL;
+}
+
 VB_API const char *vb_model_template(const vb_model *m, size_t *len)
 {
     if (len != NULL) *len = m->template_.len;
