@@ -13,8 +13,8 @@ static void print_options(FILE *to, const vb_command *command)
         char left[64], letter[8] = "    ";
         if (!vb_opt_of(opt, command)) continue;
         if (opt->letter) snprintf(letter, sizeof letter, "-%c, ", opt->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value ? " " : "",
-                 opt->value ? opt->value : "");
+        if (opt->type == VB_OPT_MAYBE) snprintf(left, sizeof left, "%s--%s[=%s]", letter, opt->name, opt->value);
+        else snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value ? " " : "", opt->value ? opt->value : "");
         fprintf(to, "  %-36s %s\n", left, opt->help);
     }
 }

@@ -20,6 +20,11 @@ static int takes_files(const vb_opt *opt)
     return opt->type == VB_OPT_FILE || opt->type == VB_OPT_FILES;
 }
 
+static int takes_value(const vb_opt *opt)
+{
+    return opt->type != VB_OPT_FLAG && opt->type != VB_OPT_MAYBE;
+}
+
 static int may_repeat(const vb_opt *opt)
 {
     return opt->type == VB_OPT_TEXTS || opt->type == VB_OPT_FILES;
@@ -113,7 +118,7 @@ static void bash_values(FILE *to)
 {
     fputs("    valued=\"", to);
     for (int k = 0; k < vb_n_opts; k++) {
-        if (vb_opts[k].type == VB_OPT_FLAG) continue;
+        if (!takes_value(&vb_opts[k])) continue;
         fprintf(to, "--%s ", vb_opts[k].name);
         if (vb_opts[k].letter) fprintf(to, "-%c ", vb_opts[k].letter);
     }
@@ -166,7 +171,7 @@ static void zsh_value(FILE *to, const vb_opt *opt)
 
 static void zsh_option(FILE *to, const vb_opt *opt)
 {
-    int has_value = opt->type != VB_OPT_FLAG;
+    int has_value = takes_value(opt);
     for (int letter = 0; letter <= (opt->letter != 0); letter++) {
         fputs(" \\\n            '", to);
         if (may_repeat(opt)) fputc('*', to);
@@ -237,7 +242,7 @@ static void fish_option(FILE *to, const vb_command *command, const vb_opt *opt)
     fprintf(to, "complete -c verbatim -n '__verbatim_is %s' -l %s", command->name, opt->name);
     if (opt->letter) fprintf(to, " -s %c", opt->letter);
     if (takes_files(opt)) fputs(" -r -F", to);
-    else if (opt->type != VB_OPT_FLAG) fputs(" -x", to);
+    else if (takes_value(opt)) fputs(" -x", to);
     if (opt->type == VB_OPT_MODEL) fputs(" -a '(__verbatim_models)'", to);
     if (takes_words(opt)) {
         fputs(" -a '", to);

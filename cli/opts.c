@@ -21,8 +21,10 @@
 #define PARTNERS (ON(DIFF) | ON(PARITY))
 #define EASY (ON(CLASSIFY) | ON(EXTRACT))
 #define EVAL (ON(RUN) | ON(LOGITS) | ON(EMBED) | EASY)
+#define SCRIPTS (ON(SIMULATE) | ON(BAKE))
+#define CASTS (ON(SAY) | SCRIPTS)
 #define PLAYS (EVAL | PARTNERS | ON(TRACE_REPLAY) | ON(TRACE_VERIFY) | ON(TRACE_BRANCH))
-#define PLANS (PLAYS | ON(EXPLAIN) | ON(SERVE))
+#define PLANS (PLAYS | ON(EXPLAIN) | ON(SERVE) | CASTS)
 #define GENERATES (ON(RUN) | ON(TRACE_BRANCH))
 #define SAMPLES (GENERATES | ON(EXTRACT))
 #define SERVER (ON(SERVE) | ON(PS) | ON(STOP))
@@ -30,8 +32,9 @@
 const vb_opt vb_opts[] = {
     {"max-tokens", 'n', VB_OPT_INT, "N", 0, INT_MAX, AT(max_tokens), SAMPLES | PARTNERS,
      "at most N new tokens (default 0: until the model ends or the context is full)"},
-    {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), SAMPLES | ON(DOCTOR) | ON(TRACE_VERIFY),
-     "seed of the random choices (default 0); doctor: of the kernel check; trace verify: of the sample"},
+    {"seed", 's', VB_OPT_U64, "N", 0, 0, AT(sampling.seed), SAMPLES | ON(DOCTOR) | ON(TRACE_VERIFY) | CASTS,
+     "seed of the random choices (default 0); doctor: of the kernel check; trace verify: of the sample; say, simulate, bake: "
+     "of the world"},
     {"temp", 0, VB_OPT_REAL, "T", 0, 100, AT(sampling.temperature), SAMPLES,
      "temperature (default 0: greedy, always the best token)"},
     {"top-k", 0, VB_OPT_INT, "K", 0, INT_MAX, AT(sampling.top_k), SAMPLES, "choose among the K best tokens (0: off)"},
@@ -114,9 +117,10 @@ const vb_opt vb_opts[] = {
     {"tokens", 0, VB_OPT_TEXT, "1,2,3", 0, 0, AT(tokens), ON(LOGITS) | ON(EMBED), "the token ids to evaluate"},
     {"tokens-file", 0, VB_OPT_FILE, "FILE", 0, 0, AT(tokens_file), ON(LOGITS) | ON(EMBED), "the same as a JSON array (-: stdin)"},
     {"prompt", 0, VB_OPT_TEXT, "TEXT", 0, 0, AT(prompt), ON(LOGITS), "the same as text, read as `run --raw` does"},
-    {"out", 'o', VB_OPT_FILE, "FILE", 0, 0, AT(out), ON(LOGITS) | ON(TRACE_BRANCH) | ON(CONVERT),
-     "write the logits there: little-endian f32, tokens x vocabulary, nothing else; trace branch: the new trace; convert: the model"},
-    {"force", 0, VB_OPT_FLAG, NULL, 0, 0, AT(force), ON(CONVERT) | ON(QUANTIZE), "replace a file that is there"},
+    {"out", 'o', VB_OPT_FILE, "FILE", 0, 0, AT(out), ON(LOGITS) | ON(TRACE_BRANCH) | ON(CONVERT) | ON(BAKE),
+     "write the logits there: little-endian f32, tokens x vocabulary, nothing else; trace branch: the new trace; convert: the "
+     "model; bake: the table"},
+    {"force", 0, VB_OPT_FLAG, NULL, 0, 0, AT(force), ON(CONVERT) | ON(QUANTIZE) | ON(BAKE), "replace a file that is there"},
     {"pooling", 0, VB_OPT_CHOICE, "none|mean|cls|last", VB_POOLING_NONE, 0, AT(pooling), ON(EMBED),
      "how tokens become one row (default: as the file says; else mean for encoders, last for others)"},
     {"normalize", 0, VB_OPT_FLAG, NULL, 0, 0, AT(normalize), ON(EMBED), "rows of length 1"},
@@ -168,6 +172,20 @@ const vb_opt vb_opts[] = {
      "show what each documented difference to ggml moves, computed by the oracle (slow)"},
     {"ours", 0, VB_OPT_MODEL, "MODEL", 0, 0, AT(ours), ON(DIFF),
      "our model beside theirs (default: the same name in the local stores)"},
+    {"entity", 0, VB_OPT_TEXT, "ID", 0, 0, AT(entity), ON(SAY), "who speaks: a number (default 0) or a name"},
+    {"tick", 0, VB_OPT_U64, "N", 0, 0, AT(tick), ON(SAY), "when, by the world's clock (default 0)"},
+    {"draw", 0, VB_OPT_U64, "N", 0, 0, AT(draw), ON(SAY), "which of several lines of one entity at one tick (default 0)"},
+    {"persona", 0, VB_OPT_TEXT, "NAME", 0, 0, AT(persona), ON(SAY), "as whom (default: the first persona of the cast)"},
+    {"fact", 0, VB_OPT_TEXTS, "NAME=VALUE", 0, 0, AT(facts), ON(SAY), "what stands for ${NAME}; may be given again"},
+    {"cast", 0, VB_OPT_FILE, "CAST.json", 0, 0, AT(cast), CASTS,
+     "the characters (default: a villager and a small model that are built in)"},
+    {"table", 0, VB_OPT_FILE, "FILE", 0, 0, AT(table), CASTS, "answer from this table of `bake` what it has; never changes a line"},
+    {"speakers", 0, VB_OPT_INT, "N", 1, 4096, AT(speakers), SCRIPTS,
+     "lines that are spoken at once; never changes a line (default 32)"},
+    {"shuffle", 0, VB_OPT_MAYBE, "SEED", 0, 0, AT(shuffle), SCRIPTS,
+     "speak all once more, in another order, in other batches and slices: it must be the same"},
+    {"frame", 0, VB_OPT_REAL, "MS", 0.01, 10000, AT(frame), SCRIPTS,
+     "work in frames of so many milliseconds, and say how far they went beyond"},
     {"completion", 0, VB_OPT_WORD, "bash|zsh|fish", 0, 0, AT(completion), ON(HELP), "print a completion script"},
     {"json", 0, VB_OPT_FLAG, NULL, 0, 0, AT(json), ALL, "print JSON"},
     {"help", 'h', VB_OPT_FLAG, NULL, 0, 0, AT(help), ALL, "explain the command"},
@@ -300,7 +318,8 @@ static int set(vb_args *args, const vb_opt *opt, const char *text)
     switch (opt->type) {
     case VB_OPT_FLAG: return set_flag(args, opt);
     case VB_OPT_INT: return set_int(args, opt, text);
-    case VB_OPT_U64: return set_u64(args, opt, text);
+    case VB_OPT_U64:
+    case VB_OPT_MAYBE: return text != NULL ? set_u64(args, opt, text) : 0;
     case VB_OPT_REAL: return set_real(args, opt, text);
     case VB_OPT_TEXTS:
     case VB_OPT_FILES: return add_text(args, opt, text);
@@ -340,7 +359,7 @@ static int parse_one(vb_args *args, char **words, int n, int *used)
     if (is_long && word[2 + len] == '=') value = word + 3 + len;
     if (!is_long && word[2] != '\0') value = word + 2;
     if (opt->type == VB_OPT_FLAG && value != NULL) return unexpected(args, opt, "no value", value);
-    if (opt->type == VB_OPT_FLAG) return set(args, opt, NULL);
+    if (opt->type == VB_OPT_FLAG || (opt->type == VB_OPT_MAYBE && value == NULL)) return set(args, opt, NULL);
     if (value == NULL && n < 2)
         return vb_wrong(args->command->name, "--%s: expected a value (%s), found the end of the line", opt->name,
                         opt->value);

@@ -56,12 +56,18 @@ typedef struct {
     char **rest;    /* what is not an option */
     int n_rest;
     int prove, quorum, every;
+    const char *cast, *entity, *persona, *table; /* of characters */
+    vb_texts facts;                              /* NAME=VALUE */
+    uint64_t tick, draw, shuffle;
+    int speakers;
+    float frame; /* ms */
 } vb_args;
 
 typedef enum {
     VB_OPT_FLAG,   /* int: 1 */
     VB_OPT_INT,    /* int, min..max */
     VB_OPT_U64,    /* uint64_t */
+    VB_OPT_MAYBE,  /* the same; its value may be left out, and is written --name=N */
     VB_OPT_REAL,   /* float, min..max */
     VB_OPT_TEXT,   /* const char * */
     VB_OPT_TEXTS,  /* vb_texts: appended */

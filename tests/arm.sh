@@ -109,6 +109,11 @@ commands() {
         emulated verbatim trace replay "$old" --isa neon --model "$model" >"$work/replay" 2>&1
         equal "$old replayed there" 0 $?
     done
+    scene="simulate - --seed 7 --cast tests/golden/dialogue/cast.json"
+    head -n 20 tests/golden/dialogue/script.jsonl >"$work/script"
+    # shellcheck disable=SC2086
+    equal "what characters say" "$("$B/verbatim" $scene <"$work/script" 2>/dev/null)" \
+        "$(emulated verbatim $scene --isa neon <"$work/script" 2>/dev/null)"
     "$B/verbatim" trace diff "$work/here.trace" "$work/there.trace" >"$work/replay" 2>&1
     equal "traces compared" 0 $?
 }

@@ -297,6 +297,16 @@ static vb_status read_object(const place *p, const json_t *object, const field *
 
 /* --- the whole ----------------------------------------------------------------------------------------- */
 
+/* A cast without personas has the villager that is built in. */
+static vb_status add_villager(const place *p)
+{
+    json_t *built_in = json_loads(vb_villager, 0, NULL), *personas = json_object_get(built_in, "personas");
+    int bad = json_object_set(p->json->root, "personas", personas) != 0;
+    json_decref(built_in);
+    if (bad) VB_FAIL(p->err, VB_E_MEMORY, "cast: out of memory");
+    return read_personas(p, json_object_get(p->json->root, "personas"));
+}
+
 static vb_status read_all(vb_cast_json *j, const char *text, size_t len, vb_err *err)
 {
     json_error_t why;
@@ -307,7 +317,7 @@ static vb_status read_all(vb_cast_json *j, const char *text, size_t len, vb_err 
     if (!json_is_object(j->root)) VB_FAIL(err, VB_E_FORMAT, "cast: expected an object, found %s", type_name(j->root));
     j->said.model = "tales-1m";
     VB_TRY(read_object(&top, j->root, cast_fields, &j->said));
-    return j->personas == NULL ? wrong(&personas, "a list of 1 to 10000 personas", NULL) : VB_OK;
+    return j->personas == NULL ? add_villager(&personas) : VB_OK;
 }
 
 vb_status vb_cast_json_read(vb_cast_json **out, const char *text, size_t len, vb_err *err)

@@ -51,6 +51,17 @@ Test(json, villager)
     vb_cast_json_close(j);
 }
 
+/* Who names no personas has the villager. */
+Test(json, no_personas)
+{
+    vb_cast_json *j;
+    vb_err err;
+    cr_assert_eq(vb_cast_json_read(&j, "{\"speakers\": 2}", 15, &err), VB_OK, "%s", err.text);
+    const vb_cast_opts *o = &vb_cast_json_said(j)->opts;
+    cr_assert(o->speakers == 2 && o->n_personas == 1 && strcmp(o->personas[0].name, "villager") == 0);
+    vb_cast_json_close(j);
+}
+
 typedef struct {
     const char *text, *why;
 } refused;
@@ -60,7 +71,7 @@ static const refused bad[] = {
     {"", "line 1"},
     {"{", "line 1"},
     {"[]", "expected an object, found a list"},
-    {"{}", "personas: expected a list of 1 to 10000 personas, found nothing"},
+    {"{\"personas\": null}", "personas: expected a list of 1 to 10000 personas, found null"},
     {"{\"personas\": []}", "personas: expected a list of 1 to 10000"},
     {"{\"personas\": {}}", "found an object"},
     {"{\"personas\": [1]}", "personas[0]: expected an object, found a whole number"},
