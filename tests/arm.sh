@@ -64,7 +64,7 @@ kernels() {
         equal "kernels checked" "$isa" "$(awk '/ 0 differ$/ {print $1}' "$work/$isa")"
     done
     equal "digest of the oracle's functions" "$("$B/tests/bits")" "$(emulated tests/bits)"
-    aarch64-linux-gnu-objdump -d $arm/simd/*.o $arm/oracle/*.o >"$work/code"
+    aarch64-linux-gnu-objdump -d $arm/simd/*.o $arm/oracle/*.o $arm/src/convert/*.o >"$work/code"
     equal "products of bytes in the code" yes "$(grep -qw sdot "$work/code" && echo yes)"
     equal "fused multiply-adds in the code" 0 "$(grep -cE '\b(fn?m(add|sub)|fml[as])\b' "$work/code")"
 }
@@ -105,6 +105,11 @@ commands() {
     equal "this machine's trace replayed there" 0 $?
     "$B/verbatim" trace replay "$work/there.trace" --model "$model" >"$work/replay" 2>&1
     equal "that machine's trace replayed here" 0 $?
+    for type in Q8_0 Q5_1 Q4_K_M Q3_K_S Q2_K Q6_K IQ4_XS IQ4_NL MXFP4_MOE; do
+        "$B/verbatim" quantize tests/golden/quant/q-llama-Q4_K/model.gguf "$work/here.gguf" --type $type --force >"$work/report" 2>&1
+        emulated verbatim quantize tests/golden/quant/q-llama-Q4_K/model.gguf "$work/there.gguf" --type $type --force >"$work/report" 2>&1
+        equal "$type written there" "$(sha256sum <"$work/here.gguf")" "$(sha256sum <"$work/there.gguf")"
+    done
     for old in tests/traces/v*/"$(basename "$1")"*.trace; do
         emulated verbatim trace replay "$old" --isa neon --model "$model" >"$work/replay" 2>&1
         equal "$old replayed there" 0 $?

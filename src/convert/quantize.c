@@ -340,8 +340,10 @@ vb_status vb_quantize(const vb_quantize_job *job, vb_quantize_report *report, vb
     w.mixed = calloc((size_t)report->n + 1, sizeof *w.mixed);
     w.out = malloc((widest > SLAB ? widest : SLAB) * sizeof(float));
     w.pieces = calloc(SLAB / PIECE + 2, sizeof *w.pieces);
-    s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", job->in);
-    if (report->tensors == NULL || w.mixed == NULL || w.out == NULL || w.pieces == NULL) goto out;
+    if (report->tensors == NULL || w.mixed == NULL || w.out == NULL || w.pieces == NULL) {
+        s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", job->in);
+        goto out;
+    }
     VB_TRY_OUT(s, choose(&w, err));
     s = write_file(&w, err);
 out:

@@ -263,6 +263,24 @@ def test_importance():
     assert weighted == set(table) and "says nothing about 1 tensors" in said, said
 
 
+def test_importance_of_experts():
+    source = made("moe.gguf", "tiny-moe", "--format", "F32", "--layers", 4)
+    name = "blk.2.ffn_up_exps.weight"
+    columns, _, experts = File(source).tensors[name][1]
+    row = [25.0 if i % 7 == 0 else 0.25 for i in range(columns)]
+
+    def parts(chosen):  # the bytes of each expert; those that are chosen count columns the other way round
+        table = {name: sum((row[::-1] if e in chosen else row for e in range(experts)), [])}
+        found = File(quantized(source, "Q3_K_S", "--imatrix", old_form(table, WORK / "experts.dat"))[0])
+        form, shape, at = found.tensors[name]
+        size = shape[0] * shape[1] // 256 * 110
+        assert form == "Q3_K"
+        return [found.data[at + e * size:at + (e + 1) * size] for e in range(experts)]
+
+    plain, turned = parts(()), parts((1, experts - 1))
+    assert [e for e in range(experts) if plain[e] != turned[e]] == [1, experts - 1]
+
+
 def test_broken_importance():
     table = importance(tiny())
     out, bad = WORK / "never.gguf", WORK / "bad"
