@@ -40,8 +40,8 @@ static vb_status find_family(work *w, vb_err *err)
 {
     w->family = vb_family_of(w->folder.class_name);
     if (w->family == NULL)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%.100s/config.json: architectures: expected one of %s, found %.60s", w->folder.path,
-                vb_family_classes(), w->folder.class_name);
+        VB_FAIL(err, VB_E_UNSUPPORTED, "%.100s/config.json: architectures: expected a class of one of these families: %s; found %.60s",
+                w->folder.path, vb_family_names(), w->folder.class_name);
     const char *method = json_string_value(vb_setting(w->folder.config, "quantization_config.quant_method"));
     if (method != NULL && strcmp(method, "mxfp4") != 0)
         VB_FAIL(err, VB_E_UNSUPPORTED, "%s/config.json: quantization_config: expected none, mxfp4 or MLX's groups, found '%.40s'",
@@ -161,6 +161,7 @@ static vb_status choose_formats(work *w, vb_err *err)
     for (int64_t i = 0; i < w->outputs.n; i++) w->outputs.all[i].format = as_kept(&w->outputs.all[i]);
     if (w->job->mix != NULL) VB_TRY(choose_mix(w, err));
     const char *mostly = find_mostly(w);
+    if (strcmp(mostly, "MXFP4") == 0) mostly = "MXFP4_MOE";
     const vb_mixture *mix = w->job->mix != NULL ? w->job->mix : vb_mix_find(mostly);
     w->type = mix != NULL ? mix->name : mostly;
     w->file_type = mix != NULL ? mix->file_type : -1;

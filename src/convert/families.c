@@ -108,7 +108,7 @@ static const struct {
     const char *name;
     const vb_family *family;
 } classes[] = {
-#define VB_FAMILY(id)
+#define VB_FAMILY(id, name)
 #define VB_CLASS(id, name) {name, &vb_family_##id},
 #include "convert/families.def"
 };
@@ -120,11 +120,11 @@ const vb_family *vb_family_of(const char *class_name)
     return NULL;
 }
 
-const char *vb_family_classes(void)
+const char *vb_family_names(void)
 {
     static const char names[] =
-#define VB_FAMILY(id)
-#define VB_CLASS(id, name) ", " name
+#define VB_FAMILY(id, name) ", " name
+#define VB_CLASS(id, name)
 #include "convert/families.def"
         ;
     return names + 2;

@@ -46,9 +46,9 @@ typedef struct {
 
 /* By the class that config.json names; NULL: unknown. */
 const vb_family *vb_family_of(const char *class_name);
-const char *vb_family_classes(void); /* "BertModel, ..., Starcoder2ForCausalLM", for errors */
+const char *vb_family_names(void); /* "bert, nomic-bert, ...", for errors */
 
-#define VB_FAMILY(id) extern const vb_family vb_family_##id;
+#define VB_FAMILY(id, name) extern const vb_family vb_family_##id;
 #define VB_CLASS(id, name)
 #include "convert/families.def"
 
