@@ -99,19 +99,25 @@ static vb_status read_spm(vb_vocabulary *v, vb_err *err)
     return there(v, "tokenizer.json") ? read_json(v, err) : VB_OK;
 }
 
+/* A mapped file of no bytes has no place. */
+static const char *bytes_of(const vb_vocabulary *v)
+{
+    return v->map.size > 0 ? (const char *)v->map.data : "";
+}
+
 static vb_status read_gpt2(vb_vocabulary *v, vb_err *err)
 {
     const char *path = path_of(v, "vocab.json"), *merges = path_of(v, "merges.txt");
     json_t *root;
     VB_TRY(vb_json_file(&root, path, err));
     vb_status s = vb_map_open(&v->map, merges, err);
-    if (s < 0 || !is_utf8((vb_text){(const char *)v->map.data, v->map.size})) {
+    if (s < 0 || !is_utf8((vb_text){bytes_of(v), v->map.size})) {
         json_decref(root);
         if (s < 0) return s;
         VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", merges);
     }
     v->from = VB_FROM_GPT2_FILES;
-    VB_TRY(vb_tokenizer_json_of_gpt2(&v->json, root, (const char *)v->map.data, v->map.size, path, err));
+    VB_TRY(vb_tokenizer_json_of_gpt2(&v->json, root, bytes_of(v), v->map.size, path, err));
     return join(v, err);
 }
 
@@ -132,10 +138,9 @@ static vb_status read_words(vb_vocabulary *v, vb_err *err)
 {
     const char *path = path_of(v, "vocab.txt");
     VB_TRY(vb_map_open(&v->map, path, err));
-    if (!is_utf8((vb_text){(const char *)v->map.data, v->map.size}))
-        VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", path);
+    if (!is_utf8((vb_text){bytes_of(v), v->map.size})) VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", path);
     v->from = VB_FROM_WORDS;
-    VB_TRY(vb_tokenizer_json_of_words(&v->json, (const char *)v->map.data, v->map.size, path, err));
+    VB_TRY(vb_tokenizer_json_of_words(&v->json, bytes_of(v), v->map.size, path, err));
     VB_TRY(mark_roles(v, err));
     return join(v, err);
 }
