@@ -138,15 +138,28 @@ float vb_fit_affine(const float *x, const float *w, int n, const vb_fit_grid *gr
 
 const float vb_uneven_steps[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
+/* The nearest steps, as nearest_step finds them: the lowest, and a difference for each border that is passed. */
+static inline void nearest_steps(const float *x, float by, float q[LANES])
+{
+    for (int k = 0; k < LANES; k++) q[k] = vb_uneven_steps[0];
+    for (int i = 0; i < 15; i++) {
+        float border = (vb_uneven_steps[i] + vb_uneven_steps[i + 1]) * 0.5f;
+        float more = vb_uneven_steps[i + 1] - vb_uneven_steps[i];
+        for (int k = 0; k < LANES; k++) q[k] += by * x[k] >= border ? more : 0.0f;
+    }
+}
+
 static pair uneven_sums(const float *x, const float *w, int n, float by)
 {
-    float xq[LANES] = {0}, qq[LANES] = {0};
-    for (int i = 0; i < n; i += LANES)
+    float xq[LANES] = {0}, qq[LANES] = {0}, q[LANES];
+    for (int i = 0; i < n; i += LANES) {
+        nearest_steps(x + i, by, q);
         for (int k = 0; k < LANES; k++) {
-            float q = vb_uneven_steps[nearest_step(by * x[i + k])], wq = w[i + k] * q;
+            float wq = w[i + k] * q[k];
             xq[k] += wq * x[i + k];
-            qq[k] += wq * q;
+            qq[k] += wq * q[k];
         }
+    }
     return (pair){total(xq), total(qq)};
 }
 
