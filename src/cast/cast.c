@@ -168,6 +168,7 @@ static vb_status open_table(vb_cast *c, const char *path, vb_err *err)
 static vb_status open_parts(vb_cast *c, vb_model *model, const vb_cast_opts *o, vb_err *err)
 {
     VB_TRY(settle(c, model, o, err));
+    c->recall = o->recall;
     VB_TRY(copy_facts(c, o, err));
     VB_TRY(open_pages(c, err));
     if (c->memory_cap > 0) VB_TRY(vb_memory_open(&c->memory, model, c->n_entities_most, c->entries, err));

@@ -8,6 +8,7 @@
 #include "cast/cast.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- rows of lines ------------------------------------------------------------------------------------------ */
@@ -57,6 +58,29 @@ static vb_status keep(const vb_cast *c, vb_saying *line, const char *name, const
     return VB_OK;
 }
 
+/* Passages, the nearest first, each with a line break between it and the next. */
+static vb_status keep_recalled(vb_cast *c, vb_saying *line, const char *text, vb_err *err)
+{
+    const vb_role *r = &c->roles[line->role];
+    int k = r->is.recall;
+    size_t len = 0;
+    if (!r->recalls) return VB_OK;
+    vb_recalled *found = calloc((size_t)k + 1, sizeof *found);
+    if (found == NULL) VB_FAIL(err, VB_E_MEMORY, "request: out of memory for %d passages", k);
+    int n = text[0] == 0 || k == 0 ? 0 : vb_recall_search(c->recall, line->key.entity, line->key.tick, text, strlen(text), found,
+                                                          k, err);
+    for (int i = 0; i < n; i++) {
+        if (len + found[i].len + 1 > c->room_cap) break;
+        if (i > 0) c->room[len++] = '\n';
+        memcpy(c->room + len, found[i].text, found[i].len);
+        len += found[i].len;
+    }
+    free(found);
+    if (n < 0) return (vb_status)n;
+    c->room[len < c->room_cap ? len : c->room_cap - 1] = 0;
+    return keep(c, line, "recalled", c->room, err);
+}
+
 static vb_status keep_request(vb_cast *c, vb_saying *line, const vb_line_request *q, vb_err *err)
 {
     const char *text = q->text == NULL ? "" : q->text;
@@ -64,6 +88,7 @@ static vb_status keep_request(vb_cast *c, vb_saying *line, const vb_line_request
         VB_FAIL(err, VB_E_ARGUMENT, "request: expected 0 to %d facts, found %d", VB_REQUEST_FACTS, q->n_facts);
     line->request_len = 0;
     VB_TRY(keep(c, line, "text", text, err));
+    VB_TRY(keep_recalled(c, line, text, err));
     for (int i = 0; i < q->n_facts; i++) {
         char where[32];
         snprintf(where, sizeof where, "fact %d", i);

@@ -348,7 +348,9 @@ VB_API vb_status vb_eval(const vb_work *work, int n, vb_err *err)
     vb_status status = run_rounds(work, n, err);
     for (int i = 0; status < 0 && i < n; i++) {
         vb_session *s = work[i].session;
-        s->n = s->done > s->sound ? s->done : s->sound;
+        int before = s->n - work[i].n;
+        if (s->done < s->sound) s->done = s->sound; /* what was repeated is as it was */
+        s->n = status == VB_E_STOPPED && before > s->done ? before : s->done;
     }
     return status;
 }

@@ -127,6 +127,35 @@ Test(stopping, the_same_evaluation_goes_on)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) go_on(paths[i], 1 + (int)(i & 1));
 }
 
+/* A model with memories has to evaluate some tokens once more after a rewind: those are not lost either. */
+static void go_on_after_rewind(const char *path)
+{
+    float expected[MOST_VOCAB];
+    breaks b = {1, 0};
+    two t;
+    open_two(&t, path, 1);
+    for (int i = 0; i < N; i++) eval(t.b, text + i, 1);
+    eval(t.b, text + 3, 1);
+    vb_session_rewind(t.b, 0, NULL);
+    eval(t.b, text, 5);
+    eval(t.b, text + 3, 1);
+    keep(t.b, expected);
+    eval(t.a, text, N);
+    vb_session_rewind(t.a, 5, NULL);
+    vb_session_rewind(t.b, 5, NULL);
+    vb_session_between(t.a, take_break, &b);
+    eval_in_pieces(&t, text + 3, 1);
+    vb_session_between(t.a, NULL, NULL);
+    same(t.a, expected, path);
+    same(t.b, expected, path);
+    close_two(&t);
+}
+
+Test(stopping, a_rewound_evaluation_goes_on)
+{
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) go_on_after_rewind(paths[i]);
+}
+
 /* What was stopped is forgotten as soon as anything else happens to the model or the state. */
 static void disturbed(two *t, const char *path, int how)
 {
