@@ -6,7 +6,7 @@
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
 # parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_page, serve_tools,
-# serve_traces, serve_hostile, convert, store, pull, quantize.
+# serve_traces, serve_hostile, convert, store, pull, dialogue, quantize.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -39,6 +39,7 @@ run_killer() {
     family) python3 tests/cli/family.py "$B/verbatim" ;;
     traces) python3 tests/cli/traces.py "$B/verbatim" ;;
     convert) python3 tests/cli/convert.py "$B/verbatim" ;;
+    dialogue) python3 tests/cli/dialogue.py "$B/verbatim" "$B/examples" say_is_a any_order golden tables full_disk ;;
     store) python3 tests/cli/store.py "$B/verbatim" ;;
     embedded) python3 tests/cli/embedded.py "$B" ;;
     quantize) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && python3 tests/cli/quantize.py "$B/verbatim" "$B/tools/mkmodel" mixes experts keys broken ;;
@@ -64,7 +65,7 @@ kill_one() {
     target="$B/$program"
     [ "$program" = tests ] && target=tests
     [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
+    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
     if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1
