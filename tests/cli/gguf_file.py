@@ -21,6 +21,7 @@ class File:
         for _ in range(keys):
             name = self.text()
             self.keys[name] = self.value(self.take("I"))
+        self.keys_end = self.at
         found = []
         for _ in range(tensors):
             name = self.text()

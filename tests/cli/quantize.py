@@ -17,7 +17,7 @@ import tempfile
 import time
 
 import each
-from gguf_file import File
+from gguf_file import File, NAMES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM, MKMODEL = (str(pathlib.Path(p).resolve()) for p in sys.argv[1:3])
@@ -113,6 +113,25 @@ def test_keys_are_kept():
         assert list(found.tensors) == list(source.tensors)
 
 
+def test_models_in_parts():
+    source = File(tiny())
+    tensors, count = list(source.tensors.items()), len(source.tensors)
+    kinds = {form: number for number, form in NAMES.items()}
+    for part, chosen in enumerate((tensors[:count // 3], tensors[count // 3:])):
+        keys = text("split.no") + struct.pack("<IH", 2, part) + text("split.count") + struct.pack("<IH", 2, 2)
+        keys += text("split.tensors.count") + struct.pack("<Ii", 5, count)
+        directory, data = b"", b""
+        for name, (form, shape, at) in chosen:
+            directory += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kinds[form], len(data))
+            data += source.data[at:at + 4 * math.prod(shape)]
+            data += bytes(-len(data) % 32)
+        old = source.data[24:source.keys_end] if part == 0 else b""
+        head = b"GGUF" + struct.pack("<IQQ", 3, len(chosen), 3 + (len(source.keys) if part == 0 else 0)) + old + keys + directory
+        (WORK / f"part-{part + 1:05}-of-00002.gguf").write_bytes(head + bytes(-len(head) % 32) + data)
+    found = quantized(WORK / "part-00001-of-00002.gguf", "Q5_0", name="joined.gguf")[0]
+    assert found.read_bytes() == quantized(tiny(), "Q5_0")[0].read_bytes()
+
+
 # --- what comes of it --------------------------------------------------------------------------------------------
 
 def digest(path, *args):
@@ -185,10 +204,11 @@ def old_form(table, path, calls=4):
     return path
 
 
-def gguf_form(table, path, counts=True):
-    def text(value):
-        return struct.pack("<Q", len(value)) + value.encode()
+def text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
 
+
+def gguf_form(table, path, counts=True):
     keys = text("general.type") + struct.pack("<I", 8) + text("imatrix") + text("imatrix.chunk_count") + struct.pack("<II", 4, 12)
     keys += text("imatrix.datasets") + struct.pack("<IIQ", 9, 8, 1) + text("text")
     directory, data, n = b"", b"", 0
