@@ -60,6 +60,21 @@ static vb_status of_keys(const work *w, vb_status status, vb_err *err)
     return status;
 }
 
+/* What the folder's model does and a file of its family cannot say. */
+static void note_losses(const work *w)
+{
+    char line[192];
+    const json_t *window = vb_setting(w->folder.config, "sliding_window");
+    int64_t n = json_integer_value(window);
+    int lost = strcmp(w->family->arch, "llama") == 0 || strcmp(w->family->arch, "starcoder2") == 0 ||
+               json_is_true(vb_setting(w->folder.config, "use_sliding_window"));
+    snprintf(line, sizeof line, "sliding_window: %lld tokens, for which files of %s have no key: farther ones are seen too",
+             (long long)n, w->family->arch);
+    if (lost && n > 0) note(w, line);
+    if (json_is_false(vb_rope_setting(&w->folder, "truncate")))
+        note(w, "rope_scaling: truncate: false, for which files have no key: it is read as true");
+}
+
 static vb_status read_tensors(work *w, vb_err *err)
 {
     vb_keys *k = &w->keys;
@@ -72,6 +87,7 @@ static vb_status read_tensors(work *w, vb_err *err)
     VB_TRY(vb_outputs_make(&w->outputs, w->family, &w->sizes, k, err));
     snprintf(line, sizeof line, "%lld tensors of vision and audio towers are left out", (long long)w->outputs.left_out);
     if (w->outputs.left_out > 0) note(w, line);
+    note_losses(w);
     return VB_OK;
 }
 
@@ -99,6 +115,7 @@ static const vb_format_info *as_kept(const vb_output *o)
 {
     if (o->packed) return vb_format_of(VB_FMT_MXFP4);
     if (stays_f32(o)) return vb_format_of(VB_FMT_F32);
+    if (vb_output_is_grouped(o)) return vb_format_of(VB_FMT_Q4_1);
     return vb_format_of(o->type == VB_NUM_F16 ? VB_FMT_F16 : o->type == VB_NUM_BF16 ? VB_FMT_BF16 : VB_FMT_F32);
 }
 
@@ -216,6 +233,10 @@ static vb_status make_rows(const work *w, const vb_output *o, const piece *p, vb
     vb_encode_job job = {o->format, o->name, (int64_t)p->n, (int64_t)width, NULL, w->job->threads};
     if (o->packed) {
         vb_output_packed(o, p->first, p->n, p->bytes);
+        return VB_OK;
+    }
+    if (o->format->format == VB_FMT_Q4_1 && vb_output_is_grouped(o)) {
+        vb_output_grouped(o, p->first, p->n, p->bytes);
         return VB_OK;
     }
     VB_TRY(vb_output_floats(o, p->first * width, n, p->x, err));

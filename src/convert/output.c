@@ -6,6 +6,7 @@
 #include "convert/output.h"
 
 #include "base/canon64.h"
+#include "convert/mlx.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,5 +174,40 @@ void vb_output_packed(const vb_output *o, uint64_t first, uint64_t n, uint8_t *o
     for (uint64_t i = first * blocks; i < (first + n) * blocks; i++, out += 17) {
         const uint8_t *from = o->views[0].from->data + place_of(&o->views[0], 16 * i, &run);
         repack(from, o->views[1].from->data[place_of(&o->views[1], i, &run)], out);
+    }
+}
+
+/* --- MLX's groups ---------------------------------------------------------------------------------------------- */
+
+/* Whole rows lie in one piece. */
+static int has_rows(const vb_view *v, uint64_t width)
+{
+    const vb_axis *last = v->n > 0 ? &v->axis[v->n - 1] : NULL;
+    if (last == NULL || last->step != 1 || last->size % width != 0 || v->base % width != 0) return 0;
+    for (int i = 0; i < v->n - 1; i++)
+        if (v->axis[i].step % width != 0) return 0;
+    return 1;
+}
+
+int vb_output_is_grouped(const vb_output *o)
+{
+    int group = 0;
+    if (o->n_views == 0 || o->each != VB_EACH_SAME || o->ne[0] % 32 != 0) return 0;
+    for (int i = 0; i < o->n_views; i++) {
+        const vb_source_tensor *t = o->views[i].from;
+        int halves = t->type == VB_NUM_F16 || t->type == VB_NUM_BF16;
+        if (!halves || vb_mlx_bits(t, &group) != 4 || group % 32 != 0 || !has_rows(&o->views[i], o->ne[0])) return 0;
+    }
+    return 1;
+}
+
+void vb_output_grouped(const vb_output *o, uint64_t first, uint64_t n, uint8_t *out)
+{
+    uint64_t width = o->ne[0], run;
+    for (uint64_t row = first; row < first + n; row++, out += width / 32 * 20) {
+        const vb_view *v = o->views;
+        uint64_t at = row * width;
+        for (; at >= v->count; v++) at -= v->count;
+        vb_mlx_q4_1(v->from, place_of(v, at, &run), width, out);
     }
 }

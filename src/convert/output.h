@@ -50,5 +50,8 @@ vb_status vb_output_floats(const vb_output *o, uint64_t first, uint64_t n, float
 const uint8_t *vb_output_bytes(const vb_output *o);
 /* `n` rows of a packed output from `first` on, as MXFP4. */
 void vb_output_packed(const vb_output *o, uint64_t first, uint64_t n, uint8_t *out);
+/* 1: its rows stand in the folder as MLX's groups of 4 bits, which Q4_1 holds without loss; then n of them as Q4_1. */
+int vb_output_is_grouped(const vb_output *o);
+void vb_output_grouped(const vb_output *o, uint64_t first, uint64_t n, uint8_t *out);
 
 #endif

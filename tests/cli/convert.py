@@ -7,11 +7,14 @@ llama-cpp-python 0.3.36 (transformers 4.57.6) wrote them, tokenizers apart.
 """
 import array
 import atexit
+import collections
 import copy
+import io
 import json
 import math
 import os
 import pathlib
+import pickle
 import resource
 import shutil
 import signal
@@ -20,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+import zipfile
 
 import each
 from gguf_file import File
@@ -162,6 +167,120 @@ def test_types():
     assert len(told["notes"]) == 1 and "64 columns" in told["notes"][0], told
     path, told = converted(folder("gpt-oss"), "--type", "Q8_0", out=path)
     assert File(path).format("blk.0.ffn_up_exps.weight") == "MXFP4"  # as it came
+
+
+class Storage:
+    """A storage of PyTorch's archives, by the name of its file."""
+
+    def __init__(self, key, n):
+        self.key, self.n = key, n
+
+
+class Tensor:
+    def __init__(self, rebuild, *arguments):
+        self.rebuild, self.arguments = rebuild, arguments
+
+    def __reduce__(self):
+        return self.rebuild, self.arguments
+
+
+def write_torch(path, tensors):
+    """tensors: name -> (kind, shape, bytes), as torch.save writes a state dict: a zip archive with a pickle in it."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    utils._rebuild_tensor_v2 = lambda *a: None
+    utils._rebuild_tensor_v2.__module__, utils._rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    for name in ("FloatStorage", "BFloat16Storage", "HalfStorage"):
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+    kinds = {"F32": torch.FloatStorage, "BF16": torch.BFloat16Storage, "F16": torch.HalfStorage}
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing):
+            if isinstance(thing, Storage):
+                return ("storage", kinds[tensors[names[thing.key]][0]], str(thing.key), "cpu", thing.n)
+            return None
+
+    names, state, out = list(tensors), collections.OrderedDict(), io.BytesIO()
+    for key, name in enumerate(names):
+        shape, n = tensors[name][1], make.elements(tensors[name][1])
+        strides = tuple(make.elements(shape[i + 1:]) for i in range(len(shape)))
+        state[name] = Tensor(utils._rebuild_tensor_v2, Storage(key, n), 0, shape, strides, False, collections.OrderedDict())
+    sys.modules.update({"torch": torch, "torch._utils": utils})
+    torch._utils = utils
+    Pickler(out, protocol=2).dump(state)
+    del sys.modules["torch"], sys.modules["torch._utils"]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", out.getvalue())
+        archive.writestr("archive/version", "3\n")
+        for key, name in enumerate(names):
+            archive.writestr(f"archive/data/{key}", tensors[name][2])
+
+
+def test_torch():
+    """PyTorch's file, whole and in two parts, gives the bytes that safetensors gives."""
+    expected = converted(folder("qwen2"))[0].read_bytes()
+    f = FOLDERS["qwen2"]
+    f.write(WORK / "torch")
+    path = WORK / "torch" / "qwen2"
+    (path / "model.safetensors").unlink()
+    write_torch(path / "pytorch_model.bin", f.tensors)
+    assert converted(path, out=WORK / "torch.gguf")[0].read_bytes() == expected
+    (path / "pytorch_model.bin").unlink()
+    names = list(f.tensors)
+    for i in (1, 2):
+        write_torch(path / f"pytorch_model-{i:05d}-of-00002.bin", {n: f.tensors[n] for n in names[i - 1::2]})
+    assert converted(path, out=WORK / "torch.gguf")[0].read_bytes() == expected
+
+
+def halves(data):
+    return struct.unpack(f"<{len(data) // 2}e", data)
+
+
+def test_mlx():
+    """MLX's groups: 4 bits as Q4_1, without loss; 8 bits as halves. The rows of queries and keys change places on the way."""
+    f = copy.deepcopy(FOLDERS["llama"])
+    f.name, f.kind, f.shards, quants = "mlx", "F16", 1, {}
+    f.config["intermediate_size"] = 128
+    f.config["quantization"] = {"group_size": 32, "bits": 4, "lm_head": {"group_size": 64, "bits": 8}}
+    for name, (_, shape, _) in list(f.tensors.items()):
+        shape = tuple(128 if d == 96 else d for d in shape)
+        if len(shape) == 1:
+            f.add(name, *shape)
+            continue
+        module, bits, group = name.removesuffix(".weight"), *((8, 64) if "lm_head" in name else (4, 32))
+        f.add(name, shape[0], shape[1] * bits // 32, kind="U8")
+        quants[name] = make.numbers("U8", shape[0] * shape[1] * bits // 8, name)
+        f.tensors[name] = ("U32", (shape[0], shape[1] * bits // 32), quants[name])
+        f.add(module + ".scales", shape[0], shape[1] // group)
+        f.add(module + ".biases", shape[0], shape[1] // group)
+    f.write(WORK)
+    path, told = converted(WORK / "mlx")
+    assert told["type"] == "Q4_1", told
+    packed, plain = File(path), File(converted(WORK / "mlx", "--type", "F32", out=WORK / "plain.gguf")[0])
+    for name in packed.tensors:
+        if packed.format(name) != "Q4_1":
+            continue
+        data, floats, values = packed.data_of(name), array.array("f", plain.data_of(name)), []
+        for at in range(0, len(data), 20):
+            scale, least = halves(data[at:at + 4])
+            nibbles = [b & 15 for b in data[at + 4:at + 20]] + [b >> 4 for b in data[at + 4:at + 20]]
+            values += [scale * q + least for q in nibbles]
+        assert len(values) == len(floats) and all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(values, floats)), name
+    name, module = "blk.0.ffn_up.weight", "model.layers.0.mlp.up_proj"
+    quant, scales, biases = quants[module + ".weight"], *(halves(f.tensors[f"{module}.{p}"][2]) for p in ("scales", "biases"))
+    wanted = [scales[i // 32] * (quant[i // 2] >> i % 2 * 4 & 15) + biases[i // 32] for i in range(2 * len(quant))]
+    assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(wanted, array.array("f", plain.data_of(name))))
+    quant, scales, biases = quants["lm_head.weight"], *(halves(f.tensors[f"lm_head.{p}"][2]) for p in ("scales", "biases"))
+    wanted = [scales[i // 64] * q + biases[i // 64] for i, q in enumerate(quant)]
+    assert packed.format("output.weight") == "F16"
+    assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(wanted, array.array("f", plain.data_of("output.weight"))))
+
+
+def test_what_a_file_cannot_say():
+    _, told = converted(folder("mistral"))
+    assert len(told["notes"]) == 1 and "sliding_window: 16 tokens" in told["notes"][0], told
+    _, told = converted(folder("gpt-oss"))
+    assert len(told["notes"]) == 1 and "truncate" in told["notes"][0], told
+    assert converted(folder("gemma2"))[1]["notes"] == []
 
 
 def test_towers_are_left_out():
