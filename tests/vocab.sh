@@ -1,6 +1,6 @@
 #!/bin/sh
-# vocab.sh BUILD [--speed] - every vocabulary of tests/golden/vocab: its cases, and its pairs where there are some; or
-# how fast it encodes.
+# vocab.sh BUILD [--speed] - every vocabulary of tests/golden/vocab: its cases, its pairs where there are some, the way
+# back from the folder that it came from; or how fast it encodes.
 passed=0
 failed=0
 work=$1/vocab
@@ -25,6 +25,7 @@ for packed in tests/golden/vocab/*.gguf.gz; do
     fi
     judge "$1/tests/tokenizer_golden" "$work/$name.gguf" "tests/golden/tokenizer/$name.json"
     pair=tests/golden/vocab/$name
+    judge "$1/tests/vocabulary_back" "$work/$name.gguf"
     [ ! -f "$pair.inp" ] || judge "$1/tests/vocab_pairs" "$work/$name.gguf" "$pair.inp" "$pair.out"
     rm "$work/$name.gguf"
 done
