@@ -48,11 +48,6 @@ static vb_status push(vb_fill *f, part p, vb_err *err)
     return VB_OK;
 }
 
-static int is_control(const vb_fill *f, vb_token id)
-{
-    return vb_detokenize(f->model, &id, 1, 0, NULL, 0, NULL) == 0 && vb_detokenize(f->model, &id, 1, 1, NULL, 0, NULL) > 0;
-}
-
 /* Where the token's text stands in the template's text [from, to); `to`: nowhere. */
 static size_t place_of(const vb_fill *f, vb_token id, size_t from, size_t to, size_t *len)
 {
@@ -71,7 +66,7 @@ static vb_status cut(vb_fill *f, size_t from, size_t to, const vb_token *ids, in
 {
     for (int64_t i = 0; i < n; i++) {
         size_t len, at;
-        if (!is_control(f, ids[i])) continue;
+        if (!vb_token_controls(f->model, ids[i])) continue;
         at = place_of(f, ids[i], from, to, &len);
         if (len == 0) continue; /* it was not written, as what an unknown character becomes */
         VB_TRY(push(f, (part){.kind = TEXT, .from = from, .len = at - from}, err));

@@ -139,12 +139,13 @@ Test(recall, passages)
         for (int word = 0; word < 3 + i * i % 31; word++) strcat(text, word % 5 == 3 ? "Mr. Fox, " : "went \xC3\xA9t\xC3\xA9 ");
         strcat(text, i % 7 == 3 ? "home! \n\n" : "home. ");
         for (int word = 0; i == 30 && word < 300; word++) strcat(text, "xylophones ");
-        for (int c = 0; i == 40 && c < 900; c++) strcat(text, "\xE5\xA5\xBD");
+        for (int c = 0; i == 40 && c < 600; c++) strcat(text, "\xF0\x9F\xA6\x8A");
     }
     while (at < strlen(text)) {
         cr_assert_eq(vb_passage_next(m, VB_PASSAGE_TOKENS, text, strlen(text), &at, &from, &len, &err), VB_OK);
         int64_t tokens = vb_tokenize(m, text + from, len, VB_ADD_SPECIAL, NULL, 0, &err);
         cr_assert(tokens <= VB_PASSAGE_TOKENS, "%d tokens", (int)tokens);
+        cr_assert(len == 0 || ((text[from] & 0xC0) != 0x80 && (text[from + len] & 0xC0) != 0x80), "a character was cut");
         strncat(joined, text + from, len);
         n++;
     }
