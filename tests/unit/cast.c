@@ -234,3 +234,257 @@ Test(cast, a_saved_cast_goes_on_elsewhere)
     vb_cast_close(d);
     vb_cast_close(alone);
 }
+
+/* --- what a saved cast may not be ------------------------------------------------------------------------------- */
+
+static uint8_t *saved(vb_cast *c, size_t *len)
+{
+    int64_t n = vb_cast_save(c, NULL, 0, NULL);
+    uint8_t *bytes = malloc((size_t)n);
+    *len = (size_t)n;
+    cr_assert_eq(vb_cast_save(c, bytes, *len, NULL), n);
+    return bytes;
+}
+
+/* The check fits again, so that what stands behind it is looked at. */
+static void seal(uint8_t *bytes, size_t len)
+{
+    XXH128_canonical_t sum;
+    XXH128_canonicalFromHash(&sum, XXH3_128bits(bytes, len - 16));
+    memcpy(bytes + len - 16, &sum, 16);
+}
+
+Test(cast, damage_is_refused_at_every_byte)
+{
+    vb_cast *c = open_cast(&plain, 1, 3), *d = open_cast(&plain, 1, 3);
+    vb_err err;
+    size_t len, again;
+    request_all(c, 0, 6);
+    vb_cast_step(c, 30, 0, NULL);
+    uint8_t *bytes = saved(c, &len);
+    cr_assert_eq(vb_cast_restore(d, bytes, len, &err), VB_OK);
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] ^= (uint8_t)(1 + i % 255);
+        err.code = VB_OK;
+        cr_assert(vb_cast_restore(d, bytes, len, &err) < 0, "byte %zu", i);
+        cr_assert(strstr(err.text, "saved cast: byte ") != NULL, "byte %zu: %s", i, err.text);
+        bytes[i] ^= (uint8_t)(1 + i % 255);
+    }
+    for (size_t n = 0; n < len; n++) cr_assert(vb_cast_restore(d, bytes, n, &err) < 0, "%zu bytes", n);
+    uint8_t *same = saved(d, &again);
+    cr_assert_eq(again, len, "damage must leave the cast as it was");
+    cr_assert_eq(memcmp(same, bytes, len), 0);
+    free(same);
+    free(bytes);
+    vb_cast_close(c);
+    vb_cast_close(d);
+}
+
+/* Whoever makes a check that fits gets an error or a cast that speaks, never a crash. */
+Test(cast, forged_bytes_do_no_harm)
+{
+    vb_cast *c = open_cast(&plain, 1, 3), *d = open_cast(&plain, 1, 3);
+    vb_line line;
+    size_t len;
+    int refused = 0;
+    request_all(c, 0, 6);
+    vb_cast_step(c, 30, 0, NULL);
+    uint8_t *bytes = saved(c, &len);
+    for (size_t i = 8; i + 16 < len; i++) {
+        uint8_t was = bytes[i];
+        bytes[i] = i % 3 == 0 ? 0xff : (uint8_t)(was + 1);
+        seal(bytes, len);
+        if (vb_cast_restore(d, bytes, len, NULL) < 0) refused++;
+        cr_assert_eq(vb_cast_step(d, 0, 0, NULL), 0);
+        while (vb_cast_collect(d, &line)) continue;
+        bytes[i] = was;
+    }
+    cr_assert(refused > 50);
+    free(bytes);
+    vb_cast_close(c);
+    vb_cast_close(d);
+}
+
+Test(cast, another_cast_is_refused)
+{
+    vb_persona other = plain;
+    vb_err err;
+    size_t len;
+    other.sampling.top_k = 41;
+    vb_cast *c = open_cast(&plain, 1, 3), *d = open_cast(&other, 1, 3);
+    uint8_t *bytes = saved(c, &len);
+    cr_assert_eq(vb_cast_restore(d, bytes, len, &err), VB_E_DIFFERS);
+    free(bytes);
+    vb_cast_close(c);
+    vb_cast_close(d);
+}
+
+/* --- what does not fit ------------------------------------------------------------------------------------------ */
+
+Test(cast, a_banned_word_costs_an_attempt_with_a_stream_of_its_own)
+{
+    vb_persona p = plain;
+    vb_cast *free_ = open_cast(&plain, 1, 1);
+    vb_line_request q = ask(3, 4, "Who?");
+    said first = say(free_, &q);
+    char word[64] = "";
+    sscanf(first.text, "%*[^a-zA-Z]%63[a-zA-Z]", word);
+    if (word[0] == 0) sscanf(first.text, "%63[a-zA-Z]", word);
+    cr_assert(word[0] != 0, "\"%s\"", first.text);
+    const char *banned[] = {word};
+    p.banned = banned;
+    p.n_banned = 1;
+    p.attempts = 9;
+    vb_cast *c = open_cast(&p, 1, 1);
+    said next = say(c, &q);
+    cr_assert(next.line.attempts > 1);
+    q.key.draw = (uint64_t)(next.line.attempts - 1) << 32;
+    cr_assert_str_eq(say(free_, &q).text, next.text);
+    vb_cast_close(c);
+    vb_cast_close(free_);
+}
+
+Test(cast, when_nothing_fits_the_fallback_is_said)
+{
+    vb_persona p = plain;
+    p.stop = VB_STOP_REGEX;
+    p.regex = "never, ever";
+    p.fallback = "Hm.";
+    p.attempts = 2;
+    vb_cast *c = open_cast(&p, 1, 1);
+    vb_line_request q = ask(3, 4, "Who?");
+    said s = say(c, &q);
+    cr_assert_str_eq(s.text, "Hm.");
+    cr_assert_eq(s.line.end, VB_LINE_FALLBACK);
+    cr_assert_eq(s.line.attempts, 2);
+    vb_cast_close(c);
+}
+
+Test(cast, a_grammar_holds_the_whole_line)
+{
+    vb_persona p = plain;
+    p.grammar = "root ::= \"yes\" | \"no\" | \"\\\"maybe\\\"\"";
+    vb_cast *c = open_cast(&p, 1, 2);
+    for (uint64_t tick = 0; tick < 20; tick++) {
+        vb_line_request q = ask(3, tick, "Is it?");
+        said s = say(c, &q);
+        cr_assert(strcmp(s.text, "yes") == 0 || strcmp(s.text, "no") == 0 || strcmp(s.text, "\"maybe\"") == 0, "%s", s.text);
+        cr_assert_eq(s.line.end, VB_LINE_HELD);
+    }
+    vb_cast_close(c);
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------------ */
+
+static const vb_persona rememberer = {.name = "elder", .prompt = "${memory}\nQ: ${text}\nA:", .stop = VB_STOP_LENGTH,
+                                      .sampling = {.temperature = 0.9f, .top_k = 40}, .max_tokens = 6,
+                                      .entry = "I said ${line}.", .memory_tokens = 40};
+
+/* Lines of later ticks wait, whatever there is room for; a say that would have to wait is refused. */
+Test(cast, who_remembers_waits_for_what_it_said)
+{
+    vb_cast *c = open_cast(&rememberer, 1, 4), *alone = open_cast(&rememberer, 1, 4);
+    vb_err err;
+    vb_line line;
+    char texts_said[4][128];
+    for (uint64_t tick = 0; tick < 4; tick++) {
+        vb_line_request q = ask(1, tick, "What?");
+        said s = say(alone, &q);
+        memcpy(texts_said[tick], s.text, s.line.len + 1);
+        cr_assert_eq(vb_cast_request(c, &q, &err), VB_OK, "%s", err.text);
+    }
+    vb_line_request late = ask(1, 5, "What?"), early = ask(1, 1, "?");
+    cr_assert_eq(vb_cast_say(c, &late, &line, &err), VB_E_ARGUMENT);
+    cr_assert(strstr(err.text, "finished") != NULL, "%s", err.text);
+    early.key.draw = 1;
+    cr_assert_eq(vb_cast_request(c, &early, &err), VB_E_ARGUMENT, "an earlier tick");
+    cr_assert_eq(vb_cast_remember(c, 1, 2, "x", 1, &err), VB_E_ARGUMENT, "an earlier tick");
+    while (vb_cast_step(c, 3, 0, &err) > 0) continue;
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(vb_cast_collect(c, &line), 1);
+        cr_assert_eq(line.key.tick, i);
+        cr_assert_eq(line.failed, 0, "%s", line.text);
+        cr_assert_str_eq(line.text, texts_said[i]);
+    }
+    vb_cast_close(c);
+    vb_cast_close(alone);
+}
+
+Test(cast, what_is_heard_is_seen_until_it_is_forgotten)
+{
+    vb_cast *c = open_cast(&rememberer, 1, 1);
+    vb_err err;
+    vb_line_request q = ask(9, 5, "What?");
+    int without = say(c, &q).line.prompt_tokens;
+    vb_cast_forget(c, 9);
+    cr_assert_eq(vb_cast_remember(c, 9, 3, "The bell rang.", 14, &err), VB_OK, "%s", err.text);
+    cr_assert(say(c, &q).line.prompt_tokens > without);
+    vb_cast_forget(c, 9);
+    cr_assert_eq(say(c, &q).line.prompt_tokens, without);
+    vb_cast_close(c);
+}
+
+/* --- what is asked for wrongly ------------------------------------------------------------------------------------ */
+
+static void refused(vb_cast *c, const vb_line_request *q, vb_status expected)
+{
+    vb_err err = {0};
+    cr_assert_eq(vb_cast_request(c, q, &err), expected, "%s", err.text);
+    cr_assert(err.text[0] != 0);
+}
+
+Test(cast, requests_that_cannot_be_spoken)
+{
+    static char much[8192];
+    vb_cast *c = open_cast(&plain, 1, 2);
+    vb_line_request q = ask(1, 1, "x");
+    vb_fact fact = {"text", "y"};
+    memset(much, 'q', sizeof much - 1);
+    q.persona = "nobody";
+    refused(c, &q, VB_E_NOT_FOUND);
+    q.persona = NULL;
+    q.text = much;
+    refused(c, &q, VB_E_FULL);
+    much[1500] = 0;
+    refused(c, &q, VB_E_FULL);
+    q.text = "x";
+    q.facts = &fact;
+    q.n_facts = 1;
+    refused(c, &q, VB_E_ARGUMENT);
+    q.n_facts = 0;
+    for (uint64_t i = 0; i < 64; i++) {
+        q.key.tick = i;
+        cr_assert_eq(vb_cast_request(c, &q, NULL), VB_OK);
+    }
+    q.key.tick = 64;
+    refused(c, &q, VB_E_FULL);
+    vb_cast_close(c);
+}
+
+Test(cast, casts_that_cannot_be_opened)
+{
+    vb_persona p[2] = {plain, plain};
+    vb_err err;
+    vb_cast *c;
+    vb_cast_opts o = {.personas = p, .n_personas = 2, .context = MOST};
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT);
+    cr_assert_null(c);
+    cr_assert(strstr(err.text, "twice") != NULL, "%s", err.text);
+    o.n_personas = 1;
+    p[0].prompt = "${nobody}";
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_OK, "facts of requests may fill it");
+    vb_line_request q = ask(1, 1, "x");
+    refused(c, &q, VB_E_NOT_FOUND);
+    vb_cast_close(c);
+    p[0].prompt = "${recalled}";
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT);
+    p[0] = plain;
+    p[0].sampling.top_p = 2;
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT);
+    p[0] = plain;
+    p[0].max_tokens = MOST;
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT);
+    p[0] = plain;
+    o.context = 1 << 25;
+    cr_assert_eq(vb_cast_bytes(model, &o, &err), 0);
+}
