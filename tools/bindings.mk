@@ -17,7 +17,7 @@ node: $B/bindings/libverbatim.so.0 $B/bindings/python/bin/pytest    ## the Node 
 	@cd $B/node && npm pack --silent ./verbatim
 check-node: node $B/verbatim                   ## that package in a fresh folder, tried
 	@sh bindings/node/tests/run.sh $B
-check-python: wheel                            ## the wheel in a fresh environment, tried
+check-python: wheel $B/verbatim                ## the wheel in a fresh environment, tried
 	@sh bindings/python/tests/run.sh $B
 
 .PHONY: wheel check-python node check-node

@@ -118,6 +118,50 @@ export class VerbatimError extends Error {
   readonly status: string
 }
 
+/** All that is random about a line follows from this. A name stands for the number that `entityId` makes of it. */
+export interface LineKey {
+  world?: number | bigint
+  entity?: number | bigint | string
+  tick?: number | bigint
+  draw?: number | bigint
+}
+
+export interface Line {
+  key: { world: number | bigint; entity: number | bigint; tick: number | bigint; draw: number | bigint }
+  persona: string
+  text: string
+  end: 'sentence' | 'line' | 'regex' | 'length' | 'token' | 'grammar' | 'fallback'
+  attempts: number
+  promptTokens: number
+  tokens: number
+  baked: boolean
+}
+
+export interface LineOptions {
+  persona?: string
+  facts?: Record<string, string>
+}
+
+/** Characters that say the same line in every replay. */
+export class Cast {
+  private constructor()
+  /** `description` as docs/DIALOGUE.md has it; without one a villager on "tales-1m". */
+  static open(description?: object | string, options?: { threads?: number }): Promise<Cast>
+  /** One line, now. */
+  say(key: LineKey, text?: string, options?: LineOptions): Promise<Line>
+  /** Asks for a line that `step` will speak. */
+  request(key: LineKey, text?: string, options?: LineOptions): Promise<void>
+  /** Speaks for all that wait, until so many tokens or so much time; how many lines are not finished. */
+  step(options?: { maxTokens?: number; milliseconds?: number }): Promise<number>
+  collect(): Promise<Line[]>
+  cancel(key: LineKey): Promise<boolean>
+  save(): Promise<Buffer>
+  restore(saved: Buffer): Promise<void>
+  close(): Promise<void>
+}
+
+export function entityId(name: string): bigint
+
 /** Whether the library loads on this machine. */
 export function isSupported(): boolean
 /** Calls `listener` now and at each change; what it returns ends that. */

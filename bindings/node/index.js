@@ -284,6 +284,120 @@ function asked() {
   return current
 }
 
+const LINE_ENDS = ['sentence', 'line', 'regex', 'length', 'token', 'grammar', 'fallback']
+
+/* Characters that say the same line in every replay: a line follows from its key {world, entity, tick, draw}, the persona and what
+ * fills its prompt. `say` and `step` compute beside the event loop; calls wait for each other.
+ */
+class Cast {
+  #cast = null
+  #tail = Promise.resolve()
+
+  /* `description` as docs/DIALOGUE.md has it; without one a villager on "tales-1m". */
+  static async open(description, { threads = 0 } = {}) {
+    const { call } = library()
+    const text = description === undefined ? null : Buffer.from(typeof description === 'string' ? description : JSON.stringify(description))
+    const cast = new Cast(), out = [null], err = {}
+    check(await later(call.vb_cast_open_json, out, text, text === null ? 0 : text.length, { threads }, err), err)
+    cast.#cast = out[0]
+    return cast
+  }
+
+  #open() {
+    if (this.#cast === null) throw new VerbatimError(-5, 'cast: expected an open one, found a closed one')
+    return this.#cast
+  }
+
+  #queue(job) {
+    const result = this.#tail.then(job)
+    this.#tail = result.then(() => {}, () => {})
+    return result
+  }
+
+  #key({ world = 0, entity = 0, tick = 0, draw = 0 }) {
+    return { world, entity: typeof entity === 'string' ? entityId(entity) : entity, tick, draw }
+  }
+
+  #request(key, text, { persona = null, facts = {} }) {
+    const rows = Object.entries(facts).map(([name, value]) => ({ name, value }))
+    return { key: this.#key(key), persona, text: text ?? null, facts: rows.length > 0 ? rows : null, n_facts: rows.length }
+  }
+
+  #line(c) {
+    if (c.failed < 0) throw new VerbatimError(c.failed, c.text)
+    return { key: c.key, persona: c.persona, text: c.text, end: LINE_ENDS[c.end], attempts: c.attempts, promptTokens: c.prompt_tokens,
+      tokens: c.tokens, baked: c.baked === 1 }
+  }
+
+  /* One line, now. */
+  say(key, text, options = {}) {
+    return this.#queue(async () => {
+      const out = {}, err = {}
+      check(await later(library().call.vb_cast_say, this.#open(), this.#request(key, text, options), out, err), err)
+      return this.#line(out)
+    })
+  }
+
+  /* Asks for a line that `step` will speak. */
+  request(key, text, options = {}) {
+    return this.#queue(() => {
+      const err = {}
+      check(library().call.vb_cast_request(this.#open(), this.#request(key, text, options), err), err)
+    })
+  }
+
+  /* Speaks for all that wait, until so many tokens or so much time; how many lines are not finished. */
+  step({ maxTokens = 0, milliseconds = 0 } = {}) {
+    return this.#queue(async () => {
+      const { call } = library(), err = {}
+      const deadline = milliseconds > 0 ? BigInt(call.vb_cast_now()) + BigInt(Math.round(milliseconds * 1e6)) : 0
+      return check(await later(call.vb_cast_step, this.#open(), maxTokens, deadline, err), err)
+    })
+  }
+
+  /* The lines that are finished. */
+  collect() {
+    return this.#queue(() => {
+      const lines = []
+      for (let out = {}; library().call.vb_cast_collect(this.#open(), out); out = {}) lines.push(this.#line(out))
+      return lines
+    })
+  }
+
+  cancel(key) {
+    return this.#queue(() => library().call.vb_cast_cancel(this.#open(), this.#key(key)) === 1)
+  }
+
+  /* All that waits, is half spoken, finished or remembered, as a Buffer. */
+  save() {
+    return this.#queue(() => {
+      const { call } = library(), err = {}
+      const data = Buffer.alloc(check(call.vb_cast_save(this.#open(), null, 0, err), err))
+      check(call.vb_cast_save(this.#open(), data, data.length, err), err)
+      return data
+    })
+  }
+
+  restore(saved) {
+    return this.#queue(() => {
+      const err = {}
+      check(library().call.vb_cast_restore(this.#open(), saved, saved.length, err), err)
+    })
+  }
+
+  async close() {
+    await this.#tail
+    if (this.#cast !== null) library().call.vb_cast_close(this.#cast)
+    this.#cast = null
+  }
+}
+
+/* What stands for a name in keys. */
+function entityId(name) {
+  const data = Buffer.from(name)
+  return BigInt(library().call.vb_entity_id(data, data.length))
+}
+
 /* The JSON in any text, no model asked: {value, repairs}. Throws, naming the place, if none fits the schema. */
 function parseJson(text, schema) {
   const { call } = library()
@@ -298,7 +412,7 @@ function parseJson(text, schema) {
 }
 
 module.exports = {
-  load, isSupported, onStatusChange, parseJson, Model, Generation, VerbatimError,
+  load, isSupported, onStatusChange, parseJson, Model, Generation, Cast, entityId, VerbatimError,
   generate: (text, options) => asked().generate(text, options),
   prompt: (text, options) => asked().prompt(text, options),
   extractJson: async (text, schema, options) => asked().extractJson(text, schema, options),

@@ -27,12 +27,14 @@ function load() {
   return loaded
 }
 
-/* A member's type. Pointers are numbers, but for texts and lists of texts. */
+/* A member's type. Pointers are numbers, but for texts, lists of texts and structs. */
 function member(koffi, abi, made, text) {
   const array = /^(.*)\[(\d+)\]$/.exec(text)
   if (array) return koffi.array(member(koffi, abi, made, array[1]), Number(array[2]), array[1] === 'char' ? 'String' : 'Array')
   if (text === 'char *') return 'const char *'
   if (text === 'char * *') return koffi.pointer('const char *')
+  const to = /^(vb_\w+) \*$/.exec(text)
+  if (to && made[to[1]]) return koffi.pointer(made[to[1]])
   if (text === 'callback' || text.endsWith('*') || abi.callbacks[text]) return 'void *'
   if (made[text]) return made[text]
   if (abi.enums[text]) return 'int'

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LOOKED = 64, LEAST_BUDGET = 1 << 20 };
+enum { MOST_LOOKED = 16, LEAST_BUDGET = 1 << 20 };
 
 typedef struct {
     const char *text;

@@ -144,7 +144,7 @@ Test(easy_json, what_is_no_schema)
 Test(easy_json, hostile_texts_cost_little, .timeout = 20)
 {
     static const char *const pieces[] = {"[", "{\"a\":", "[[1,", "['", "[\"[", "{a:'", "[1,", "/*[", "[//\n"};
-    size_t n = 1 << 18;
+    size_t n = 1 << 17;
     char *text = malloc(n + 1);
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         size_t len = strlen(pieces[i]);

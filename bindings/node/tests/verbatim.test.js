@@ -154,6 +154,40 @@ test('JSON', async () => {
   await model.close()
 })
 
+test('characters say the same lines in any order', async () => {
+  const keys = []
+  for (const entity of ['Anna', 'Otto', 5]) for (const tick of [1, 2]) keys.push({ world: 7, entity, tick })
+  const cast = await verbatim.Cast.open(), said = []
+  for (const key of keys) said.push((await cast.say(key, 'Where is the treasure?')).text)
+  for (const key of [...keys].reverse()) await cast.request(key, 'Where is the treasure?')
+  let steps = 0
+  const lines = []
+  while (await cast.step({ maxTokens: 5, milliseconds: 50 }) > 0) {
+    lines.push(...await cast.collect())
+    if (++steps === 3) {
+      const saved = await cast.save()
+      await cast.restore(saved)
+    }
+  }
+  lines.push(...await cast.collect())
+  assert.ok(steps > 5)
+  assert.deepEqual(lines.map(line => line.text).sort(), [...said].sort())
+  const anna = lines.filter(line => line.key.entity === verbatim.entityId('Anna') && line.key.tick === 1)
+  assert.deepEqual(anna.map(line => line.text), [said[0]])
+  if (process.env.VERBATIM) {
+    const out = execFileSync(process.env.VERBATIM, ['say', '--seed', '7', '--entity', 'Anna', '--tick', '1', 'Where is the treasure?'])
+    assert.equal(out.toString().trim(), said[0])
+  }
+  await cast.close()
+  const baker = { name: 'baker', prompt: 'It was ${weather}. The baker said, "', stop: 'sentence', max_tokens: 30 }
+  const own = await verbatim.Cast.open({ personas: [baker] })
+  assert.equal((await own.say(keys[0], undefined, { facts: { weather: 'raining' } })).persona, 'baker')
+  await assert.rejects(own.say(keys[0]), /weather/)
+  await own.close()
+  await assert.rejects(own.say(keys[0]), { code: -5 })
+  await assert.rejects(verbatim.Cast.open('{'), { status: 'VB_E_FORMAT' })
+})
+
 test('what cannot be loaded is said', async () => {
   await assert.rejects(verbatim.load('absent.gguf'), error => error instanceof verbatim.VerbatimError && error.code === -9 && /absent/.test(error.message))
   await assert.rejects(verbatim.load(path.join(ROOT, 'README.md')), { status: 'VB_E_FORMAT' })

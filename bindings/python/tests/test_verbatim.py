@@ -1,6 +1,7 @@
 """The package as its users meet it, on tiny models of the project and the one inside the library."""
 import gc
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -81,7 +82,16 @@ def test_tokens_and_text(model):
     assert model.detokenize_bytes(model.tokenize("é")).decode().strip() == "é"
 
 
-def test_logits_are_those_of_transformers(model):
+@pytest.mark.parametrize("family", ["llama-gqa", "gemma3", "qwen2", "gptneo"])
+def test_logits_are_those_of_transformers(family):
+    case = ROOT / "tests/golden" / family
+    ids, meta = json.loads((case / "tokens.json").read_text()), json.loads((case / "meta.json").read_text())
+    expected = np.fromfile(case / "logits.f32", np.float32).reshape(len(ids), -1)
+    with verbatim.Model(case / "model.gguf", arith="f32", kv="f32") as model, model.session(kv="f32") as session:
+        assert np.abs(session.eval(ids, want=len(ids)) - expected).max() <= meta["tolerance"]
+
+
+def test_logits_as_arrays(model):
     golden = json.loads((CASE / "tokens.json").read_text())
     ids = golden["tokens"] if isinstance(golden, dict) else golden
     with model.session() as s:
@@ -287,6 +297,71 @@ def test_traces(model, tmp_path):
                 s.eval(ids[-1:])
             assert len(trace.digest) == 64
     assert model.detokenize(ids, special=False) == text and traces.verify(hand).chosen == 8
+
+
+# --- characters --------------------------------------------------------------------------------------------------
+
+KEYS = [verbatim.Key(world=7, entity=name, tick=tick, draw=draw) for name in ("Anna", "Otto", 5) for tick in (1, 2) for draw in (0, 1)]
+
+
+def test_a_line_is_the_same_in_any_order():
+    with verbatim.Cast() as cast:
+        said = {key: cast.say(key, "Where is the treasure?") for key in KEYS}
+        assert len({line.text for line in said.values()}) > len(KEYS) // 2
+        for line in said.values():
+            assert line.persona and line.attempts >= 1 and line.tokens > 0 and line.end in ("sentence", "fallback")
+        for key in reversed(KEYS):
+            cast.request(key, "Where is the treasure?")
+        steps, collected = 0, []
+        while cast.step(max_tokens=5):
+            steps += 1
+            collected += cast.collect()
+        collected += cast.collect()
+        assert steps > 10 and {(k.key.entity, k.key.tick, k.key.draw): k.text for k in collected} == \
+            {(line.key.entity, line.key.tick, line.key.draw): line.text for line in said.values()}
+    command = os.environ.get("VERBATIM")
+    if command:
+        out = subprocess.run([command, "say", "--seed", "7", "--entity", "Anna", "--tick", "1", "Where is the treasure?"],
+                             capture_output=True, text=True, check=True).stdout
+        assert out.strip() == said[KEYS[0]].text
+
+
+def test_a_saved_cast_goes_on():
+    with verbatim.Cast(threads=1) as one, verbatim.Cast(threads=2) as two:
+        assert one.digest == two.digest
+        whole = one.say(KEYS[0], "Is there bread?").text
+        one.request(KEYS[0], "Is there bread?")
+        assert one.step(max_tokens=3, milliseconds=1000) == 1
+        two.restore(one.save())
+        while two.step():
+            pass
+        assert [line.text for line in two.collect()] == [whole]
+        assert one.cancel(KEYS[0]) and not one.cancel(KEYS[0])
+
+
+def test_casts_of_our_own():
+    persona = {"name": "baker", "prompt": "It was ${weather}. The baker said, \"", "stop": "sentence", "max_tokens": 30,
+               "sampling": {"temperature": 0.9, "top_k": 40}}
+    with verbatim.Cast({"personas": [persona]}) as cast:
+        assert cast.say(KEYS[0], facts={"weather": "raining"}).persona == "baker"
+        with pytest.raises(verbatim.VerbatimError, match="weather"):
+            cast.say(KEYS[0])
+    persona.update(prompt="${memory} The baker said, \"", memory_tokens=40)
+    with verbatim.Cast({"personas": [persona]}) as cast:
+        empty = cast.say(verbatim.Key(7, "Anna", 5))
+        cast.remember("Anna", 5, "Otto the miller was here and wept.")
+        full = cast.say(verbatim.Key(7, "Anna", 6))
+        assert full.prompt_tokens > empty.prompt_tokens
+        cast.forget("Anna")
+        assert cast.say(verbatim.Key(7, "Anna", 7)).prompt_tokens == empty.prompt_tokens
+    with pytest.raises(verbatim.FormatError):
+        verbatim.Cast("{")
+
+
+def test_random_words_follow_from_the_key():
+    words = [tuple(verbatim.line_words(key, 64)) for key in KEYS]
+    assert len(set(words)) == len(KEYS) and words[0] == tuple(verbatim.line_words(KEYS[0], 64))
+    assert verbatim.entity_id("Anna") == verbatim.Key(entity="Anna")._c()["entity"]
 
 
 # --- memory ------------------------------------------------------------------------------------------------------
