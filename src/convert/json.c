@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 typedef struct {
-    size_t depth, containers, values;
+    size_t depth, containers, values, text;
 } measure;
 
 /* Behind the string that starts at `at`. */
@@ -24,12 +24,16 @@ static size_t skip_string(const char *data, size_t size, size_t at)
 static size_t scan(const char *data, size_t size, measure *m)
 {
     for (size_t i = 0; i < size; i++) {
-        char c = data[i];
+        const size_t from = i;
+        const char c = data[i];
         if (c == '"') i = skip_string(data, size, i);
         else if (c == ',') m->values++;
         else if (c == '[' || c == '{') m->depth++, m->containers++, m->values++;
         else if ((c == ']' || c == '}') && m->depth > 0) m->depth--;
-        if (m->depth > VB_JSON_DEPTH || m->containers > VB_JSON_CONTAINERS || m->values > VB_JSON_VALUES) return i;
+        if (i - from > m->text) m->text = i - from;
+        if (m->depth > VB_JSON_DEPTH || m->containers > VB_JSON_CONTAINERS || m->values > VB_JSON_VALUES ||
+            m->text > VB_JSON_TEXT)
+            return from;
     }
     return size;
 }
@@ -39,6 +43,9 @@ static vb_status measured(const char *data, size_t size, const char *name, vb_er
     measure m = {0};
     size_t at = scan(data, size, &m);
     if (at >= size) return VB_OK;
+    if (m.text > VB_JSON_TEXT)
+        VB_FAIL(err, VB_E_FORMAT, "%s: byte %zu: expected a text of at most %d bytes, found more", name, at,
+                VB_JSON_TEXT);
     if (m.depth > VB_JSON_DEPTH)
         VB_FAIL(err, VB_E_FORMAT, "%s: byte %zu: expected at most %d levels of nesting, found more", name, at,
                 VB_JSON_DEPTH);

@@ -13,7 +13,8 @@ enum {
     VB_JSON_DEPTH = 64,            /* levels; deeper ones than any file of a model has */
     VB_JSON_CONTAINERS = 1500000,  /* arrays and objects; the merges of Gemma 3 are half a million */
     VB_JSON_VALUES = 6000000,
-    VB_JSON_BYTES = 256 << 20,
+    VB_JSON_TEXT = 16 << 20, /* bytes of one text */
+    VB_JSON_BYTES = 128 << 20,
 };
 
 /* The object in `data`; `name` stands in errors. */

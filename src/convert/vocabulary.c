@@ -84,7 +84,7 @@ static vb_status read_json(vb_vocabulary *v, vb_err *err)
     json_t *root;
     VB_TRY(vb_json_file(&root, path, err));
     VB_TRY(vb_tokenizer_json_read(&v->json, root, path, err));
-    return join(v, err);
+    return v->from == VB_FROM_SPM ? VB_OK : join(v, err);
 }
 
 static vb_status read_spm(vb_vocabulary *v, vb_err *err)
