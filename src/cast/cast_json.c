@@ -7,23 +7,25 @@
  */
 #include "cast/cast_json.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 16 << 20, MOST_PERSONAS = 10000, MOST_FACTS = 10000, MOST_WORDS = 100000, LONGEST_KEY = 40 };
+enum { MOST_BYTES = 16 << 20, MOST_PERSONAS = 10000, MOST_FACTS = 10000, MOST_WORDS = 100000, MOST_TEXTS = 1000000, LONGEST_KEY = 40 };
 
 struct vb_cast_json {
     json_t *root;
     vb_cast_said said;
     vb_persona *personas;
     vb_fact *facts;
+    vb_cast_text *texts;
     char **made; /* texts that are in no JSON value, freed with it */
     int n_made;
 };
 
-typedef enum { TEXT, WHOLE, REAL, FLAG, STOP, KV, FORM, WORDS, FACTS, PERSONAS, SAMPLING, RECALL } field_kind;
+typedef enum { TEXT, WHOLE, REAL, FLAG, ENTITY, TICK, STOP, KV, FORM, WORDS, FACTS, PERSONAS, SAMPLING, RECALL, TEXTS } field_kind;
 typedef struct {
     const char *name;
     field_kind kind;
@@ -58,7 +60,11 @@ static const field sampling_fields[] = {
     AT(vb_sampling, frequency, REAL), AT(vb_sampling, top_k, WHOLE), AT(vb_sampling, repeat_last, WHOLE), {NULL, TEXT, 0},
 };
 static const field recall_fields[] = {
-    {"path", TEXT, offsetof(vb_cast_said, recall_path)}, {"model", TEXT, offsetof(vb_cast_said, recall_model)}, {NULL, TEXT, 0},
+    {"path", TEXT, offsetof(vb_cast_said, recall_path)}, {"model", TEXT, offsetof(vb_cast_said, recall_model)},
+    {"texts", TEXTS, 0}, {NULL, TEXT, 0},
+};
+static const field text_fields[] = {
+    AT(vb_cast_text, entity, ENTITY), AT(vb_cast_text, tick, TICK), AT(vb_cast_text, text, TEXT), {NULL, TEXT, 0},
 };
 
 /* Where a value stands, for errors: "personas[2].sampling". */
@@ -240,6 +246,56 @@ static vb_status read_personas(const place *p, const json_t *value)
     return VB_OK;
 }
 
+static vb_status read_u64(const place *p, const json_t *value, uint64_t *out)
+{
+    json_int_t n = json_integer_value(value);
+    if (!json_is_integer(value) || n < 0) return wrong(p, "a whole number from 0", value);
+    *out = (uint64_t)n;
+    return VB_OK;
+}
+
+/* A number, or a name; a text of digits alone is a number. */
+static vb_status read_entity(const place *p, const json_t *value, uint64_t *out)
+{
+    const char *name = json_string_value(value);
+    if (name == NULL) return json_is_integer(value) ? read_u64(p, value, out) : wrong(p, "a number or a name", value);
+    if (*name == 0) VB_FAIL(p->err, VB_E_ARGUMENT, "cast: %s: expected a number or a name, found an empty text", p->path);
+    if (name[strspn(name, "0123456789")] != 0) {
+        *out = vb_entity_id(name, strlen(name));
+        return VB_OK;
+    }
+    errno = 0;
+    *out = strtoull(name, NULL, 10);
+    if (errno != 0) VB_FAIL(p->err, VB_E_ARGUMENT, "cast: %s: expected a number below 2^64, found %.40s", p->path, name);
+    return VB_OK;
+}
+
+/* A text by itself is known to everybody from the beginning. */
+static vb_status read_known(const place *p, const json_t *value, vb_cast_text *out)
+{
+    place text = inside(p, "text", 0);
+    if (json_is_string(value)) return read_text(p, value, &out->text);
+    if (!json_is_object(value)) return wrong(p, "a text or an object", value);
+    VB_TRY(read_object(p, value, text_fields, out));
+    return out->text == NULL ? wrong(&text, "a text", NULL) : VB_OK;
+}
+
+static vb_status read_texts(const place *p, const json_t *value)
+{
+    vb_cast_json *j = p->json;
+    size_t n = json_array_size(value);
+    if (!json_is_array(value) || n > MOST_TEXTS) return wrong(p, "a list of at most 1000000 texts", value);
+    j->texts = calloc(n + 1, sizeof *j->texts);
+    if (j->texts == NULL) VB_FAIL(p->err, VB_E_MEMORY, "cast: out of memory");
+    for (size_t i = 0; i < n; i++) {
+        place q = inside(p, NULL, (int)i);
+        VB_TRY(read_known(&q, json_array_get(value, i), &j->texts[i]));
+    }
+    j->said.texts = j->texts;
+    j->said.n_texts = (int)n;
+    return VB_OK;
+}
+
 static vb_status read_recall(const place *p, const json_t *value)
 {
     vb_cast_said *said = &p->json->said;
@@ -270,6 +326,9 @@ static vb_status read_value(const place *p, json_t *value, const field *f, void 
         VB_TRY(read_choice(p, value, kvs, &n));
         *(vb_kv *)(void *)to = (vb_kv)n;
         return VB_OK;
+    case ENTITY: return read_entity(p, value, (uint64_t *)(void *)to);
+    case TICK: return read_u64(p, value, (uint64_t *)(void *)to);
+    case TEXTS: return read_texts(p, value);
     case FORM: return read_form(p, value, (const char **)(void *)to);
     case WORDS: return read_words(p, value, into);
     case FACTS: return read_facts(p, value);
@@ -343,6 +402,7 @@ void vb_cast_json_close(vb_cast_json *json)
     free(json->made);
     free(json->personas);
     free(json->facts);
+    free(json->texts);
     json_decref(json->root);
     free(json);
 }

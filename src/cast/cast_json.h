@@ -6,9 +6,15 @@
 
 typedef struct vb_cast_json vb_cast_json; /* what was read; all that is below lives as long */
 typedef struct {
+    uint64_t entity, tick;
+    const char *text;
+} vb_cast_text;
+typedef struct {
     vb_cast_opts opts; /* without `recall` */
     const char *model;
     const char *recall_path, *recall_model; /* model NULL: nothing is recalled; path NULL: in memory alone */
+    const vb_cast_text *texts;              /* to be added to what is recalled */
+    int n_texts;
 } vb_cast_said;
 
 vb_status vb_cast_json_read(vb_cast_json **out, const char *text, size_t len, vb_err *err);

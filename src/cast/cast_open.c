@@ -17,7 +17,12 @@ static vb_status open_recall(parts *p, const vb_cast_said *said, const vb_model_
     with.embeddings = 1;
     with.like_ggml = 0;
     VB_TRY(vb_model_open(&p->embedder, said->recall_model, &with, err));
-    return vb_recall_open(&p->recall, said->recall_path, p->embedder, err);
+    VB_TRY(vb_recall_open(&p->recall, said->recall_path, p->embedder, err));
+    for (int i = 0; i < said->n_texts; i++) {
+        const vb_cast_text *t = &said->texts[i];
+        VB_TRY(vb_recall_add(p->recall, t->entity, t->tick, t->text, strlen(t->text), err));
+    }
+    return VB_OK;
 }
 
 static vb_status open_all(vb_cast **out, parts *p, const vb_cast_said *said, const vb_model_opts *how, vb_err *err)

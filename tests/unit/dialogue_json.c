@@ -6,7 +6,8 @@
 
 static const char full[] =
     "{\"model\": \"a.gguf\", \"facts\": {\"place\": \"the mill\", \"who\": \"\"}, \"speakers\": 3, \"waiting\": 9, \"context\": 128,\n"
-    " \"kv\": \"q8_0\", \"entries\": 5, \"entities\": 7, \"table\": \"t\", \"recall\": {\"path\": \"p\", \"model\": \"m\"},\n"
+    " \"kv\": \"q8_0\", \"entries\": 5, \"entities\": 7, \"table\": \"t\", \"recall\": {\"path\": \"p\", \"model\": \"m\",\n"
+    " \"texts\": [\"all\", {\"entity\": \"Anna\", \"tick\": 7, \"text\": \"one\"}, {\"entity\": \"12\", \"text\": \"two\"}]},\n"
     " \"personas\": [{\"name\": \"fox\", \"prompt\": \"${text}\"},\n"
     "  {\"name\": \"hen\", \"prompt\": \"x\", \"stop\": \"regex\", \"regex\": \"a+\", \"max_tokens\": 20, \"grammar\": \"root ::= \\\"a\\\"\",\n"
     "   \"schema\": {\"type\": \"object\", \"a\": 1}, \"banned\": [\"no\", \"nein\"], \"attempts\": 2, \"fallback\": \"hm\", \"keep_quotes\": true,\n"
@@ -22,6 +23,8 @@ Test(json, all_keys)
     const vb_cast_opts *o = &s->opts;
     cr_assert_str_eq(s->model, "a.gguf");
     cr_assert(strcmp(s->recall_path, "p") == 0 && strcmp(s->recall_model, "m") == 0 && strcmp(o->table, "t") == 0);
+    cr_assert(s->n_texts == 3 && strcmp(s->texts[0].text, "all") == 0 && s->texts[0].entity == 0 && s->texts[0].tick == 0);
+    cr_assert(s->texts[1].entity == vb_entity_id("Anna", 4) && s->texts[1].tick == 7 && s->texts[2].entity == 12);
     cr_assert(o->n_facts == 2 && strcmp(o->facts[0].name, "place") == 0 && strcmp(o->facts[0].value, "the mill") == 0);
     cr_assert(o->speakers == 3 && o->waiting == 9 && o->context == 128 && o->kv == VB_KV_Q8_0 && o->entries == 5 && o->entities == 7);
     cr_assert_eq(o->n_personas, 2);
@@ -100,6 +103,11 @@ static const refused bad[] = {
     {"{\"facts\": []}", "facts: expected an object of at most 10000 texts, found a list"},
     {"{\"recall\": {\"path\": \"a\"}}", "recall.model: expected a text, found nothing"},
     {"{\"recall\": {\"modell\": \"a\"}}", "recall: expected a key like \"model\""},
+    {"{\"recall\": {\"texts\": [1]}}", "recall.texts[0]: expected a text or an object, found a whole number"},
+    {"{\"recall\": {\"texts\": [{\"tick\": -1}]}}", "recall.texts[0].tick: expected a whole number from 0"},
+    {"{\"recall\": {\"texts\": [{\"entity\": \"\"}]}}", "recall.texts[0].entity: expected a number or a name"},
+    {"{\"recall\": {\"texts\": [{\"entity\": \"99999999999999999999\"}]}}", "expected a number below 2^64"},
+    {"{\"recall\": {\"texts\": [{\"entity\": 1}]}}", "recall.texts[0].text: expected a text, found nothing"},
     {"{\"kv\": \"f8\"}", "kv: expected \"default\", \"f16\", \"f32\" or \"q8_0\", found \"f8\""},
     {"{\"model\": null}", "model: expected a text, found null"},
 };
@@ -146,4 +154,29 @@ Test(json, opened)
     vb_cast_close(cast);
     cr_assert_eq(vb_cast_open_json(&cast, "{\"model\": \"/nowhere\", \"personas\": [{\"name\": \"a\", \"prompt\": \"b\"}]}", 65, NULL, &err), VB_E_NOT_FOUND, "%s", err.text);
     cr_assert_null(cast);
+}
+
+/* What is recalled and remembered reaches the prompt: it has more tokens then, and other lines come of it. */
+Test(json, with_a_past)
+{
+    static const char text[] =
+        "{\"context\": 400, \"speakers\": 2, \"waiting\": 8, \"recall\": {\"model\": \"tales-1m\", \"texts\": [\"The fox sleeps in the mill.\",\n"
+        "  {\"entity\": \"Anna\", \"tick\": 5, \"text\": \"Otto lost his hat in the river.\"}]},\n"
+        " \"personas\": [{\"name\": \"a\", \"prompt\": \"${recalled}\\n${memory}\\nAnna was asked \\\"${text}\\\". She said, \\\"\", \"recall\": 2,\n"
+        "  \"entry\": \"Anna said: ${line}\", \"memory_tokens\": 200, \"sampling\": {\"temperature\": 0.9, \"top_k\": 40}}]}";
+    vb_cast *cast;
+    vb_err err;
+    vb_line line;
+    int tokens[5];
+    static const uint64_t ticks[5] = {0, 1, 5, 6, 7};
+    cr_assert_eq(vb_cast_open_json(&cast, text, strlen(text), NULL, &err), VB_OK, "%s", err.text);
+    for (int i = 0; i < 5; i++) {
+        vb_line_request ask = {.key = {1, vb_entity_id("Anna", 4), ticks[i], 0}, .text = "Where is the hat?"};
+        cr_assert_eq(vb_cast_say(cast, &ask, &line, &err), VB_OK, "%s", err.text);
+        cr_assert_eq(line.failed, VB_OK, "%s", line.text);
+        tokens[i] = line.prompt_tokens;
+    }
+    cr_assert(tokens[1] > tokens[0] + 6 + 4, "a line is remembered, a passage recalled: %d and %d", tokens[0], tokens[1]);
+    cr_assert(tokens[2] > tokens[1] && tokens[3] > tokens[2] + 8 + 4 && tokens[4] > tokens[3], "a second passage: %d and %d", tokens[2], tokens[3]);
+    vb_cast_close(cast);
 }
