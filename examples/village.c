@@ -129,7 +129,7 @@ static vb_status speak(vb_cast *cast, uint64_t seed, int tick, meeting *m, int n
 int main(int argc, char **argv)
 {
     static char heard[PEOPLE][TEXT];
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
     uint8_t sum[16];
     vb_err err = {0};
     vb_model *model = NULL;
