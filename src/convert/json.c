@@ -91,7 +91,7 @@ vb_status vb_json_parse(json_t **out, const char *data, size_t size, const char 
     if (root == NULL) VB_FAIL(err, VB_E_FORMAT, "%s: byte %d: expected JSON: %.160s", name, why.position, why.text);
     if (!json_is_object(root)) {
         json_decref(root);
-        VB_FAIL(err, VB_E_FORMAT, "%s: expected an object", name);
+        VB_FAIL(err, VB_E_FORMAT, "%s: expected a JSON object", name);
     }
     *out = root;
     return VB_OK;

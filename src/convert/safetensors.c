@@ -8,8 +8,9 @@
 #include "convert/source.h"
 
 #include "base/os.h"
+#include "convert/json.h"
 
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,7 +159,8 @@ vb_status vb_safetensors_add(vb_source *s, const char *path, vb_err *err)
 {
     uint64_t n = 0;
     vb_map *map = NULL;
-    json_error_t why;
+    json_t *header = NULL;
+    char name[4096];
     char *kept = vb_arena_text(vb_source_arena(s), path, strlen(path));
     if (kept == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
     VB_TRY(map_file(s, path, &map, err));
@@ -168,12 +170,8 @@ vb_status vb_safetensors_add(vb_source *s, const char *path, vb_err *err)
     if (n > HEADER_MOST || n > map->size - sizeof n)
         VB_FAIL(err, VB_E_FORMAT, "%s: header: expected at most %llu bytes, found %llu", path,
                 (unsigned long long)(n > HEADER_MOST ? HEADER_MOST : map->size - sizeof n), (unsigned long long)n);
-    json_t *header = json_loadb((const char *)map->data + sizeof n, (size_t)n, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(header)) {
-        json_decref(header);
-        VB_FAIL(err, VB_E_FORMAT, "%s: header: expected a JSON object, found %.160s", path,
-                header == NULL ? why.text : "something else");
-    }
+    snprintf(name, sizeof name, "%.4000s: header", path);
+    VB_TRY(vb_json_parse(&header, (const char *)map->data + sizeof n, (size_t)n, name, err));
     file f = {kept, map->data + sizeof n + n, map->size - sizeof n - n};
     vb_status status = add_all(s, &f, header, err);
     json_decref(header);

@@ -120,7 +120,7 @@ static int read_field(vb_spm_model *m, const field *f)
 
 vb_status vb_spm_model_read(vb_spm_model *m, const uint8_t *data, size_t size, const char *name, vb_err *err)
 {
-    cursor c = {data, data + size};
+    cursor c = {data, size > 0 ? data + size : data};
     *m = (vb_spm_model){.unigram = 1, .space_prefix = 1, .shrinks_spaces = 1};
     uint64_t n = size > 0 ? count(c) : 0;
     if (n == 0 || n > MOST_PIECES)

@@ -214,7 +214,7 @@ Test(vocabulary, tables_that_contradict_themselves)
 {
     static const char *const bad[][2] = {
         {"{", "byte 1: expected JSON"},
-        {"[]", "expected an object"},
+        {"[]", "expected a JSON object"},
         {"{}", "model: expected an object"},
         {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "expected BPE, Unigram or WordPiece, found \"WordLevel\""},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", "model.vocab: expected an object of tokens"},
