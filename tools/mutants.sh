@@ -28,6 +28,7 @@ run_killer() {
         "$B/tests/matrix" tests/golden/bert-mean/model.gguf tests/golden/bert-mean/tokens.json --quick ;;
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
     unit) tests/unit.sh "$B" ;;
+    cast_schedules) "$B/tests/cast_schedules" tests/golden/gptneo/model.gguf 40 ;;
     forge) "$B/tests/forge" tests/golden/llama-gqa/model.gguf 1000 ;;
     vocab) tests/vocab.sh "$B" ;;
     prove) python3 tests/cli/prove.py "$B" --killer ;;

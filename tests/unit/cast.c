@@ -4,6 +4,7 @@
 #include "base/philox.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -95,33 +96,52 @@ static int hear(void *ud, const char *text, size_t len)
 }
 
 /* The same by the public parts: tokens of the rendered prompt, and a generation with the key's seed and stream. */
-Test(cast, a_line_is_what_generate_says)
+static void same_as_generated(vb_cast *c, const vb_line_request *q, const char *prompt)
 {
-    static const char prompt[] = "A man was asked \"Where is it?\". He said, \"";
     vb_token ids[MOST];
     vb_err err = {0};
     vb_session *s;
     vb_session_opts so = {.context = MOST};
-    vb_cast *c = open_cast(&plain, 1, 2);
+    said heard = {.text = ""}, line = say(c, q);
+    vb_generation how = {.sampling = plain.sampling, .max_tokens = plain.max_tokens, .on_text = hear, .ud = &heard};
+    int held;
     cr_assert_eq(vb_session_open(&s, model, &so, &err), VB_OK, "%s", err.text);
-    int64_t n = vb_tokenize(model, prompt, sizeof prompt - 1, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids, MOST, &err);
+    int64_t n = vb_tokenize(model, prompt, strlen(prompt), VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids, MOST, &err);
+    vb_line_stream(&q->key, &how.sampling.seed, &how.sampling.stream);
+    cr_assert_eq(vb_session_sync(s, ids, (int)n, &err), VB_OK);
+    cr_assert_eq(vb_generate(s, &how, NULL, &err), VB_OK, "%s", err.text);
+    const char *found = strstr(heard.text, line.text);
+    vb_session_tokens(s, &held);
+    cr_assert_eq(line.line.prompt_tokens, (int)n);
+    cr_assert_eq(line.line.tokens, held - (int)n);
+    cr_assert(found != NULL && line.line.len + 4 > heard.line.len, "%s: expected \"%s\", found \"%s\"", prompt, heard.text,
+              line.text);
+    vb_session_close(s);
+}
+
+Test(cast, a_line_is_what_generate_says)
+{
+    vb_cast *c = open_cast(&plain, 1, 2);
     for (uint64_t tick = 0; tick < 6; tick++) {
         vb_line_request q = ask(7, tick, "Where is it?");
-        said line = say(c, &q);
-        said heard = {.text = ""};
-        vb_generation how = {.sampling = plain.sampling, .max_tokens = plain.max_tokens, .on_text = hear, .ud = &heard};
-        vb_line_stream(&q.key, &how.sampling.seed, &how.sampling.stream);
-        cr_assert_eq(vb_session_sync(s, ids, (int)n, &err), VB_OK);
-        cr_assert_eq(vb_generate(s, &how, NULL, &err), VB_OK, "%s", err.text);
-        const char *found = strstr(heard.text, line.text);
-        int held;
-        vb_session_tokens(s, &held);
-        cr_assert_eq(line.line.prompt_tokens, (int)n);
-        cr_assert_eq(line.line.tokens, held - (int)n);
-        cr_assert(found != NULL && line.line.len + 4 > heard.line.len, "tick %d: expected \"%s\", found \"%s\"", (int)tick,
-                  heard.text, line.text);
+        same_as_generated(c, &q, "A man was asked \"Where is it?\". He said, \"");
     }
-    vb_session_close(s);
+    vb_cast_close(c);
+}
+
+/* A word that goes on behind the beginning is split otherwise: what all prompts share is less than the beginning. */
+Test(cast, a_beginning_ends_where_its_tokens_do)
+{
+    static const char *const ends[] = {"llo world", "lp!", "", "the"};
+    vb_persona p = plain;
+    p.prompt = "and hello he${text}";
+    vb_cast *c = open_cast(&p, 1, 2);
+    for (uint64_t tick = 0; tick < 4; tick++) {
+        char prompt[64];
+        vb_line_request q = ask(7, tick, ends[tick]);
+        snprintf(prompt, sizeof prompt, "and hello he%s", ends[tick]);
+        same_as_generated(c, &q, prompt);
+    }
     vb_cast_close(c);
 }
 
@@ -188,6 +208,22 @@ Test(cast, a_step_stops_after_so_many_tokens)
     while (vb_cast_step(c, 1, 0, NULL) > 0) steps++;
     while (vb_cast_collect(c, &line)) tokens += line.tokens;
     cr_assert_eq(tokens, steps + 1);
+    vb_cast_close(c);
+}
+
+/* However late it is, something is done; and no more than one step of an evaluation. */
+Test(cast, a_step_that_is_late_goes_on_a_little)
+{
+    vb_cast *c = open_cast(&plain, 1, 4);
+    vb_line line;
+    int calls = 0;
+    request_all(c, 0, 1);
+    for (int left = 1; left > 0; calls++) {
+        left = vb_cast_step(c, 0, 1, NULL);
+        cr_assert(calls < 100000);
+    }
+    cr_assert_eq(vb_cast_collect(c, &line), 1);
+    cr_assert(calls > 10 * line.tokens, "%d calls for %d tokens", calls, line.tokens);
     vb_cast_close(c);
 }
 
