@@ -81,7 +81,7 @@ static vb_status read_tensors(work *w, vb_err *err)
     char line[128];
     *k = (vb_keys){.folder = &w->folder, .arch = w->family->arch, .arena = vb_source_arena(w->folder.source)};
     k->layers = vb_layers_of(k);
-    k->layers += vb_further_of(k);
+    k->layers += vb_further_of(&w->folder);
     VB_TRY(vb_sizes_read(&w->sizes, k, err));
     VB_TRY(of_keys(w, vb_outputs_add_rope(&w->outputs, w->family, &w->sizes, k), err));
     VB_TRY(vb_outputs_make(&w->outputs, w->family, &w->sizes, k, err));

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS_MOST = 4096 };
+enum { LAYERS_MOST = 4096, FURTHER_MOST = 64, BLOCKS_MOST = LAYERS_MOST + FURTHER_MOST };
 
 /* --- settings that several ask for ----------------------------------------------------------------------------- */
 
@@ -27,16 +27,19 @@ int vb_layers_of(vb_keys *k)
     return 0;
 }
 
-/* Counted in the tensors where no setting tells. */
-int vb_further_of(vb_keys *k)
+/* Counted in the tensors: folders that were trained further often state such blocks and do not have them. */
+int vb_further_of(const vb_folder *f)
 {
+    static const char *const names[] = {"mtp.layers.%d.input_layernorm.weight", "model.mtp.layers.%d.input_layernorm.weight"};
     char name[96];
-    int n = (int)vb_key_int(k, "mtp_num_hidden_layers", 0);
-    for (int i = 0; n == 0 && i < 64; i++) {
-        snprintf(name, sizeof name, "mtp.layers.%d.input_layernorm.weight", i);
-        if (vb_source_find(k->folder->source, name) == NULL) return i;
+    for (int n = 0;; n++) {
+        int there = 0;
+        for (int i = 0; i < 2; i++) {
+            snprintf(name, sizeof name, names[i], n);
+            there |= vb_source_find(f->source, name) != NULL;
+        }
+        if (!there || n == FURTHER_MOST) return n;
     }
-    return n <= LAYERS_MOST ? n : LAYERS_MOST;
 }
 
 int vb_layer_is(const vb_folder *f, int i, const char *kind)
@@ -64,6 +67,26 @@ static double rope_real(const vb_keys *k, const char *names, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+/* A number of tokens among the settings of positions. */
+static int64_t rope_context(vb_keys *k, double otherwise)
+{
+    double n = rope_real(k, "original_max_position_embeddings", otherwise);
+    if (n >= 0.0 && n < 4294967296.0) return (int64_t)n;
+    k->status = vb_fail(&k->err, VB_E_FORMAT, "%s/config.json: original_max_position_embeddings: expected a number of tokens, "
+                        "found another", k->folder->path);
+    return 0;
+}
+
+int64_t vb_rotating(vb_keys *k, double otherwise, int64_t width)
+{
+    double part = rope_real(k, "partial_rotary_factor", otherwise);
+    if (part >= 0.0 && part <= 1.0) return (int64_t)(part * (double)width);
+    if (k->status == VB_OK)
+        k->status = vb_fail(&k->err, VB_E_FORMAT, "%s/config.json: partial_rotary_factor: expected a number from 0 to 1, found "
+                            "another", k->folder->path);
+    return 0;
+}
+
 int64_t vb_head_width(vb_keys *k)
 {
     int64_t heads = vb_key_int(k, "num_attention_heads|n_head|num_heads|n_heads", 1);
@@ -82,8 +105,8 @@ static void put_yarn(vb_keys *k)
 {
     vb_key_text(k, "rope.scaling.type", "yarn");
     take_rope(k, "rope.scaling.factor", "factor");
-    double context = rope_real(k, "original_max_position_embeddings", 0.0);
-    if (context > 0.0) vb_key_u32(k, "rope.scaling.original_context_length", (int64_t)context);
+    int64_t context = rope_context(k, 0.0);
+    if (context > 0) vb_key_u32(k, "rope.scaling.original_context_length", context);
     take_rope(k, "rope.scaling.yarn_ext_factor", "extrapolation_factor");
     take_rope(k, "rope.scaling.yarn_attn_factor", "attention_factor|attn_factor");
     take_rope(k, "rope.scaling.yarn_beta_fast", "beta_fast");
@@ -186,7 +209,7 @@ void vb_keys_olmoe(vb_keys *k)
 /* Of each layer whether it has a window; by layer_types, else all but each fourth. */
 static void put_window_layers(vb_keys *k, int every)
 {
-    int32_t local[LAYERS_MOST];
+    int32_t local[BLOCKS_MOST];
     int listed = json_is_array(json_object_get(k->folder->config, "layer_types"));
     for (int i = 0; i < k->layers; i++)
         local[i] = listed ? vb_layer_is(k->folder, i, "sliding_attention") : (i + 1) % every != 0;
@@ -210,18 +233,17 @@ void vb_keys_gpt_oss(vb_keys *k)
 
 void vb_keys_phi3(vb_keys *k)
 {
-    double part = rope_real(k, "partial_rotary_factor", 1.0);
     int64_t context = vb_key_int(k, "max_position_embeddings", 4096), width = vb_key_int(k, "hidden_size", 0);
     int64_t heads = vb_key_int(k, "num_attention_heads", 1);
     vb_key_u32(k, "context_length", context);
-    vb_key_u32(k, "rope.scaling.original_context_length", (int64_t)rope_real(k, "original_max_position_embeddings", (double)context));
+    vb_key_u32(k, "rope.scaling.original_context_length", rope_context(k, (double)context));
     vb_key_need_u32(k, "embedding_length", "hidden_size");
     vb_key_need_u32(k, "feed_forward_length", "intermediate_size");
     vb_key_u32(k, "block_count", k->layers);
     vb_key_need_u32(k, "attention.head_count", "num_attention_heads");
     vb_key_take_u32(k, "attention.head_count_kv", "num_key_value_heads");
     vb_key_need_f32(k, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
-    vb_key_u32(k, "rope.dimension_count", (int64_t)(part * (double)width) / (heads > 0 ? heads : 1));
+    vb_key_u32(k, "rope.dimension_count", vb_rotating(k, 1.0, width) / (heads > 0 ? heads : 1));
     take_rope(k, "rope.freq_base", "rope_theta");
     vb_key_u32(k, "attention.sliding_window", vb_key_int(k, "sliding_window", 0));
 }
@@ -260,7 +282,7 @@ static int is_local(const vb_folder *f, int layer)
 
 void vb_keys_gptneo(vb_keys *k)
 {
-    int32_t local[LAYERS_MOST];
+    int32_t local[BLOCKS_MOST];
     int64_t width = vb_key_int(k, "hidden_size", 0);
     for (int i = 0; i < k->layers; i++) local[i] = is_local(k->folder, i);
     vb_key_u32(k, "block_count", k->layers);
@@ -276,13 +298,12 @@ void vb_keys_gptneo(vb_keys *k)
 
 void vb_keys_gptneox(vb_keys *k)
 {
-    double part = rope_real(k, "partial_rotary_factor", vb_key_real(k, "rotary_pct", 0.25));
     double base = rope_real(k, "rope_theta", 10000.0);
     vb_key_need_u32(k, "context_length", "max_position_embeddings");
     vb_key_need_u32(k, "embedding_length", "hidden_size");
     vb_key_u32(k, "block_count", k->layers);
     vb_key_need_u32(k, "feed_forward_length", "intermediate_size");
-    vb_key_u32(k, "rope.dimension_count", (int64_t)(part * (double)vb_head_width(k)));
+    vb_key_u32(k, "rope.dimension_count", vb_rotating(k, vb_key_real(k, "rotary_pct", 0.25), vb_head_width(k)));
     vb_key_need_u32(k, "attention.head_count", "num_attention_heads");
     vb_key_bool(k, "use_parallel_residual", !json_is_false(vb_setting(k->folder->config, "use_parallel_residual")));
     vb_key_need_f32(k, "attention.layer_norm_epsilon", "layer_norm_eps");
@@ -322,7 +343,7 @@ void vb_keys_gemma3(vb_keys *k)
 /* Heads that read keys and values in layers with a window and in the others differ in number. */
 static void put_kv_heads(vb_keys *k)
 {
-    int32_t heads[LAYERS_MOST];
+    int32_t heads[BLOCKS_MOST];
     int64_t local = vb_key_int(k, "num_key_value_heads", 0), global = vb_key_int(k, "num_global_key_value_heads", -1);
     if (global < 0 || local == 0) return;
     for (int i = 0; i < k->layers; i++)
@@ -332,7 +353,7 @@ static void put_kv_heads(vb_keys *k)
 
 static void put_double_widths(vb_keys *k, int64_t shared)
 {
-    int32_t widths[LAYERS_MOST];
+    int32_t widths[BLOCKS_MOST];
     int64_t ff = vb_key_int(k, "intermediate_size", 0);
     if (!json_is_true(vb_setting(k->folder->config, "use_double_wide_mlp"))) return;
     for (int i = 0; i < k->layers; i++) widths[i] = (int32_t)(i < k->layers - shared ? ff : 2 * ff);
@@ -405,7 +426,7 @@ void vb_keys_qwen(vb_keys *k)
 
 static void put_recurrent_layers(vb_keys *k, int layers)
 {
-    int32_t recurrent[LAYERS_MOST];
+    int32_t recurrent[BLOCKS_MOST];
     if (!json_is_array(json_object_get(k->folder->config, "layer_types"))) return;
     for (int i = 0; i < k->layers; i++) recurrent[i] = i < layers && vb_layer_is(k->folder, i, "linear_attention");
     vb_key_array(k, "attention.recurrent_layers", VB_GGUF_BOOL, recurrent, k->layers);
@@ -423,7 +444,7 @@ void vb_keys_qwen35(vb_keys *k)
     vb_key_u32(k, "ssm.inner_size", vb_key_int(k, "linear_value_head_dim", 0) * vb_key_int(k, "linear_num_value_heads", 0));
     put_recurrent_layers(k, layers);
     vb_key_u32(k, "full_attention_interval", vb_key_int(k, "full_attention_interval", 4));
-    vb_key_u32(k, "rope.dimension_count", (int64_t)((double)vb_head_width(k) * rope_real(k, "partial_rotary_factor", 0.25)));
+    vb_key_u32(k, "rope.dimension_count", vb_rotating(k, 0.25, vb_head_width(k)));
     if (k->layers > layers) vb_key_u32(k, "nextn_predict_layers", k->layers - layers);
     put_sections(k, sections);
 }

@@ -25,11 +25,13 @@ void vb_keys_qwen35(vb_keys *k);
 
 /* The number of layers that the settings state, and of blocks behind them that predict further tokens. */
 int vb_layers_of(vb_keys *k);
-int vb_further_of(vb_keys *k);
+int vb_further_of(const vb_folder *f);
 /* 1: `kind` ("full_attention", ...) is what layer_types says of layer i; 0 also where there is no such list. */
 int vb_layer_is(const vb_folder *f, int i, const char *kind);
 /* Where the settings of positions are: rope_parameters, older rope_scaling; of kinds of layers those of full attention. */
 const json_t *vb_rope_setting(const vb_folder *f, const char *names);
+/* How many of `width` dimensions rotate: partial_rotary_factor of them. */
+int64_t vb_rotating(vb_keys *k, double otherwise, int64_t width);
 /* The width of a head, by its own setting or by those of width and heads. */
 int64_t vb_head_width(vb_keys *k);
 

@@ -25,6 +25,8 @@ static void set(vb_keys *k, const char *name, vb_gguf_type type, double number)
 
 void vb_key_u32(vb_keys *k, const char *name, int64_t value)
 {
+    if (k->status == VB_OK && (value < 0 || value > UINT32_MAX))
+        k->status = vb_fail(&k->err, VB_E_FORMAT, "%s.%s: expected a number of 32 bits, found %lld", k->arch, name, (long long)value);
     set(k, name, VB_GGUF_U32, (double)value);
 }
 

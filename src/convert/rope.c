@@ -68,10 +68,12 @@ static vb_status add_row(vb_outputs *out, vb_keys *k, const char *setting, const
 
 static vb_status add_long(vb_outputs *out, const vb_sizes *sizes, vb_keys *k)
 {
-    double context = (double)vb_key_int(k, "max_position_embeddings", 4096), part = number(k, "partial_rotary_factor", 1.0);
+    double context = (double)vb_key_int(k, "max_position_embeddings", 4096);
     double old = number(k, "original_max_position_embeddings", context), scale = context / old;
     if (!(old > 1.0 && scale > 0.0)) return refuse(k, "original_max_position_embeddings", "a number above 1");
-    int n = (int)(part * (double)sizes->of['d']) / (int)sizes->of['n'] / 2;
+    uint64_t pairs = (uint64_t)vb_rotating(k, 1.0, (int64_t)sizes->of['d']) / sizes->of['n'] / 2;
+    int n = pairs < PAIRS_MOST ? (int)pairs : PAIRS_MOST;
+    if (k->status < 0) return k->status;
     vb_key_f32(k, "rope.scaling.attn_factor", scale > 1.0 ? sqrt(1.0 + c64_log(scale) / c64_log(old)) : 1.0);
     VB_TRY(add_row(out, k, "long_factor", "rope_factors_long.weight", n));
     return add_row(out, k, "short_factor", "rope_factors_short.weight", n);
