@@ -155,8 +155,8 @@ export class Cast {
   step(options?: { maxTokens?: number; milliseconds?: number }): Promise<number>
   collect(): Promise<Line[]>
   cancel(key: LineKey): Promise<boolean>
-  save(): Promise<Buffer>
-  restore(saved: Buffer): Promise<void>
+  save(): Promise<Uint8Array>
+  restore(saved: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 

@@ -11,7 +11,7 @@ ln -s "$(pwd)/README.md" "$work/README.md"
 mv "$work"/*.test.js "$work/bindings/node/tests"
 (cd "$work" && echo '{"name": "tried", "private": true}' >package.json &&
     npm install --silent --no-audit --no-fund --ignore-scripts "$B"/node/verbatim-*.tgz) >&2
-VERBATIM=$B/verbatim node --test "$work/bindings/node/tests" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+VERBATIM=$B/verbatim node --test "$work"/bindings/node/tests/verbatim.test.js >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
 passed=$(sed -n 's/^[^a-z]*pass \([0-9]*\)$/\1/p' "$work/out")
 failed=$(sed -n 's/^[^a-z]*fail \([0-9]*\)$/\1/p' "$work/out")
 echo "$passed passed, $failed failed"

@@ -5,7 +5,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { test } = require('node:test')
+const { after, test } = require('node:test')
 
 const verbatim = require('verbatim')
 const { load: library } = require('verbatim/library.js')
@@ -16,7 +16,7 @@ const QUESTION = 'A man was asked "Where is the treasure?". He smiled and said, 
 const PERSON = { type: 'object', properties: { name: { enum: ['Ann', 'Bob'] }, age: { type: 'integer', minimum: 0, maximum: 99 } },
   required: ['name', 'age'], additionalProperties: false }
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'verbatim-node-'))
-test.after(() => fs.rmSync(work, { recursive: true }))
+after(() => fs.rmSync(work, { recursive: true }))
 
 async function tiny(options = {}) {
   return verbatim.load(TINY, { threads: 1, context: 1000, ...options })

@@ -128,6 +128,15 @@ def test_digest_is_that_of_the_command_line(model):
     assert model.sha256 == hashlib.sha256(pathlib.Path(TINY).read_bytes()).hexdigest()
 
 
+@pytest.mark.skipif("VERBATIM" not in os.environ, reason="no command line")
+def test_rows_have_the_digest_that_the_command_line_prints(tales):
+    ids = tales.tokenize("Once upon a time", add_special=True)
+    with tales.session() as s:
+        rows = s.eval(ids, want=len(ids))
+    out = subprocess.run([os.environ["VERBATIM"], "logits", "tales-1m", "--prompt", "Once upon a time"], capture_output=True, text=True, check=True)
+    assert out.stdout.split()[0] == verbatim.digest(rows)
+
+
 # --- answers -----------------------------------------------------------------------------------------------------
 
 def test_a_stream_is_the_answer_by_hand(model):
