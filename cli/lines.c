@@ -39,7 +39,7 @@ int vb_lines_open(vb_cast **out, const vb_args *args, const char *path, int spea
         vb_status status = vb_cast_open_json(out, text.data, text.len, &args->model, &err);
         if (status < 0 && path != NULL) vb_say("%s: %s", path, err.text[0] ? err.text : vb_status_name(status));
         else if (status < 0) vb_report(status, &err);
-        if (status < 0) code = vb_exit_code(status);
+        if (status < 0) code = status == VB_E_ARGUMENT && path != NULL ? VB_EXIT_INPUT : vb_exit_code(status);
     }
     free(text.data);
     return code;

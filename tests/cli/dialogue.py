@@ -132,6 +132,8 @@ def test_say_names_and_numbers():
     bad(2, "say", "--fact", "weather", says="NAME=VALUE")
     bad(2, "say", "one", "two", "three")
     bad(3, "say", "nowhere.json", QUESTION, says="nowhere.json")
+    (WORK / "wrong.json").write_text('{"personas": 3}')
+    bad(3, "say", WORK / "wrong.json", QUESTION, says=["wrong.json", "personas"])
     bad(3, "say", "--persona", "nobody", QUESTION, says="nobody")
 
 
