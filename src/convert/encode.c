@@ -68,18 +68,22 @@ static int64_t first_from(const float *x, int64_t n, uint32_t limit)
     return -1;
 }
 
-/* A block whose scale overflowed though each number passed: its largest is to blame. */
+static int64_t largest(const float *x, int64_t n)
+{
+    int64_t at = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (__builtin_fabsf(x[i]) > __builtin_fabsf(x[at])) at = i;
+    return at;
+}
+
+/* A block whose scale overflowed though each number passed: its largest is to blame, or, if that happens by importance
+ * alone, the largest of all. */
 static int64_t block_fault(const vb_format_info *format, const float *x, int64_t n)
 {
     uint8_t out[256];
-    for (int64_t i = 0; i < n; i += format->block) {
-        int worst = 0;
-        if (encoders[format->format](x + i, NULL, 0.0f, out)) continue;
-        for (int j = 1; j < format->block; j++)
-            if (__builtin_fabsf(x[i + j]) > __builtin_fabsf(x[i + worst])) worst = j;
-        return i + worst;
-    }
-    return -1;
+    for (int64_t i = 0; i < n; i += format->block)
+        if (!encoders[format->format](x + i, NULL, 0.0f, out)) return i + largest(x + i, format->block);
+    return largest(x, n);
 }
 
 int64_t vb_encode_fault(const vb_format_info *format, const float *x, int64_t n)
@@ -183,5 +187,5 @@ vb_status vb_encode_tensor(const vb_encode_job *job, const float *x, void *out, 
     vb_rows_share(&rows);
     if (!atomic_load(&e.failed)) return VB_OK;
     int64_t at = vb_encode_fault(job->format, x, job->rows * job->width);
-    return vb_encode_refuse(job->format, job->name, at, at >= 0 ? x[at] : 0.0f, err);
+    return vb_encode_refuse(job->format, job->name, at, x[at], err);
 }

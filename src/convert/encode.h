@@ -24,7 +24,7 @@ int64_t vb_encode_bytes(const vb_format_info *format, int64_t rows, int64_t widt
  * finds which. `out` is then undefined. */
 vb_status vb_encode_rows(const vb_format_info *format, const float *x, int64_t rows, int64_t width,
                          const float *importance, void *out);
-/* The position of the first float that cannot be encoded, -1: there is none. */
+/* Which of n floats that were refused is to blame. Of F32, F16 and BF16 it may be asked before: -1, none. */
 int64_t vb_encode_fault(const vb_format_info *format, const float *x, int64_t n);
 
 /* The same with threads and with errors that name tensor and index. */

@@ -122,7 +122,7 @@ static vb_status refuse(const slab *s, int64_t row, vb_err *err)
     if (x == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", s->t->name);
     floats_of(s->t->format, row_at(s->t, row), s->width, x);
     int64_t at = vb_encode_fault(s->to, x, s->width);
-    vb_status status = vb_encode_refuse(s->to, s->t->name, row * s->width + at, at < 0 ? 0.0f : x[at], err);
+    vb_status status = vb_encode_refuse(s->to, s->t->name, row * s->width + at, x[at], err);
     free(x);
     return status;
 }
