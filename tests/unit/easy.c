@@ -248,6 +248,39 @@ Test(easy, answers_are_those_of_the_long_way)
     vb_easy_close(e);
 }
 
+static int third(void *ud, const char *text, size_t len)
+{
+    (void)text;
+    (void)len;
+    return ++*(int *)ud == 3;
+}
+
+/* Two on one model, in turns; one of them stops when a callback says so. */
+Test(easy, several_share_a_model)
+{
+    watching w = {0};
+    vb_easy *a = open_watched(&w), *b;
+    vb_easy_opts opts = {.session = {.context = 1000}, .opened = vb_easy_model(a)};
+    vb_easy_how how = {.max_tokens = 12};
+    vb_easy_answer one, two;
+    vb_err err = {0};
+    int pieces = 0;
+    cr_assert_eq(vb_easy_open(&b, NULL, &opts, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(vb_easy_model(b), vb_easy_model(a));
+    cr_assert_eq(vb_easy_generate(a, "Once", &how, &one, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(vb_easy_generate(b, "Hello", &how, &two, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(vb_easy_generate(b, "Once", &how, &two, &err), VB_OK, "%s", err.text);
+    cr_assert_str_eq(one.text, two.text);
+    how.on_text = third;
+    how.ud = &pieces;
+    cr_assert_eq(vb_easy_generate(b, "Once", &how, &two, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(two.end, VB_END_CALLBACK);
+    cr_assert_eq(strncmp(one.text, two.text, two.len), 0);
+    vb_easy_close(b);
+    cr_assert_eq(vb_easy_generate(a, "Once", NULL, NULL, NULL), VB_OK);
+    vb_easy_close(a);
+}
+
 /* --- labels ------------------------------------------------------------------------------------------------------- */
 
 /* Each label alone in a session of its own, evaluated token by token. */

@@ -170,6 +170,12 @@ def test_prompts_and_chats(model):
     assert model.chat_ids([{"role": "user", "content": "Hello"}])
 
 
+def test_without_a_template_there_is_a_plain_form(tales):
+    assert tales.prompt("Once", system="A tale.", max_tokens=8).read() == tales.generate("A tale.\n\nOnce", max_tokens=8).read()
+    with pytest.raises(verbatim.VerbatimError, match="no chat template"):
+        tales.chat([{"role": "user", "content": "Hello"}]).read()
+
+
 def test_leaving_a_stream_ends_it(model):
     for _ in model.generate("Once upon", temperature=1):
         break
