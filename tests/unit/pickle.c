@@ -168,6 +168,7 @@ Test(pickle, programs_that_would_do_something)
         {TEXT("\x80\2}U\1xcbuiltins\neval\nU\3" "1+1\x85Rs."), "found \"builtins.eval\""},
         {TEXT("\x80\4\x8c\2os\x8c\6system\x93."), "found \"os.system\""},
         {TEXT("\x80\2](](ccollections\nOrderedDict\n)Rcnt\nsystem\n"), "found \"nt.system\""},
+        {TEXT("\x80\2csite\nOrderedDict\n)R."), "found \"site.OrderedDict\""},
         {TEXT("\x80\2ctorch\nload\n."), "found \"torch.load\""},
         {TEXT("\x80\2ctorch._utils\n_rebuild_tensor_v2 \n."), "found \"torch._utils._rebuild_tensor_v2 \""},
         {TEXT("\x80\2ctorch\nFloatStorage\n)R."), "REDUCE: expected a function"},

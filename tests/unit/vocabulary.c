@@ -132,6 +132,29 @@ Test(vocabulary, bpe_of_bytes)
     is_token(8, "[PAD8]", 5);
 }
 
+/* A template that ends with another token than EOS makes that one EOS, and the old one EOT; what stands between two texts
+ * is a separator where it is EOS too. */
+Test(vocabulary, what_stands_around_texts)
+{
+#define SIDES(last) "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}}" last "]," \
+    "\"pair\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"</s>\"}},{\"Sequence\":{\"id\":\"B\"}}]}"
+#define FOUR "\"added_tokens\":[{\"id\":4,\"content\":\"<s>\",\"special\":true},{\"id\":5,\"content\":\"</s>\",\"special\":true}," \
+    "{\"id\":6,\"content\":\"<end>\",\"special\":true}],"
+    file("tokenizer_config.json", "{\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"}");
+    file("tokenizer.json", "{" FOUR BYTES "\"post_processor\":" SIDES(",{\"SpecialToken\":{\"id\":\"<end>\"}}") "," BPE "}");
+    taken("gpt2", 0);
+    cr_assert_str_eq(keys(), "model pre tokens token_type merges bos_token_id=4 eos_token_id=6 eot_token_id=5 add_bos_token=1 "
+                             "add_eos_token=1 add_sep_token=0");
+    file("tokenizer.json", "{" FOUR BYTES "\"post_processor\":" SIDES("") "," BPE "}");
+    taken("gpt2", 0);
+    cr_assert_str_eq(keys(), "model pre tokens token_type merges bos_token_id=4 eos_token_id=5 seperator_token_id=5 add_bos_token=1 "
+                             "add_sep_token=1");
+    file("tokenizer.json", "{" FOUR BYTES "\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",5],\"cls\":[\"<s>\",4]}," BPE "}");
+    taken("gpt2", 0);
+    cr_assert_str_eq(keys(), "model pre tokens token_type merges bos_token_id=4 eos_token_id=5 seperator_token_id=5 add_bos_token=1 "
+                             "add_eos_token=1 add_sep_token=1");
+}
+
 /* Pieces without scores get them from the merges that make them; the first merge has the highest. */
 Test(vocabulary, bpe_of_signs)
 {
