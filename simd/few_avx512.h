@@ -71,6 +71,14 @@ VB_INLINE void few_products(__m512i sum[2], const __m512i *q0, const __m512i *q1
     }
 }
 
+/* sum + 4n columns of rows times x */
+VB_INLINE __m512i few_product(__m512i sum, const __m512i *q, const int8_t *x, int n)
+{
+    VB_UNROLL
+    for (int i = 0; i < n; i++) sum = _mm512_dpbusd_epi32(sum, q[i], pi_spread(x + 4 * i));
+    return sum;
+}
+
 VB_INLINE __m512i few_scaled(__m512i sum, __m512i products, __m512i scale)
 {
     return _mm512_add_epi32(sum, _mm512_mullo_epi32(products, scale));

@@ -103,7 +103,7 @@ typedef struct {
 enum { VB_FLOAT_BAND = 64 };  /* rows of floats that a panel holds at most */
 int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 4 */
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
-enum { VB_FEW = 16 };         /* tokens that vb_kernels.few takes at most */
+enum { VB_FEW = 16, VB_FEW_SHORT = 64 }; /* tokens that vb_kernels.few takes at most; of rows of 64 columns without gaps */
 
 /* The delta rule of one head for one token (J3), some columns of its matrix: rows by elements of the key. */
 typedef struct {
@@ -125,7 +125,7 @@ typedef struct {
     void (*matvec4[VB_FORMATS])(float *const y[4], const vb_rows *w, const vb_act a[4]);
     /* The same for many, by panels packed on the fly; NULL where a table has none: matvec and matvec4 do it then. */
     void (*matmul[VB_FORMATS])(const vb_product *p);
-    /* The same for 2 to VB_FEW, which needs no panel; NULL where a table has none: as above. */
+    /* The same for 1 to VB_FEW, which needs no panel; NULL where a table has none: as above. */
     void (*few[VB_FORMATS])(const vb_product *p);
     /* From how many activations on matmul is the faster one, by their kind. */
     int matmul_from[VB_ACT_Q256 + 1];

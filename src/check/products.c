@@ -12,8 +12,8 @@ typedef struct {
     vb_tensor t;
     void (*product)(const vb_product *p);
     int tokens;
-    vb_act a[TOKENS];
-    float *y[TOKENS];
+    vb_act a[VB_FEW_SHORT];
+    float *y[VB_FEW_SHORT];
     int settled; /* by the product itself, which tells in `bad` */
     vb_tensor bias;
     uint32_t bad;
@@ -81,7 +81,7 @@ static void product_once(vb_check *c, product *p, vb_fill weights, vb_fill fill)
 static void check_products(vb_check *c, int format, void (*product_of)(const vb_product *p), const int tokens[12])
 {
     static const int row_counts[] = {1, 3, 15, 16, 17, 31, 32, 33, 97};
-    static const int block_counts[] = {1, 3, 7, 8, 9, 16, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 1100};
+    static const int block_counts[] = {1, 3, 7, 8, 9, 2, 19}, float_counts[] = {1, 15, 16, 33, 100, 257, 1100};
     int block = vb_format_of((vb_format)format)->block;
     if (product_of == NULL) return;
     for (int i = 0; i < 12; i++)
@@ -102,5 +102,10 @@ void vb_check_matmul(vb_check *c, int format)
 
 void vb_check_few(vb_check *c, int format)
 {
-    check_products(c, format, c->k->few[format], (const int[12]){2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, VB_FEW});
+    check_products(c, format, c->k->few[format], (const int[12]){1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, VB_FEW});
+    for (int tokens = 1; tokens <= VB_FEW_SHORT && c->k->few[format] != NULL; tokens += 21) {
+        product p = {.t = {.name = "short", .format = (vb_format)format, .cols = 64, .rows = 97},
+                     .product = c->k->few[format], .tokens = tokens};
+        if (vb_format_of((vb_format)format)->block == 32) product_once(c, &p, VB_FILL_PLAIN, VB_FILL_PLAIN);
+    }
 }

@@ -16,6 +16,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 enum {
     LONG = 2 * VB_CHUNK, /* positions from which parts may pay */
@@ -66,7 +67,33 @@ int64_t vb_cpu_part_floats(const vb_step *s)
     return least > PART_FLOATS ? least : PART_FLOATS;
 }
 
+/* --- shapes ---------------------------------------------------------------------------------------------------------- */
+
+/* Keys are read by 16 rows. Behind those of the last head stand its slot's values, of 16 heads at least. Rows of q8_0 are
+ * longer than four elements. */
+static int is_fours(const work *w)
+{
+    const vb_step *s = w->job.s;
+    return s->u.attend.dim_k == 4 && s->u.attend.dim_v == 4 && w->shared == 1 && w->heads % 16 == 0 && w->heads <= 1024 &&
+           s->weight == NULL && s->u.attend.softcap == 0.0f;
+}
+
 /* --- keys and values ------------------------------------------------------------------------------------------- */
+
+/* Rows of four elements are converted as one; each is as many bytes of it. */
+static uint32_t store_fours(const work *w, const vb_row *row, const float *x, int is_value, uint8_t *room)
+{
+    const vb_cpu *p = w->job.p;
+    vb_head_rows to = vb_state_head(row->state, w->job.s->u.attend.slot, 0);
+    uint8_t *at = (is_value ? to.values : to.keys) + (size_t)row->position * to.key_stride;
+    size_t head_bytes = to.key_stride * (size_t)row->state->context;
+    uint32_t bad = p->k->kv_write[row->state->kv](room, x, 4 * w->kv_heads);
+    for (int h = 0; h < w->kv_heads; h++, at += head_bytes, room += to.key_stride) {
+        if (to.key_stride == 8) memcpy(at, room, 8);
+        else memcpy(at, room, 16);
+    }
+    return bad;
+}
 
 static void store_tile(void *ctx, int r, int worker)
 {
@@ -77,7 +104,11 @@ static void store_tile(void *ctx, int r, int worker)
     const float *k = vb_cpu_value(p, j->s->in[1], r), *v = vb_cpu_value(p, j->s->in[2], r);
     size_t at = (size_t)row->position;
     uint32_t bad = 0;
-    (void)worker;
+    if (is_fours(ctx)) {
+        uint8_t *room = (uint8_t *)worker_room(ctx, worker);
+        vb_cpu_note(p, r, store_fours(ctx, row, k, 0, room) | store_fours(ctx, row, v, 1, room));
+        return;
+    }
     for (int h = 0; h < slot->kv_heads; h++) {
         vb_head_rows to = vb_state_head(row->state, j->s->u.attend.slot, h);
         bad |= p->k->kv_write[row->state->kv](to.keys + at * to.key_stride, k + h * slot->dim_k, slot->dim_k);
@@ -298,15 +329,6 @@ static void attend(work *w)
 }
 
 /* --- heads of four ------------------------------------------------------------------------------------------------ */
-
-/* Keys are read by 16 rows. Behind those of the last head stand its slot's values, of 16 heads at least. Rows of q8_0 are
- * longer than four elements. */
-static int is_fours(const work *w)
-{
-    const vb_step *s = w->job.s;
-    return s->u.attend.dim_k == 4 && s->u.attend.dim_v == 4 && w->shared == 1 && w->heads % 16 == 0 &&
-           s->weight == NULL && s->u.attend.softcap == 0.0f;
-}
 
 static void fours_tile(void *ctx, int r, int worker)
 {

@@ -106,7 +106,7 @@ static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
 {
     int t = 0;
     while (k->few[format] != NULL && worth_few(format, q->a->n, q->tokens - t)) {
-        int n = q->tokens - t < VB_FEW ? q->tokens - t : VB_FEW;
+        int left = q->tokens - t, most = q->a->n == 64 ? VB_FEW_SHORT : VB_FEW, n = left < most ? left : most;
         k->few[format](&(vb_product){.w = q->w, .a = q->a + t, .tokens = n, .from = q->from, .y = q->y + t});
         t += n;
     }

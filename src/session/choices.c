@@ -8,6 +8,7 @@
 #include "base/canon64.h"
 #include "base/fp.h"
 #include "session/lanes.h"
+#include "session/survey.h"
 
 #include <string.h>
 
@@ -27,27 +28,12 @@ VB_API float vb_logprob(const float *logits, int n_vocab, vb_token id)
     return result;
 }
 
-enum { BLOCK = 4 * VB_LANES };
-
-/* The first block from `i` on that has a logit above `least`, or the last one, which is no whole one. */
-static int next_better(const float *logits, int i, int n, float least)
-{
-    while (i + BLOCK <= n && !vb_any_above(logits + i, least)) i += BLOCK;
-    return i;
-}
-
 VB_API int vb_top_ids(const float *logits, int n_vocab, vb_token *ids, int k)
 {
-    int n = 0;
-    if (k == 0) return 0;
-    for (int i = 0; i < n_vocab; i++) {
-        if (n == k && i % BLOCK == 0) i = next_better(logits, i, n_vocab, logits[ids[k - 1]]);
-        if (i == n_vocab || (n == k && !(logits[i] > logits[ids[k - 1]]))) continue;
-        int at = n < k ? n++ : k - 1;
-        for (; at > 0 && logits[i] > logits[ids[at - 1]]; at--) ids[at] = ids[at - 1];
-        ids[at] = i;
-    }
-    return n;
+    vb_survey survey;
+    if (k <= 0 || n_vocab <= 0) return 0;
+    vb_survey_make(&survey, logits, n_vocab);
+    return vb_survey_top(&survey, ids, k);
 }
 
 VB_API int vb_top(const vb_session *session, vb_choice *out, int k)

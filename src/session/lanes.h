@@ -20,26 +20,14 @@ static inline float vb_highest(const float *x, int n)
     return highest;
 }
 
-/* Whether one of VB_LANES * 4 numbers is above `least`. */
-static inline int vb_any_above(const float *x, float least)
+/* Whether one of VB_LANES * 4 numbers is `least` or above. */
+static inline int vb_any_from(const float *x, float least)
 {
     int32_t above[VB_LANES] = {0}, any = 0;
     for (int i = 0; i < 4 * VB_LANES; i += VB_LANES)
-        for (int k = 0; k < VB_LANES; k++) above[k] |= x[i + k] > least ? -1 : 0;
+        for (int k = 0; k < VB_LANES; k++) above[k] |= x[i + k] >= least ? -1 : 0;
     for (int k = 0; k < VB_LANES; k++) any |= above[k];
     return any != 0;
-}
-
-/* Whether there is no infinity and no NaN: only their exponents overflow into the sign when one is added. */
-static inline int vb_all_finite(const float *x, int n)
-{
-    uint32_t over[VB_LANES] = {0}, any = 0;
-    int i = 0;
-    for (; i + VB_LANES <= n; i += VB_LANES)
-        for (int k = 0; k < VB_LANES; k++) over[k] |= (asu(x[i + k]) & 0x7fffffffu) + 0x00800000u;
-    for (int k = 0; k < VB_LANES; k++) any |= over[k];
-    for (; i < n; i++) any |= (asu(x[i]) & 0x7fffffffu) + 0x00800000u;
-    return any >> 31 == 0;
 }
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/fp.h"
 #include "base/philox.h"
 #include "grammar/grammar.h"
-#include "session/lanes.h"
+#include "session/survey.h"
 #include "session/model.h"
 
 #include <math.h>
@@ -100,14 +100,6 @@ enum { FEW = 256, MASK_ON_STACK = 32 << 10 };
 
 /* --- candidates (J6 b, c) ----------------------------------------------------------------------------------- */
 
-static vb_token largest(const float *logits, int n)
-{
-    float highest = vb_highest(logits, n);
-    int best = 0;
-    while (!(logits[best] >= highest)) best++;
-    return best;
-}
-
 /* Grows as the logit falls; -0 and +0 are one value. */
 static uint32_t falling(float l)
 {
@@ -136,11 +128,11 @@ static void sorted(candidate *c, uint64_t *keys, const float *logits, int n, int
     for (int i = 0; i < keep; i++) c[i].id = (int)(uint32_t)keys[i];
 }
 
-static void best_few(candidate *c, const float *logits, int n, int keep)
+static void best_few(candidate *c, const vb_survey *survey, int keep)
 {
     vb_token ids[FEW];
-    vb_top_ids(logits, n, ids, keep);
-    for (int i = 0; i < keep; i++) c[i].id = ids[i];
+    vb_survey_top(survey, ids, keep);
+    for (int i = 0; i < keep; i++) c[i] = (candidate){.id = ids[i], .l = survey->logits[ids[i]]};
 }
 
 /* What the filters look at; the draw has its own. */
@@ -251,12 +243,11 @@ static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, 
 }
 
 /* Up to FEW candidates need no memory but the stack's. */
-static vb_token draw_few(const vb_sample_from *from, int keep, const vb_sampling *s)
+static vb_token draw_few(const vb_sample_from *from, const vb_survey *survey, int keep, const vb_sampling *s)
 {
     candidate c[FEW];
     typicality t[FEW];
-    best_few(c, from->logits, from->n_vocab, keep);
-    for (int i = 0; i < keep; i++) c[i].l = from->logits[c[i].id];
+    best_few(c, survey, keep);
     return choose(c, keep, s, from->n_past, t);
 }
 
@@ -282,25 +273,20 @@ static vb_status draw_many(const vb_sample_from *from, int keep, const vb_sampli
     return status;
 }
 
-/* The last of the logits, those of tokens that a mask leaves out, are no candidates: `most` of them are left. */
-static vb_status draw_from(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
-{
-    int keep = s->top_k > 0 && s->top_k < most ? s->top_k : most;
-    if (keep > FEW) return draw_many(from, keep, s, out, err);
-    *out = draw_few(from, keep, s);
-    return VB_OK;
-}
-
 /* Below 2^-60 the temperature's reciprocal would overflow. */
 static int is_greedy(const vb_sampling *s)
 {
     return s->temperature < 0x1p-60f;
 }
 
-static vb_status sample(const vb_sample_from *from, int most, const vb_sampling *s, vb_token *out, vb_err *err)
+/* The last of the logits, those of tokens that a mask leaves out, are no candidates: `left` are. */
+static vb_status sample(const vb_sample_from *from, const vb_survey *survey, int left, const vb_sampling *s, vb_token *out,
+                        vb_err *err)
 {
-    if (!is_greedy(s)) return draw_from(from, most, s, out, err);
-    *out = largest(from->logits, from->n_vocab);
+    int keep = s->top_k > 0 && s->top_k < left ? s->top_k : left;
+    if (is_greedy(s)) vb_survey_top(survey, out, 1);
+    else if (keep <= FEW) *out = draw_few(from, survey, keep, s);
+    else return draw_many(from, keep, s, out, err);
     return VB_OK;
 }
 
@@ -325,7 +311,9 @@ static vb_status sample_copy(const vb_sample_from *from, float *copy, const vb_s
     if (from->mask != NULL) left = leave_out(copy, n, from->mask);
     if (left == 0) VB_FAIL(err, VB_E_NOT_FOUND, "sampling: the grammar allows no token");
     vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past};
-    return sample(&changed, left, s, out, err);
+    vb_survey survey;
+    vb_survey_make(&survey, copy, n);
+    return sample(&changed, &survey, left, s, out, err);
 }
 
 static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
@@ -338,18 +326,24 @@ static vb_status sample_changed(const vb_sample_from *from, const vb_sampling *s
     return status;
 }
 
+static vb_status sample_checked(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
+{
+    vb_survey survey;
+    int n = from->n_vocab, changed = has_penalties(s) || from->mask != NULL || from->n_biases > 0;
+    vb_survey_make(&survey, from->logits, n);
+    for (int i = 0; i < n && !survey.finite; i++)
+        if (!isfinite(from->logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
+    return changed ? sample_changed(from, s, out, err) : sample(from, &survey, n, s, out, err);
+}
+
 vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     int n = from->n_vocab;
     if (n < 1 || from->n_past < 0) VB_FAIL(err, VB_E_ARGUMENT, "sampling: expected logits, found %d", n);
     VB_TRY(vb_sampling_check(s, err));
     VB_TRY(check_biases(from, err));
-    int finite = vb_all_finite(from->logits, n);
-    for (int i = 0; i < n && !finite; i++)
-        if (!isfinite(from->logits[i])) VB_FAIL(err, VB_E_ARGUMENT, "sampling: logit %d is not a finite number", i);
     uint64_t fp = vb_fp_enter();
-    int changed = has_penalties(s) || from->mask != NULL || from->n_biases > 0;
-    vb_status status = changed ? sample_changed(from, s, out, err) : sample(from, n, s, out, err);
+    vb_status status = sample_checked(from, s, out, err);
     vb_fp_leave(fp);
     return status;
 }
@@ -380,11 +374,11 @@ static int by_id(const void *a, const void *b)
 
 /* The best top_k tokens that are allowed, in order of their ids; fewer if they are not among the best few of all: half as
  * many again, because inside of texts most are allowed and elsewhere even many more would not do. */
-static int best_allowed(const vb_sample_from *from, int top_k, vb_grammar *grammar, vb_token *out, vb_err *err)
+static int best_allowed(const vb_survey *survey, int top_k, vb_grammar *grammar, vb_token *out, vb_err *err)
 {
     vb_token best[FEW];
     int few = top_k + top_k / 2 + 8, k = 0;
-    int n = vb_top_ids(from->logits, from->n_vocab, best, few < from->n_vocab ? few : from->n_vocab);
+    int n = vb_survey_top(survey, best, few < survey->n ? few : survey->n);
     for (int i = 0; i < n && k < top_k; i++) {
         int allowed = vb_grammar_allows(grammar, best[i], err);
         if (allowed < 0) return allowed;
@@ -400,10 +394,11 @@ static int within_few(const vb_sample_from *from, const vb_sampling *s, vb_gramm
 {
     vb_token ids[FEW], at = 0;
     float logits[FEW];
-    int changed = has_penalties(s) || from->n_biases > 0;
-    if (s->top_k <= 0 || s->top_k > FEW / 2 || changed || !vb_all_finite(from->logits, from->n_vocab))
-        return 0;
-    int n = best_allowed(from, s->top_k, grammar, ids, err);
+    vb_survey survey;
+    if (s->top_k <= 0 || s->top_k > FEW / 2 || has_penalties(s) || from->n_biases > 0) return 0;
+    vb_survey_make(&survey, from->logits, from->n_vocab);
+    if (!survey.finite) return 0;
+    int n = best_allowed(&survey, s->top_k, grammar, ids, err);
     if (n < s->top_k) return n < 0 ? n : 0;
     for (int i = 0; i < n; i++) logits[i] = from->logits[ids[i]];
     vb_sample_from few = {.logits = logits, .n_vocab = n, .n_past = from->n_past};

@@ -66,7 +66,7 @@ static vb_status make(vb_session **out, vb_model *m, const vb_session_opts *o, v
     s->batch = o->batch;
     s->kv = o->kv;
     s->tokens = malloc((size_t)o->context * sizeof *s->tokens);
-    s->logits = malloc((size_t)m->plan.out_width * sizeof *s->logits);
+    s->logits = aligned_alloc(64, ((size_t)m->plan.out_width * sizeof *s->logits + 63) / 64 * 64); /* whole lines of a cache */
     if (s->tokens == NULL || s->logits == NULL)
         VB_FAIL(err, VB_E_MEMORY, "session: out of memory for %d tokens and %d logits", o->context, m->plan.out_width);
     if (o->cache != NULL) VB_TRY(vb_prefix_open(&s->prefix, o->cache, m, o->kv, o->context, err));

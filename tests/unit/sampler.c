@@ -161,12 +161,12 @@ Test(sampler, what_is_no_number_is_found_wherever_it_stands)
 
 Test(sampler, the_largest_come_in_order_ties_to_the_lower_id)
 {
-    enum { N = 211 };
+    enum { N = 9001 };
     float logits[N];
     vb_token ids[N];
     for (int round = 0; round < 300; round++) {
-        int n = 1 + round % N, k = 1 + round % 40;
-        for (int i = 0; i < n; i++) logits[i] = (float)(word() % 256) - 100.0f;
+        int n = 1 + (round < 150 ? round : round * 61) % N, k = 1 + round % 40;
+        for (int i = 0; i < n; i++) logits[i] = (float)(word() % (round & 1 ? 256 : 65536)) - 100.0f;
         int got = vb_top_ids(logits, n, ids, k);
         cr_assert_eq(got, k < n ? k : n);
         for (int i = 0; i < got; i++) {
