@@ -38,7 +38,8 @@ static int check_target(const vb_args *args)
     struct stat there;
     if (args->out == NULL) return vb_wrong("convert", "--out: expected the file to write, found none");
     if (stat(args->out, &there) != 0) return 0;
-    if (!S_ISREG(there.st_mode)) return vb_wrong("convert", "--out: expected a regular file or none, found something else at %s", args->out);
+    if (!S_ISREG(there.st_mode))
+        return vb_wrong("convert", "--out: expected a regular file or none, found another at %s", args->out);
     if (args->force) return 0;
     vb_say("%s: expected no file, found one (--force replaces it)", args->out);
     return VB_EXIT_USAGE;
@@ -51,7 +52,8 @@ static int find_mix(const vb_args *args, vb_convert_job *job)
     job->mix = vb_mix_find(args->type);
     job->pure = args->pure;
     vb_mix_names(names, sizeof names);
-    return job->mix != NULL ? 0 : vb_wrong("convert", "--type: expected auto or one of %s, found %s", names, args->type);
+    if (job->mix != NULL) return 0;
+    return vb_wrong("convert", "--type: expected auto or one of %s, found %s", names, args->type);
 }
 
 /* What stands in the file must be a model that runs. */
@@ -69,9 +71,10 @@ static int open_once(const char *path)
 static int tell(const vb_args *args, const vb_convert_result *r, json_t *notes)
 {
     if (args->json)
-        return vb_print_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", args->out, "architecture", r->arch,
-                                       "class", r->class_name, "tensors", (json_int_t)r->tensors, "tokens",
-                                       (json_int_t)r->tokens, "bytes", (json_int_t)r->bytes, "type", r->type, "notes", notes));
+        return vb_print_json(json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "file", vb_json_string(args->out),
+                                       "architecture", r->arch, "class", r->class_name, "tensors",
+                                       (json_int_t)r->tensors, "tokens", (json_int_t)r->tokens, "bytes",
+                                       (json_int_t)r->bytes, "type", r->type, "notes", notes));
     printf("%s: %s, %lld tensors, %s, ", args->out, r->arch, (long long)r->tensors, r->type);
     vb_put_bytes(stdout, r->bytes);
     printf(", %lld tokens\n", (long long)r->tokens);
@@ -83,8 +86,8 @@ int vb_cmd_convert(const vb_args *args)
     vb_err err = {0};
     vb_convert_result result;
     view v = {.bar = vb_bar_begin(args->json), .notes = args->json ? json_array() : NULL};
-    vb_convert_job job = {.folder = args->rest[0], .out = args->out, .threads = args->model.threads, .progress = on_progress,
-                          .note = on_note, .ud = &v};
+    vb_convert_job job = {.folder = args->rest[0], .out = args->out, .threads = args->model.threads,
+                          .progress = on_progress, .note = on_note, .ud = &v};
     int code = check_target(args);
     if (code == 0) code = find_mix(args, &job);
     vb_interrupt_catch();

@@ -159,9 +159,11 @@ static vb_status stacked(vb_output *o, const vb_source_tensor *const *from, uint
 static vb_status packed(vb_output *o, const vb_source_tensor *const *from, uint64_t first, uint64_t every, vb_err *err)
 {
     const vb_source_tensor *b = from[0], *s = from[1];
-    int same = b->n_dims == 4 && s->n_dims == 3 && b->dims[3] == 16 && memcmp(b->dims, s->dims, 3 * sizeof b->dims[0]) == 0;
+    int same = b->n_dims == 4 && s->n_dims == 3 && b->dims[3] == 16 &&
+               memcmp(b->dims, s->dims, 3 * sizeof b->dims[0]) == 0;
     if (!same || b->type != VB_NUM_U8 || s->type != VB_NUM_U8 || b->data == NULL || s->data == NULL)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected U8 blocks [expert, row, n, 16] with scales [expert, row, n], "
+        VB_FAIL(err, VB_E_FORMAT,
+                "%s: tensor '%s': expected U8 blocks [expert, row, n, 16] with scales [expert, row, n], "
                 "found something else", b->file, b->name);
     uint64_t dims[3] = {b->dims[0], b->dims[1] / every, 32 * b->dims[2]};
     shape(o, 3, dims);
@@ -233,7 +235,8 @@ static int covered(const vb_output *o)
             if (__builtin_mul_overflow(v->axis[k].size - 1, v->axis[k].step, &part)) return 0;
             if (__builtin_add_overflow(last, part, &last)) return 0;
         }
-        if (last >= vb_source_elements(v->from) || count != v->count || __builtin_add_overflow(all, count, &all)) return 0;
+        if (last >= vb_source_elements(v->from) || count != v->count) return 0;
+        if (__builtin_add_overflow(all, count, &all)) return 0;
     }
     uint64_t wanted = vb_output_elements(o);
     return all == (o->packed ? wanted / 2 + wanted / 32 : wanted);
@@ -249,7 +252,8 @@ static vb_status apply(vb_output *o, const vb_rule *rule, const vb_sizes *sizes,
     if (rule->change == VB_STACK) return stacked(o, from, n, err);
     if (n == 2) return packed(o, from, rule->change == VB_PACKED_ODD, rule->change == VB_PACKED ? 1 : 2, err);
     if (from[0]->n_dims > 4)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected at most 4 dimensions, found %d", from[0]->file, from[0]->name,
+        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected at most 4 dimensions, found %d", from[0]->file,
+                from[0]->name,
                 from[0]->n_dims);
     change_one(&(job){o, from[0], sizes}, rule->change);
     return VB_OK;
@@ -261,6 +265,7 @@ vb_status vb_change_apply(vb_output *o, const vb_rule *rule, const vb_sizes *siz
     char found[160];
     VB_TRY(apply(o, rule, sizes, from, arena, err));
     if (covered(o)) return VB_OK;
-    VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected a shape that the heads and sizes of config.json divide, found %s",
+    VB_FAIL(err, VB_E_FORMAT,
+            "%s: tensor '%s': expected a shape that the heads and sizes of config.json divide, found %s",
             from[0]->file, from[0]->name, vb_source_shape(from[0], found, sizeof found));
 }

@@ -40,11 +40,13 @@ static vb_status find_family(work *w, vb_err *err)
 {
     w->family = vb_family_of(w->folder.class_name);
     if (w->family == NULL)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%.100s/config.json: architectures: expected a class of one of these families: %s; found %.60s",
+        VB_FAIL(err, VB_E_UNSUPPORTED,
+                "%.100s/config.json: architectures: expected a class of one of these families: %s; found %.60s",
                 w->folder.path, vb_family_names(), w->folder.class_name);
     const char *method = json_string_value(vb_setting(w->folder.config, "quantization_config.quant_method"));
     if (method != NULL && strcmp(method, "mxfp4") != 0)
-        VB_FAIL(err, VB_E_UNSUPPORTED, "%s/config.json: quantization_config: expected none, mxfp4 or MLX's groups, found '%.40s'",
+        VB_FAIL(err, VB_E_UNSUPPORTED,
+                "%s/config.json: quantization_config: expected none, mxfp4 or MLX's groups, found '%.40s'",
                 w->folder.path, method);
     json_t *defaults = w->family->defaults != NULL ? json_loads(w->family->defaults, 0, NULL) : NULL;
     int failed = defaults == NULL || json_object_update_missing(w->folder.config, defaults) != 0;
@@ -60,6 +62,15 @@ static vb_status of_keys(const work *w, vb_status status, vb_err *err)
     return status;
 }
 
+/* `word` is one of "a|b|c". */
+static int is_among(const char *word, const char *words)
+{
+    size_t len = strlen(word);
+    for (const char *at = strstr(words, word); at != NULL && len > 0; at = strstr(at + 1, word))
+        if ((at == words || at[-1] == '|') && (at[len] == '|' || at[len] == '\0')) return 1;
+    return 0;
+}
+
 /* What the folder's model does and a file of its family cannot say. */
 static void note_losses(const work *w)
 {
@@ -68,9 +79,15 @@ static void note_losses(const work *w)
     int64_t n = json_integer_value(window);
     int lost = strcmp(w->family->arch, "llama") == 0 || strcmp(w->family->arch, "starcoder2") == 0 ||
                json_is_true(vb_setting(w->folder.config, "use_sliding_window"));
-    snprintf(line, sizeof line, "sliding_window: %lld tokens, for which files of %s have no key: farther ones are seen too",
+    snprintf(line, sizeof line,
+             "sliding_window: %lld tokens, for which files of %s have no key: farther ones are seen too",
              (long long)n, w->family->arch);
     if (lost && n > 0) note(w, line);
+    const char *curve = json_string_value(vb_setting(w->folder.config,
+                                                     "hidden_activation|hidden_act|activation_function"));
+    snprintf(line, sizeof line, "activation: %.40s, for which files of %s have no key: %s is computed",
+             curve != NULL ? curve : "", w->family->arch, w->family->curve);
+    if (curve != NULL && !is_among(curve, w->family->curve)) note(w, line);
     if (json_is_false(vb_rope_setting(&w->folder, "truncate")))
         note(w, "rope_scaling: truncate: false, for which files have no key: it is read as true");
 }
@@ -146,7 +163,8 @@ static void note_fallbacks(const work *w, const vb_mix_tensor *tensors)
         n++;
     }
     if (n == 0) return;
-    snprintf(line, sizeof line, "%lld of %lld tensors have rows of another length than whole blocks and take the nearest format "
+    snprintf(line, sizeof line,
+             "%lld of %lld tensors have rows of another length than whole blocks and take the nearest format "
              "that fits: %s, of %llu columns, %s", (long long)n, (long long)w->outputs.n, first->name,
              (unsigned long long)first->ne[0], first->to->name);
     note(w, line);
@@ -155,8 +173,8 @@ static void note_fallbacks(const work *w, const vb_mix_tensor *tensors)
 static vb_status choose_mix(work *w, vb_err *err)
 {
     const vb_sizes *s = &w->sizes;
-    vb_mix_model model = {w->family->arch, w->keys.layers, (int)s->of['e'], (int)s->of['n'], (int)(s->of['k'] / s->of['H']), 0,
-                          w->job->pure};
+    vb_mix_model model = {w->family->arch, w->keys.layers, (int)s->of['e'], (int)s->of['n'],
+                          (int)(s->of['k'] / s->of['H']), 0, w->job->pure};
     vb_mix_tensor *tensors = calloc((size_t)w->outputs.n + 1, sizeof *tensors);
     if (tensors == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", w->job->folder);
     for (int64_t i = 0; i < w->outputs.n; i++) {
@@ -267,7 +285,8 @@ static vb_status put_rows(work *w, const vb_output *o, vb_err *err)
 static vb_status put_copy(work *w, const vb_output *o, const uint8_t *bytes, vb_err *err)
 {
     uint64_t all = vb_output_elements(o) * (uint64_t)o->format->bytes;
-    for (uint64_t at = 0; at < all; at += PIECE) VB_TRY(put_bytes(w, o, bytes + at, all - at < PIECE ? all - at : PIECE, err));
+    for (uint64_t at = 0; at < all; at += PIECE)
+        VB_TRY(put_bytes(w, o, bytes + at, all - at < PIECE ? all - at : PIECE, err));
     return VB_OK;
 }
 
@@ -284,7 +303,8 @@ static vb_status put_tensors(work *w, vb_err *err)
 static vb_status write_file(work *w, vb_err *err)
 {
     vb_gguf_writer_open(&w->writer, w->job->out);
-    vb_status status = w->writer.status < 0 ? vb_fail(err, w->writer.status, "%s", w->writer.err.text) : put_head(w, err);
+    vb_status status = w->writer.status;
+    status = status < 0 ? vb_fail(err, status, "%s", w->writer.err.text) : put_head(w, err);
     if (status == VB_OK) status = put_tensors(w, err);
     if (status == VB_OK) return vb_gguf_writer_close(&w->writer, err);
     vb_gguf_writer_drop(&w->writer);

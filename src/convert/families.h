@@ -39,6 +39,7 @@ typedef struct {
     const vb_rule *const *rules;     /* lists that end with a rule without `from`; behind the last one NULL */
     const char *defaults;            /* settings as JSON; NULL: none */
     void (*keys)(vb_keys *k);
+    const char *curve; /* what its feed-forward bends by, under the names that settings have for it: "silu|swish" */
     int pairs;    /* q and k rotate neighbours (VB_PAIRS_Q, VB_PAIRS_K count) */
     int plus_one; /* norms are kept without the 1 that is added to them */
     int tied;     /* a head in the folder is a copy of the embedding */

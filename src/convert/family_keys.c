@@ -20,7 +20,8 @@ int vb_layers_of(vb_keys *k)
     vb_err err;
     int64_t n = 0;
     if (k->status < 0) return 0;
-    vb_status status = vb_setting_int(k->folder, "num_hidden_layers|n_layers|n_layer|num_layers", 1, LAYERS_MOST, &n, &err);
+    vb_status status = vb_setting_int(k->folder, "num_hidden_layers|n_layers|n_layer|num_layers", 1, LAYERS_MOST, &n,
+                                      &err);
     if (status == VB_OK) return (int)n;
     k->status = status == VB_E_NOT_FOUND ? VB_E_FORMAT : status;
     k->err = err;
@@ -30,7 +31,8 @@ int vb_layers_of(vb_keys *k)
 /* Counted in the tensors: folders that were trained further often state such blocks and do not have them. */
 int vb_further_of(const vb_folder *f)
 {
-    static const char *const names[] = {"mtp.layers.%d.input_layernorm.weight", "model.mtp.layers.%d.input_layernorm.weight"};
+    static const char *const names[] = {"mtp.layers.%d.input_layernorm.weight",
+                                        "model.mtp.layers.%d.input_layernorm.weight"};
     char name[96];
     for (int n = 0;; n++) {
         int there = 0;
@@ -55,8 +57,10 @@ const json_t *vb_rope_setting(const vb_folder *f, const char *names)
     const json_t *found = vb_setting(full != NULL ? full : all, names);
     if (found != NULL) return found;
     if (strcmp(names, "rope_theta") == 0)
-        return vb_setting(f->config, "global_rope_theta|rope_global_theta|rope_theta_global|rope_theta|rotary_emb_base");
-    if (strcmp(names, "partial_rotary_factor") == 0) return vb_setting(f->config, "partial_rotary_factor|rope_pct|rope_percent");
+        return vb_setting(f->config,
+                          "global_rope_theta|rope_global_theta|rope_theta_global|rope_theta|rotary_emb_base");
+    if (strcmp(names, "partial_rotary_factor") == 0)
+        return vb_setting(f->config, "partial_rotary_factor|rope_pct|rope_percent");
     if (strcmp(names, "original_max_position_embeddings") == 0) return vb_setting(f->config, names);
     return NULL;
 }
@@ -72,7 +76,8 @@ static int64_t rope_context(vb_keys *k, double otherwise)
 {
     double n = rope_real(k, "original_max_position_embeddings", otherwise);
     if (n >= 0.0 && n < 4294967296.0) return (int64_t)n;
-    k->status = vb_fail(&k->err, VB_E_FORMAT, "%s/config.json: original_max_position_embeddings: expected a number of tokens, "
+    k->status = vb_fail(&k->err, VB_E_FORMAT,
+                        "%s/config.json: original_max_position_embeddings: expected a number of tokens, "
                         "found another", k->folder->path);
     return 0;
 }
@@ -82,7 +87,8 @@ int64_t vb_rotating(vb_keys *k, double otherwise, int64_t width)
     double part = rope_real(k, "partial_rotary_factor", otherwise);
     if (part >= 0.0 && part <= 1.0) return (int64_t)(part * (double)width);
     if (k->status == VB_OK)
-        k->status = vb_fail(&k->err, VB_E_FORMAT, "%s/config.json: partial_rotary_factor: expected a number from 0 to 1, found "
+        k->status = vb_fail(&k->err, VB_E_FORMAT,
+                            "%s/config.json: partial_rotary_factor: expected a number from 0 to 1, found "
                             "another", k->folder->path);
     return 0;
 }
@@ -128,7 +134,8 @@ static void put_scaling(vb_keys *k)
     } else if (strcmp(kind, "su") == 0 || strcmp(kind, "longrope") == 0) {
         vb_key_text(k, "rope.scaling.type", "longrope");
     } else {
-        k->status = vb_fail(&k->err, VB_E_UNSUPPORTED, "%s/config.json: rope_scaling: expected default, linear, llama3, yarn, "
+        k->status = vb_fail(&k->err, VB_E_UNSUPPORTED,
+                            "%s/config.json: rope_scaling: expected default, linear, llama3, yarn, "
                             "longrope or proportional, found '%.40s'", k->folder->path, kind);
     }
 }
@@ -337,7 +344,8 @@ void vb_keys_gemma3(vb_keys *k)
 {
     vb_keys_usual(k);
     vb_key_take_f32(k, "final_logit_softcapping", "final_logit_softcapping");
-    if (vb_key_int(k, "sliding_window_pattern", 0) != 1) vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
+    if (vb_key_int(k, "sliding_window_pattern", 0) != 1)
+        vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
 }
 
 /* Heads that read keys and values in layers with a window and in the others differ in number. */
@@ -408,7 +416,8 @@ static void put_pooling(vb_keys *k)
         const char *folder = json_string_value(json_object_get(module, "path"));
         size_t len = kind != NULL ? strlen(kind) : 0;
         int pools = len >= 7 && strcmp(kind + len - 7, "Pooling") == 0 && folder != NULL;
-        if (pools && name[0] == '\0' && strchr(folder, '/') == NULL) snprintf(name, sizeof name, "%.200s/config.json", folder);
+        if (pools && name[0] == '\0' && strchr(folder, '/') == NULL)
+            snprintf(name, sizeof name, "%.200s/config.json", folder);
     }
     if (name[0] != '\0') pooling = small_json(k, name);
     for (int n = 2; n >= 0; n--)
@@ -441,7 +450,8 @@ void vb_keys_qwen35(vb_keys *k)
     vb_key_need_u32(k, "ssm.state_size", "linear_key_head_dim");
     vb_key_need_u32(k, "ssm.group_count", "linear_num_key_heads");
     vb_key_need_u32(k, "ssm.time_step_rank", "linear_num_value_heads");
-    vb_key_u32(k, "ssm.inner_size", vb_key_int(k, "linear_value_head_dim", 0) * vb_key_int(k, "linear_num_value_heads", 0));
+    int64_t values = vb_key_int(k, "linear_num_value_heads", 0);
+    vb_key_u32(k, "ssm.inner_size", vb_key_int(k, "linear_value_head_dim", 0) * values);
     put_recurrent_layers(k, layers);
     vb_key_u32(k, "full_attention_interval", vb_key_int(k, "full_attention_interval", 4));
     vb_key_u32(k, "rope.dimension_count", vb_rotating(k, 0.25, vb_head_width(k)));

@@ -96,7 +96,8 @@ static vb_status check_index(const vb_folder *f, const layout *l, json_t *map, v
     for (int64_t i = 0; i < vb_source_count(f->source); i++) {
         const vb_source_tensor *t = vb_source_at(f->source, i);
         if (json_object_get(map, t->name) == NULL)
-            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected to stand in %s, found it missing there", t->file, t->name,
+            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected to stand in %s, found it missing there", t->file,
+                    t->name,
                     l->index);
     }
     return VB_OK;
@@ -111,7 +112,8 @@ static vb_status add_indexed(const vb_folder *f, const layout *l, vb_err *err)
     json_t *map = json_object_get(index, "weight_map");
     vb_status status = VB_OK;
     if (!json_is_object(map))
-        status = vb_fail(err, VB_E_FORMAT, "%s: weight_map: expected an object, found %s", path, map ? "something else" : "none");
+        status = vb_fail(err, VB_E_FORMAT, "%s: weight_map: expected an object, found %s", path,
+                         map ? "something else" : "none");
     if (status == VB_OK) status = add_named(f, l, map, err);
     if (status == VB_OK) status = check_index(f, l, map, err);
     json_decref(index);
@@ -148,9 +150,11 @@ static vb_status add_layout(const vb_folder *f, const layout *l, int *found, vb_
 static vb_status add_tensors(const vb_folder *f, vb_err *err)
 {
     int found = 0;
-    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0] && !found; i++) VB_TRY(add_layout(f, &layouts[i], &found, err));
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0] && !found; i++)
+        VB_TRY(add_layout(f, &layouts[i], &found, err));
     if (!found)
-        VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected model.safetensors, pytorch_model.bin or their parts, found none", f->path);
+        VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected model.safetensors, pytorch_model.bin or their parts, found none",
+                f->path);
     const json_t *groups = json_object_get(f->config, "quantization");
     return vb_mlx_join(f->source, groups, err);
 }
@@ -169,8 +173,18 @@ static vb_status read_config(vb_folder *f, vb_err *err)
     if (name == NULL) VB_FAIL(err, VB_E_FORMAT, "%s: architectures: expected the name of a class, found none", path);
     snprintf(f->class_name, sizeof f->class_name, "%s", name);
     json_t *text = json_object_get(f->config, "text_config");
-    if (json_is_object(text) && json_object_update(f->config, text) != 0) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
+    if (json_is_object(text) && json_object_update(f->config, text) != 0)
+        VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
     return VB_OK;
+}
+
+/* The last part of the path; of "." and ".." that of where they lead. */
+static void name_of(vb_folder *f)
+{
+    const char *name = last_part(f->path);
+    char *whole = *name == '\0' || *name == '.' ? realpath(f->path, NULL) : NULL;
+    snprintf(f->name, sizeof f->name, "%s", whole != NULL ? last_part(whole) : name);
+    free(whole);
 }
 
 vb_status vb_folder_open(vb_folder *out, const char *path, vb_err *err)
@@ -180,8 +194,9 @@ vb_status vb_folder_open(vb_folder *out, const char *path, vb_err *err)
     while (len > 1 && path[len - 1] == '/') len--;
     if (len >= sizeof out->path - 256) VB_FAIL(err, VB_E_ARGUMENT, "%.64s...: expected a shorter path", path);
     memcpy(out->path, path, len);
-    out->name = last_part(out->path);
-    if (access(out->path, F_OK) != 0) VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected a folder, found nothing there", out->path);
+    name_of(out);
+    if (access(out->path, F_OK) != 0) VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected a folder, found nothing there",
+                                              out->path);
     vb_status status = read_config(out, err);
     if (status == VB_OK) status = vb_source_open(&out->source, err);
     if (status == VB_OK) status = add_tensors(out, err);
@@ -224,7 +239,8 @@ const json_t *vb_setting(const json_t *config, const char *names)
 
 static vb_status absent(const vb_folder *f, const char *names, vb_err *err)
 {
-    VB_FAIL(err, VB_E_NOT_FOUND, "%s/config.json: %.*s: expected a number, found none", f->path, (int)strcspn(names, "|"), names);
+    VB_FAIL(err, VB_E_NOT_FOUND, "%s/config.json: %.*s: expected a number, found none", f->path,
+            (int)strcspn(names, "|"), names);
 }
 
 vb_status vb_setting_int(const vb_folder *f, const char *names, int64_t least, int64_t most, int64_t *out, vb_err *err)
@@ -233,7 +249,8 @@ vb_status vb_setting_int(const vb_folder *f, const char *names, int64_t least, i
     if (value == NULL) return absent(f, names, err);
     double real = json_number_value(value);
     if (!json_is_number(value) || real != floor(real) || real < (double)least || real > (double)most)
-        VB_FAIL(err, VB_E_FORMAT, "%s/config.json: %.*s: expected a whole number from %lld to %lld, found something else",
+        VB_FAIL(err, VB_E_FORMAT,
+                "%s/config.json: %.*s: expected a whole number from %lld to %lld, found something else",
                 f->path, (int)strcspn(names, "|"), names, (long long)least, (long long)most);
     *out = json_is_integer(value) ? json_integer_value(value) : (int64_t)real;
     return VB_OK;

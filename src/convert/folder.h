@@ -14,7 +14,7 @@
 
 typedef struct {
     char path[4096];
-    const char *name;  /* the last part of the path */
+    char name[256]; /* the last part of the path */
     char class_name[96]; /* architectures[0] of config.json */
     json_t *config;
     vb_source *source;

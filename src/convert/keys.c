@@ -26,7 +26,8 @@ static void set(vb_keys *k, const char *name, vb_gguf_type type, double number)
 void vb_key_u32(vb_keys *k, const char *name, int64_t value)
 {
     if (k->status == VB_OK && (value < 0 || value > UINT32_MAX))
-        k->status = vb_fail(&k->err, VB_E_FORMAT, "%s.%s: expected a number of 32 bits, found %lld", k->arch, name, (long long)value);
+        k->status = vb_fail(&k->err, VB_E_FORMAT, "%s.%s: expected a number of 32 bits, found %lld", k->arch, name,
+                            (long long)value);
     set(k, name, VB_GGUF_U32, (double)value);
 }
 
@@ -76,7 +77,8 @@ static void u32_from(vb_keys *k, const char *name, const char *settings, int nee
     vb_err err;
     int64_t value = 0;
     if (k->status < 0) return;
-    if (got(k, vb_setting_int(k->folder, settings, 0, UINT32_MAX, &value, &err), &err, needed)) vb_key_u32(k, name, value);
+    vb_status status = vb_setting_int(k->folder, settings, 0, UINT32_MAX, &value, &err);
+    if (got(k, status, &err, needed)) vb_key_u32(k, name, value);
 }
 
 static void f32_from(vb_keys *k, const char *name, const char *settings, int needed)

@@ -51,7 +51,8 @@ static vb_status add_proportional(vb_outputs *out, vb_keys *k)
     float factors[PAIRS_MOST];
     int64_t dim = vb_key_int(k, "global_head_dim", 512);
     double part = number(k, "partial_rotary_factor", 0.25);
-    if (dim > 2 * PAIRS_MOST || !(part >= 0.0 && part <= 1.0)) return refuse(k, "partial_rotary_factor", "a number from 0 to 1");
+    if (dim > 2 * PAIRS_MOST || !(part >= 0.0 && part <= 1.0))
+        return refuse(k, "partial_rotary_factor", "a number from 0 to 1");
     int n = (int)(dim / 2), turning = (int)((double)dim * part / 2.0);
     for (int i = 0; i < n; i++) factors[i] = i < turning ? 1.0f : 1e30f;
     return vb_outputs_add_values(out, k, "rope_freqs.weight", factors, n);
@@ -61,7 +62,8 @@ static vb_status add_row(vb_outputs *out, vb_keys *k, const char *setting, const
 {
     float factors[PAIRS_MOST];
     const json_t *list = vb_rope_setting(k->folder, setting);
-    if (n > PAIRS_MOST || (int)json_array_size(list) != n) return refuse(k, setting, "a number for each pair that rotates");
+    if (n > PAIRS_MOST || (int)json_array_size(list) != n)
+        return refuse(k, setting, "a number for each pair that rotates");
     for (int i = 0; i < n; i++) factors[i] = (float)json_number_value(json_array_get(list, (size_t)i));
     return vb_outputs_add_values(out, k, name, factors, n);
 }
@@ -85,7 +87,8 @@ vb_status vb_outputs_add_rope(vb_outputs *out, const vb_family *family, const vb
     if (k->status < 0) return k->status;
     if (family->pairs && kind != NULL && strcmp(kind, "llama3") == 0) return add_llama3(out, sizes, k);
     if (strcmp(family->arch, "gemma4") == 0) return add_proportional(out, k);
-    if (strcmp(family->arch, "phi3") == 0 && vb_rope_setting(k->folder, "long_factor") != NULL) return add_long(out, sizes, k);
+    int rows = vb_rope_setting(k->folder, "long_factor") != NULL;
+    if (strcmp(family->arch, "phi3") == 0 && rows) return add_long(out, sizes, k);
     if (kind == NULL || strcmp(kind, "llama3") != 0) return VB_OK;
     return vb_fail(&k->err, VB_E_UNSUPPORTED, "%s/config.json: rope_scaling: expected another kind than llama3 for %s",
                    k->folder->path, family->arch);

@@ -53,17 +53,20 @@ static vb_status read_shape(const file *f, vb_source_tensor *t, const json_t *va
     const json_t *shape = json_object_get(value, "shape");
     size_t n = json_array_size(shape);
     if (!json_is_array(shape) || n > VB_SOURCE_DIMS)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected a list of at most %d numbers, found %s", f->path, t->name,
+        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected a list of at most %d numbers, found %s", f->path,
+                t->name,
                 VB_SOURCE_DIMS, json_is_array(shape) ? "a longer one" : "none");
     uint64_t total = (uint64_t)vb_number_bytes(t->type);
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(shape, i);
         json_int_t dim = json_integer_value(item);
         if (!json_is_integer(item) || dim < 0)
-            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected whole numbers, found something else", f->path, t->name);
+            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected whole numbers, found something else", f->path,
+                    t->name);
         t->dims[i] = (uint64_t)dim;
         if (__builtin_mul_overflow(total, t->dims[i], &total) || total > INT64_MAX)
-            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected fewer than 2^63 bytes, found more", f->path, t->name);
+            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': shape: expected fewer than 2^63 bytes, found more", f->path,
+                    t->name);
     }
     t->n_dims = (int)n;
     *bytes = total;
@@ -74,8 +77,10 @@ static vb_status read_span(const file *f, const char *name, const json_t *value,
 {
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) || json_integer_value(begin) < 0)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected [begin, end], found something else", f->path, name);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0)
+        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected [begin, end], found something else",
+                f->path, name);
     *out = (span){(uint64_t)json_integer_value(begin), (uint64_t)json_integer_value(end), name};
     if (json_integer_value(end) < json_integer_value(begin) || out->end > f->size)
         VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected to lie in the %llu bytes there are, found "
@@ -92,7 +97,8 @@ static vb_status add_tensor(vb_source *s, const file *f, const char *name, const
     VB_TRY(read_shape(f, &t, value, &bytes, err));
     VB_TRY(read_span(f, name, value, at, err));
     if (at->end - at->begin != bytes)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected %llu bytes as its shape says, found %llu", f->path,
+        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected %llu bytes as its shape says, found %llu",
+                f->path,
                 name, (unsigned long long)bytes, (unsigned long long)(at->end - at->begin));
     t.data = f->bytes + at->begin;
     return vb_source_add(s, &t, err);
@@ -112,7 +118,8 @@ static vb_status check_cover(const file *f, span *spans, size_t n, vb_err *err)
     if (n > 0) qsort(spans, n, sizeof *spans, by_begin);
     for (size_t i = 0; i < n; i++) {
         if (spans[i].begin != at)
-            VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': data_offsets: expected to begin at %llu, where the one before it "
+            VB_FAIL(err, VB_E_FORMAT,
+                    "%s: tensor '%s': data_offsets: expected to begin at %llu, where the one before it "
                     "ends, found %llu (%s)", f->path, spans[i].name, (unsigned long long)at,
                     (unsigned long long)spans[i].begin, spans[i].begin < at ? "an overlap" : "a gap");
         at = spans[i].end;
@@ -165,7 +172,8 @@ vb_status vb_safetensors_add(vb_source *s, const char *path, vb_err *err)
     if (kept == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
     VB_TRY(map_file(s, path, &map, err));
     if (map->size < sizeof n)
-        VB_FAIL(err, VB_E_FORMAT, "%s: expected a safetensors file, found %llu bytes", path, (unsigned long long)map->size);
+        VB_FAIL(err, VB_E_FORMAT, "%s: expected a safetensors file, found %llu bytes", path,
+                (unsigned long long)map->size);
     memcpy(&n, map->data, sizeof n);
     if (n > HEADER_MOST || n > map->size - sizeof n)
         VB_FAIL(err, VB_E_FORMAT, "%s: header: expected at most %llu bytes, found %llu", path,

@@ -62,14 +62,17 @@ vb_status vb_sizes_read(vb_sizes *out, vb_keys *k, vb_err *err)
     }
     const char *path = k->folder->path;
     if (out->of['d'] == 0 || out->of['n'] == 0)
-        VB_FAIL(err, VB_E_FORMAT, "%s/config.json: expected a width (hidden_size) and a number of heads, found %llu and %llu",
+        VB_FAIL(err, VB_E_FORMAT,
+                "%s/config.json: expected a width (hidden_size) and a number of heads, found %llu and %llu",
                 path, (unsigned long long)out->of['d'], (unsigned long long)out->of['n']);
     if (out->of['H'] == 0 || out->of['H'] % 2 != 0)
         VB_FAIL(err, VB_E_FORMAT, "%s/config.json: expected an even size of a head, found %llu", path,
                 (unsigned long long)out->of['H']);
-    if (out->of['k'] == 0) VB_FAIL(err, VB_E_FORMAT, "%s/config.json: num_key_value_heads: expected at least 1, found 0", path);
+    if (out->of['k'] == 0)
+        VB_FAIL(err, VB_E_FORMAT, "%s/config.json: num_key_value_heads: expected at least 1, found 0", path);
     if (out->key_heads > 0 && (out->rounds == 0 || out->of['w'] % out->key_heads != 0))
-        VB_FAIL(err, VB_E_FORMAT, "%s/config.json: linear_num_value_heads: expected a multiple of %llu, found %llu", path,
+        VB_FAIL(err, VB_E_FORMAT, "%s/config.json: linear_num_value_heads: expected a multiple of %llu, found %llu",
+                path,
                 (unsigned long long)out->key_heads, (unsigned long long)out->of['w']);
     return VB_OK;
 }

@@ -106,7 +106,8 @@ vb_status vb_source_add(vb_source *s, const vb_source_tensor *t, vb_err *err)
     if (s->n >= INT32_MAX / 4) VB_FAIL(err, VB_E_FORMAT, "%s: more tensors than any model has", t->file);
     const vb_source_tensor *there = vb_source_find(s, t->name);
     if (there != NULL)
-        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected once, found again (also in %s)", t->file, t->name, there->file);
+        VB_FAIL(err, VB_E_FORMAT, "%s: tensor '%s': expected once, found again (also in %s)", t->file, t->name,
+                there->file);
     vb_source_tensor copy = *t; /* *t may lie in all[] */
     copy.name = vb_arena_text(&s->arena, t->name, strlen(t->name));
     if (copy.name == NULL) VB_FAIL(err, VB_E_MEMORY, "tensors: out of memory");

@@ -169,7 +169,8 @@ static vb_status absent(const maker *m, const char *name, vb_err *err)
 }
 
 /* The tensors that the rule takes; *from stays NULL if the first is not there. */
-static vb_status gather(const maker *m, const vb_rule *rule, uint64_t layer, const vb_source_tensor ***from, vb_err *err)
+static vb_status gather(const maker *m, const vb_rule *rule, uint64_t layer, const vb_source_tensor ***from,
+                        vb_err *err)
 {
     char name[256];
     uint64_t n = vb_change_takes(rule, m->sizes);
@@ -187,8 +188,8 @@ static vb_status gather(const maker *m, const vb_rule *rule, uint64_t layer, con
         list[i] = e->t;
         if (i == 0 || rule->change == VB_STACK) VB_TRY(vb_shape_check(m->sizes, e->t, rule->shape, err));
         if (e->t->type > VB_NUM_F64 && !(n == 2 && e->t->type == VB_NUM_U8))
-            VB_FAIL(err, VB_E_UNSUPPORTED, "%s: tensor '%s': expected F32, F16, BF16 or F64, found %s", e->t->file, e->t->name,
-                    vb_number_name(e->t->type));
+            VB_FAIL(err, VB_E_UNSUPPORTED, "%s: tensor '%s': expected F32, F16, BF16 or F64, found %s", e->t->file,
+                    e->t->name, vb_number_name(e->t->type));
     }
     *from = list;
     return VB_OK;
@@ -212,7 +213,8 @@ static vb_status apply(maker *m, const vb_rule *rule, uint64_t layer, vb_err *er
     fill_in(o->name, sizeof o->name, rule->to, layer, 0);
     if (!m->family->pairs && (rule->change == VB_PAIRS_Q || rule->change == VB_PAIRS_K)) changed.change = VB_KEEP;
     VB_TRY(vb_change_apply(o, &changed, m->sizes, from, m->arena, err));
-    if (m->family->plus_one && vb_ends(rule->to, "norm.weight") && !vb_ends(rule->to, "ssm_norm.weight")) o->each = VB_EACH_PLUS_ONE;
+    int norm = vb_ends(rule->to, "norm.weight") && !vb_ends(rule->to, "ssm_norm.weight");
+    if (m->family->plus_one && norm) o->each = VB_EACH_PLUS_ONE;
     return VB_OK;
 }
 
@@ -271,8 +273,8 @@ static vb_status check_rest(maker *m, vb_err *err)
         const entry *e = &m->all[i];
         if (e->used || is_useless(e->name)) continue;
         if (!is_tower(e->name))
-            VB_FAIL(err, VB_E_UNSUPPORTED, "%s: tensor '%s': expected none of this name in a model of class %s (%s)", e->t->file,
-                    e->t->name, m->k->folder->class_name, m->family->arch);
+            VB_FAIL(err, VB_E_UNSUPPORTED, "%s: tensor '%s': expected none of this name in a model of class %s (%s)",
+                    e->t->file, e->t->name, m->k->folder->class_name, m->family->arch);
         m->out->left_out++;
     }
     return VB_OK;

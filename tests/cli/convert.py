@@ -15,6 +15,7 @@ import math
 import os
 import pathlib
 import pickle
+import random
 import resource
 import shutil
 import signal
@@ -281,6 +282,9 @@ def test_what_a_file_cannot_say():
     _, told = converted(folder("gpt-oss"))
     assert len(told["notes"]) == 1 and "truncate" in told["notes"][0], told
     assert converted(folder("gemma2"))[1]["notes"] == []
+    for curve, notes in (("silu", 0), ("relu", 1), ("sil", 1)):
+        _, told = converted(broken(lambda f: f.config.update(hidden_act=curve)))
+        assert len(told["notes"]) == notes and all(curve in n for n in told["notes"]), told
 
 
 def test_towers_are_left_out():
@@ -434,6 +438,35 @@ def test_shards():
     refused(path, "model-00002-of-00002.safetensors")
 
 
+def test_mutated():
+    """Settings and headers changed at random: an error or a file, never a crash."""
+    rng = random.Random(int(os.environ.get("SEED", "1")))
+    odd = [0, -1, 1, 3, 7, 2 ** 31, 2 ** 32 - 1, 2 ** 40, 2 ** 63 - 1, -2 ** 63, 1e-300, 1e300, 0.5, "text", "", None, True, [], [0], {}, {"rope_theta": 0}]
+    for _ in range(int(os.environ.get("ROUNDS", "60"))):
+        name = rng.choice(list(FOLDERS))
+        path = folder(name)
+        shutil.rmtree(WORK / "odd", True)
+        shutil.copytree(path, WORK / "odd")
+        config = json.loads((path / "config.json").read_text())
+        for _ in range(rng.choice((1, 1, 2, 5))):
+            into = config
+            while True:
+                key = rng.choice([k for k in into if k != "architectures"])
+                if not isinstance(into[key], dict) or not into[key] or rng.random() < 0.2:
+                    break
+                into = into[key]
+            into[key] = rng.choice(odd)
+        (WORK / "odd/config.json").write_text(json.dumps(config))
+        if rng.random() < 0.3 and (WORK / "odd/model.safetensors").exists():
+            data = bytearray((WORK / "odd/model.safetensors").read_bytes())
+            for _ in range(3):
+                data[rng.randrange(8 + int.from_bytes(data[:8], "little"))] = rng.choice(b'0123456789,[]{}":-\0')
+            (WORK / "odd/model.safetensors").write_bytes(data)
+        done = call("convert", WORK / "odd", "-o", WORK / "odd.gguf", "--force", *rng.choice(((), ("--type", "Q4_K"))))
+        assert done.returncode in (0, 3, 4, 5), f"exit {done.returncode} of {name}: {json.dumps(config)}: {done.stderr}"
+        assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
+
+
 # --- what happens to files --------------------------------------------------------------------------------------
 
 def test_files_are_kept():
@@ -446,6 +479,9 @@ def test_files_are_kept():
     assert call("convert", folder("qwen2"), "-o", WORK / "not/there.gguf").returncode == 4
     assert call("convert", folder("qwen2"), "-o", out, "--type", "Q9").returncode == 2
     assert call("convert", folder("qwen2"), "-o", out, "--force").returncode == 0
+    here = WORK / "here.gguf"
+    assert call("convert", ".", "-o", here, cwd=folder("qwen2")).returncode == 0
+    assert here.read_bytes() == out.read_bytes() and File(here).keys["general.name"] == "qwen2"
 
 
 def test_full_disk():
