@@ -183,7 +183,7 @@ static void name_of(vb_folder *f)
 {
     const char *name = last_part(f->path);
     char *whole = *name == '\0' || *name == '.' ? realpath(f->path, NULL) : NULL;
-    snprintf(f->name, sizeof f->name, "%s", whole != NULL ? last_part(whole) : name);
+    snprintf(f->name, sizeof f->name, "%.255s", whole != NULL ? last_part(whole) : name);
     free(whole);
 }
 
