@@ -30,7 +30,7 @@ void vb_proving_print(const vb_proving *p)
     for (int i = 0; i < VB_PROOF_QUESTIONS && p->proof.answers[i].conditions > 0; i++) {
         const vb_proof_answer *a = &p->proof.answers[i];
         vb_hex_text(digits, a->found, sizeof a->found);
-        printf("proof     %-4s %-4s %s, %d conditions, ", a->arith, a->kv, digits, a->conditions);
+        printf("proof     %-8s %-4s %-4s %s, %d conditions, ", a->model, a->arith, a->kv, digits, a->conditions);
         printf("%s%s%s\n", vb_colour(stdout, a->different ? "31" : "32"), a->different ? "differs" : "all as published",
                vb_colour(stdout, "0"));
         if (a->different) printf("          %d differ, the first: %s\n", a->different, a->first);
@@ -45,7 +45,7 @@ json_t *vb_proving_json(const vb_proving *p)
     json_t *answers = json_array();
     for (int i = 0; i < VB_PROOF_QUESTIONS && p->proof.answers[i].conditions > 0; i++) {
         const vb_proof_answer *a = &p->proof.answers[i];
-        json_array_append_new(answers, json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:o}", "arithmetic", a->arith, "kv",
+        json_array_append_new(answers, json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:o}", "model", a->model, "arithmetic", a->arith, "kv",
                                                  a->kv, "published", vb_json_hex(a->published, 16), "found",
                                                  vb_json_hex(a->found, 16), "conditions", a->conditions, "different",
                                                  a->different, "first", vb_json_string(a->first)));

@@ -1,15 +1,15 @@
-/* prove.h - does this machine give the published answers? One small model, all conditions, a fingerprint. */
+/* prove.h - does this machine give the published answers? Two small models, all conditions, a fingerprint. */
 #ifndef VB_PROVE_PROVE_H
 #define VB_PROVE_PROVE_H
 #include "verbatim.h"
 
 extern const uint8_t vb_proof_model[], vb_proof_model_end[]; /* prove/model.gguf */
 
-enum { VB_PROOF_QUESTIONS = 3 };
+enum { VB_PROOF_QUESTIONS = 4 };
 
 /* The same tokens in one arithmetic and with one KV type. */
 typedef struct {
-    const char *arith, *kv;
+    const char *model, *arith, *kv; /* model: "mixed", which is vb_proof_model, or "tales-1m" */
     uint8_t published[16];
     uint8_t found[16];         /* of all conditions, or of the first one that differs */
     int conditions, different; /* asked; of them not as published */

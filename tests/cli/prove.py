@@ -84,7 +84,8 @@ def test_proof():
     published = (ROOT / "prove/digests.def").read_text()
     assert proof["proved"] and proof["different"] == 0 and proof["text"] == "", proof
     assert proof["model_sha256"] == hashlib.sha256(model).hexdigest()
-    assert len(proof["answers"]) == 3 and all(a["conditions"] > 5 for a in proof["answers"])
+    assert len(proof["answers"]) == 4 and all(a["conditions"] > 5 for a in proof["answers"])
+    assert [a["model"] for a in proof["answers"]] == ["mixed"] * 3 + ["tales-1m"]
     for answer in proof["answers"]:
         assert answer["published"] == answer["found"] and f'"{answer["found"]}"' in published
     shown = json.loads(run("show", ROOT / "prove/model.gguf", "--json"))["fingerprint"]
@@ -99,7 +100,7 @@ def test_every_condition():
     isas = [k["isa"] for k in value["kernels"] if k["verdict"] == "ok"]
     asked = [a["conditions"] for a in value["proof"]["answers"]]
     # the oracle; for each instruction set 5 thread counts and 2 by chance, 6 chunks of 4 histories and 3 speculations
-    assert value["proof"]["proved"] and asked == [1 + len(isas) * 7 * (6 * 4 + 3)] * 3, asked
+    assert value["proof"]["proved"] and asked == [1 + len(isas) * 7 * (6 * 4 + 3)] * 4, asked
     print(f"{sum(asked)} conditions in {time.monotonic() - start:.0f} s")
 
 
