@@ -99,6 +99,37 @@ static vb_status read_spm(vb_vocabulary *v, vb_err *err)
     return there(v, "tokenizer.json") ? read_json(v, err) : VB_OK;
 }
 
+/* Older files: tokens with a role are special, and so are the usual ones; no other file says so. */
+static vb_status mark_special(vb_vocabulary *v, const char *text, vb_err *err)
+{
+    int32_t id = text != NULL ? vb_vocab_find(&v->json.vocab, text, strlen(text)) : -1;
+    vb_text token = {text, id >= 0 ? strlen(text) : 0};
+    return id >= 0 ? vb_tokenizer_json_add(&v->json, token, (uint64_t)id, VB_PIECE_SPECIAL, err) : VB_OK;
+}
+
+static vb_status mark_roles(vb_vocabulary *v, json_t *settings, vb_err *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(settings, key, value)
+    {
+        size_t len = strlen(key);
+        if (len < 7 || strcmp(key + len - 6, "_token") != 0) continue;
+        const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+        VB_TRY(mark_special(v, json_string_value(content), err));
+    }
+    return VB_OK;
+}
+
+static vb_status mark_all(vb_vocabulary *v, vb_err *err)
+{
+    static const char *const usual[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<|endoftext|>"};
+    VB_TRY(optional(v, "special_tokens_map.json", &v->extra[0], err));
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) VB_TRY(mark_special(v, usual[i], err));
+    VB_TRY(mark_roles(v, v->tokenizer_config, err));
+    return mark_roles(v, v->extra[0], err);
+}
+
 /* A mapped file of no bytes has no place. */
 static const char *bytes_of(const vb_vocabulary *v)
 {
@@ -118,20 +149,8 @@ static vb_status read_gpt2(vb_vocabulary *v, vb_err *err)
     }
     v->from = VB_FROM_GPT2_FILES;
     VB_TRY(vb_tokenizer_json_of_gpt2(&v->json, root, bytes_of(v), v->map.size, path, err));
+    VB_TRY(mark_all(v, err));
     return join(v, err);
-}
-
-/* Tokens with a role are special; no other file says so. */
-static vb_status mark_roles(vb_vocabulary *v, vb_err *err)
-{
-    static const char *const usual[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
-        int32_t id = vb_vocab_find(&v->json.vocab, usual[i], strlen(usual[i]));
-        if (id >= 0)
-            VB_TRY(vb_tokenizer_json_add(&v->json, (vb_text){usual[i], strlen(usual[i])}, (uint64_t)id,
-                                         VB_PIECE_SPECIAL, err));
-    }
-    return VB_OK;
 }
 
 static vb_status read_words(vb_vocabulary *v, vb_err *err)
@@ -141,7 +160,7 @@ static vb_status read_words(vb_vocabulary *v, vb_err *err)
     if (!is_utf8((vb_text){bytes_of(v), v->map.size})) VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", path);
     v->from = VB_FROM_WORDS;
     VB_TRY(vb_tokenizer_json_of_words(&v->json, bytes_of(v), v->map.size, path, err));
-    VB_TRY(mark_roles(v, err));
+    VB_TRY(mark_all(v, err));
     return join(v, err);
 }
 

@@ -188,12 +188,15 @@ Test(vocabulary, sentencepiece_wins_and_added_tokens_lie_over_it)
 
 Test(vocabulary, older_files)
 {
-    file("vocab.json", "{\"a\":0,\"b\":1,\"ab\":2}");
+    file("vocab.json", "{\"a\":0,\"b\":1,\"ab\":2,\"<e>\":3}");
     file("merges.txt", "#version: 0.2\r\na b\r\n");
-    file("added_tokens.json", "{\"<z>\":3}");
+    file("added_tokens.json", "{\"<z>\":4}");
+    file("special_tokens_map.json", "{\"eos_token\":{\"content\":\"<e>\"}}");
+    file("tokenizer_config.json", "{\"eos_token\":\"<e>\"}");
     taken("gpt2", 0);
-    cr_assert_str_eq(keys(), "model pre tokens token_type merges");
-    is_token(3, "<z>", 4);
+    cr_assert_str_eq(keys(), "model pre tokens token_type merges eos_token_id=3");
+    is_token(3, "<e>", 3);
+    is_token(4, "<z>", 4);
 }
 
 Test(vocabulary, words)
