@@ -137,7 +137,7 @@ typedef struct {
     const char *persona; /* NULL: the first */
     const char *text;    /* for ${text}; NULL: empty */
     const vb_fact *facts;
-    int n_facts;
+    int n_facts; /* at most 64; with the text at most 16 bytes for each token of the cast's context, 1024 at least */
 } vb_line_request;
 
 typedef enum {

@@ -49,7 +49,7 @@ static void put_line(writer *w, const vb_saying *l)
     const uint64_t key[] = {l->key.world, l->key.entity, l->key.tick, l->key.draw};
     put(w, done ? VB_SAYING_DONE : VB_SAYING_WAITS, 4);
     for (int i = 0; i < 4; i++) put(w, key[i], 8);
-    const int numbers[] = {l->role, l->attempt, l->chosen, l->remembered, (int)l->end, (int)l->failed, (int)l->request_len,
+    const int numbers[] = {l->role, l->attempt, l->chosen, l->remembered, done ? (int)l->end : 0, (int)l->failed, (int)l->request_len,
                            l->n_prompt, n};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) put(w, (uint32_t)numbers[i], 4);
     put_bytes(w, l->request, l->request_len);

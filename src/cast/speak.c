@@ -116,6 +116,7 @@ static void finish(vb_cast *c, vb_slot_of *s, vb_saying *line, vb_line_end end)
 void vb_saying_fail(vb_saying *line, const vb_err *err)
 {
     line->failed = err->code;
+    line->baked = 0;
     line->n = line->n_prompt;
     line->request_len = (size_t)snprintf(line->request, sizeof err->text, "%s", err->text);
     line->state = VB_SAYING_DONE;

@@ -524,3 +524,45 @@ Test(cast, casts_that_cannot_be_opened)
     o.context = 1 << 25;
     cr_assert_eq(vb_cast_bytes(model, &o, &err), 0);
 }
+
+/* --- tables ------------------------------------------------------------------------------------------------------- */
+
+/* What was baked is answered from the table, and nothing else is; half of it may be asked for in a saved game. */
+Test(cast, what_was_baked_is_not_spoken_again)
+{
+    char name[] = "/tmp/vb-cast-XXXXXX", said_first[6][128];
+    vb_persona both[2] = {plain, rememberer};
+    vb_cast_opts o = {.personas = both, .n_personas = 2, .speakers = 2, .waiting = 64, .context = MOST, .table = name};
+    vb_err err = {0};
+    vb_line line;
+    size_t len;
+    cr_assert(mkstemp(name) >= 0);
+    vb_cast *c = open_cast(both, 2, 2);
+    cr_assert_eq(vb_cast_bake(c, &err), VB_OK, "%s", err.text);
+    for (uint64_t i = 0; i < 6; i++) {
+        vb_line_request q = ask(1, i, "Why?");
+        q.persona = both[i % 2].name;
+        said s = say(c, &q);
+        memcpy(said_first[i], s.text, s.line.len + 1);
+    }
+    cr_assert_eq(vb_cast_bake_end(c, name, &err), VB_OK, "%s", err.text);
+    vb_cast_close(c);
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_OK, "%s", err.text);
+    for (uint64_t i = 0; i < 7; i++) {
+        vb_line_request q = ask(1, i, "Why?");
+        q.persona = both[i % 2].name;
+        cr_assert_eq(vb_cast_request(c, &q, &err), VB_OK, "%s", err.text);
+    }
+    vb_cast_step(c, 2, 0, &err);
+    uint8_t *bytes = saved(c, &len);
+    cr_assert_eq(vb_cast_restore(c, bytes, len, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(vb_cast_step(c, 0, 0, &err), 0);
+    for (int n = 0; n < 7; n++) {
+        cr_assert_eq(vb_cast_collect(c, &line), 1);
+        cr_assert_eq(line.baked, line.key.tick < 6, "tick %d", (int)line.key.tick);
+        if (line.key.tick < 6) cr_assert_str_eq(line.text, said_first[line.key.tick]);
+    }
+    free(bytes);
+    vb_cast_close(c);
+    remove(name);
+}
