@@ -1,11 +1,12 @@
 /* chat_golden.c - renders every recorded chat case and compares it with what Hugging Face's renderer made of it.
  *
- *   chat_golden [DIR]      DIR/NAME.json: {template, special_tokens, strftime_now, cases: [...]}, DIR/templates/
+ *   chat_golden [DIR]      DIR/NAME.json.gz: {template, special_tokens, strftime_now, cases: [...]}, DIR/templates/
  *
  * A case whose `expected` is null failed there and has to fail here. Spans are checked on the way: they have to cover
  * the text without gaps.
  */
 #include "base/os.h"
+#include "tests/gz.h"
 #include "tests/tally.h"
 #include "text/jinja.h"
 
@@ -77,7 +78,7 @@ static void check_file(const char *dir, const char *name)
     json_error_t json_err;
     json_t *one;
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    json_t *file = json_load_file(path, 0, &json_err);
+    json_t *file = gz_read_json(path, &json_err);
     const char *tmpl_name = json_string_value(json_object_get(file, "template"));
     snprintf(tmpl_path, sizeof tmpl_path, "%s/templates/%s", dir, tmpl_name != NULL ? tmpl_name : "");
     if (file == NULL || vb_file_read(tmpl_path, VB_JINJA_MAX_TEMPLATE, &tmpl, &tmpl_len, &err) != VB_OK) {
@@ -96,7 +97,7 @@ static void check_file(const char *dir, const char *name)
 static int is_json(const struct dirent *entry)
 {
     size_t n = strlen(entry->d_name);
-    return n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
+    return n > 8 && strcmp(entry->d_name + n - 8, ".json.gz") == 0;
 }
 
 int main(int argc, char **argv)

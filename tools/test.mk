@@ -20,6 +20,7 @@ $B/tests/vocabulary_back: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c))
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
 $B/tests/serve_twin $B/tests/serve_hooks: $(SERVE:%.c=$B/%.o)
 $B/tests/serve_twin $B/tests/serve_hooks: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
+$B/tests/unit/reply $B/tests/chat_golden: LDLIBS += -lz
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $B/fuzz/http $B/fuzz/json: $(SERVE:%.c=$B/%.o)
 $B/fuzz/http $B/fuzz/json: LDLIBS += -lmicrohttpd $(CURL_FLAGS)

@@ -5,6 +5,7 @@
 #include "grammar/gbnf.h"
 #include "grammar/grammar.h"
 #include "reply/reply.h"
+#include "tests/gz.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -189,10 +190,10 @@ static int round_trip(const char *name)
     static const char folder[] = "tests/golden/chat", question[] = "Weather in Z\xc3\xbcrich?", call[] = "get_weather";
     static const char city[] = "\"city\":\"Z\xc3\xbcrich\"", unit[] = "\"unit\":\"C\"";
     size_t len;
-    char *text = read_whole(folder, name, &len);
-    json_t *file = json_loadb(text, len, 0, NULL), *one = golden_case(file);
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    json_t *file = gz_read_json(path, NULL), *one = golden_case(file);
     int result = -1;
-    free(text);
     const char *expected = one != NULL ? json_string_value(json_object_get(one, "expected")) : NULL;
     if (expected != NULL) {
         char *tmpl = read_whole("tests/golden/chat/templates", json_string_value(json_object_get(file, "template")), &len);
@@ -222,7 +223,7 @@ Test(reply, reads_what_templates_write)
     DIR *d = opendir("tests/golden/chat");
     cr_assert_not_null(d);
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (strstr(e->d_name, ".json") == NULL || strstr(e->d_name, ".jsonl") != NULL) continue;
+        if (strstr(e->d_name, ".json.gz") == NULL) continue;
         int r = round_trip(e->d_name);
         read += r == 1;
         not_read += r == 0;
