@@ -30,23 +30,27 @@ struct vb_stop {
     pcre2_match_context *context;
     pcre2_match_data *match;
     char *room;
-    size_t used;
+    size_t used, base; /* base: what is taken at opening */
+    int live;          /* blocks behind the base */
 };
 
-/* PCRE2 asks for few and ever larger blocks, which live until the end: nothing is taken back. */
+/* PCRE2 asks for few and ever larger blocks. Some of its versions keep them for the next match, others give all of them
+ * back at the end of one: then the room is as it was. */
 static void *take(size_t size, void *ud)
 {
     vb_stop *s = ud;
     size_t at = (s->used + 15) & ~(size_t)15;
     if (at > ROOM || size > ROOM - at) return NULL;
     s->used = at + size;
+    s->live++;
     return s->room + at;
 }
 
 static void give(void *block, void *ud)
 {
-    (void)block;
-    (void)ud;
+    vb_stop *s = ud;
+    if (block == NULL || (char *)block < s->room + s->base || --s->live > 0) return;
+    s->used = s->base;
 }
 
 uint64_t vb_stop_bytes(vb_stop_rule rule)
@@ -77,6 +81,8 @@ static vb_status compile(vb_stop *s, const char *regex, vb_err *err)
     pcre2_set_match_limit(s->context, LIMIT);
     pcre2_set_depth_limit(s->context, LIMIT);
     pcre2_set_heap_limit(s->context, HEAP_KIB);
+    s->base = s->used;
+    s->live = 0;
     return VB_OK;
 }
 
