@@ -178,7 +178,7 @@ static void digest_of(const schedule *s, uint8_t out[16])
     if (vb_digest_open(&d, &err) < 0) fatal(err.text);
     for (int i = 0; i < LINES; i++) {
         const vb_line *l = &s->lines[i].line;
-        const int numbers[] = {s->lines[i].there, l->end, l->attempts, l->tokens, l->prompt_tokens};
+        const int numbers[] = {s->lines[i].there, (int)l->end, l->attempts, l->tokens, l->prompt_tokens};
         vb_digest_add(d, &l->key, sizeof l->key);
         vb_digest_add(d, numbers, sizeof numbers);
         vb_digest_add(d, s->lines[i].text, l->len);

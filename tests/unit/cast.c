@@ -438,7 +438,7 @@ Test(cast, who_remembers_waits_for_what_it_said)
     while (vb_cast_step(c, 3, 0, &err) > 0) continue;
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(vb_cast_collect(c, &line), 1);
-        cr_assert_eq(line.key.tick, i);
+        cr_assert_eq((int)line.key.tick, i);
         cr_assert_eq(line.failed, 0, "%s", line.text);
         cr_assert_str_eq(line.text, texts_said[i]);
     }
