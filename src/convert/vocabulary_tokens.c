@@ -237,18 +237,27 @@ static void score_by_merges(vb_vocabulary *v)
     free(both);
 }
 
+/* Gemma 4's added tokens that are part of the text are found as its pieces; those of others before anything is split.
+ */
+static vb_status type_sign(vb_vocabulary *v, uint64_t id, int gemma4, vb_err *err)
+{
+    vb_vocabulary_token *t = &v->tokens[id];
+    const int kind = v->json.is[id] & 3;
+    if (kind == VB_PIECE_NONE) return VB_OK;
+    if (is_byte(t->text)) t->type = VB_TYPE_BYTE;
+    else if (kind == VB_PIECE_SPECIAL || (kind == VB_PIECE_ADDED && !gemma4 && looks_special(t->text)))
+        t->type = VB_TYPE_CONTROL;
+    else if (kind == VB_PIECE_ADDED && (!gemma4 || id >= v->json.n_base)) t->type = VB_TYPE_USER_DEFINED;
+    return t->type == VB_TYPE_USER_DEFINED && !gemma4 ? with_spaces(v, &t->text, err) : VB_OK;
+}
+
 static vb_status of_signs(vb_vocabulary *v, vb_err *err)
 {
     static const char *const visible[] = {"<|channel>",       "<channel|>",       "<|tool_call>", "<tool_call|>",
                                           "<|tool_response>", "<tool_response|>", "<|\"|>"};
     int gemma4 = strcmp(v->arch, "gemma4") == 0;
     VB_TRY(begin_json(v, no_score, err));
-    for (uint64_t id = 0; id < v->json.n; id++) {
-        vb_vocabulary_token *t = &v->tokens[id];
-        if (t->type != VB_TYPE_NORMAL) continue;
-        if (is_byte(t->text)) t->type = VB_TYPE_BYTE;
-        else if (id >= v->json.n_base) t->type = VB_TYPE_USER_DEFINED;
-    }
+    for (uint64_t id = 0; id < v->json.n; id++) VB_TRY(type_sign(v, id, gemma4, err));
     mark_roles(v);
     for (size_t i = 0; gemma4 && i < sizeof visible / sizeof visible[0]; i++) {
         int32_t id = vb_vocab_find(&v->json.vocab, visible[i], strlen(visible[i]));

@@ -158,17 +158,23 @@ Test(vocabulary, what_stands_around_texts)
 /* Pieces without scores get them from the merges that make them; the first merge has the highest. */
 Test(vocabulary, bpe_of_signs)
 {
-    file("tokenizer.json", "{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true}],\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,"
-                           "\"vocab\":{\"<unk>\":0,\"<0x41>\":1,\"a\":2,\"b\":3,\"ab\":4,\"aba\":5},\"merges\":[\"a b\",\"ab a\"]}}");
+    file("tokenizer.json", "{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},{\"id\":6,\"content\":\"<turn>\",\"special\":true},"
+                           "{\"id\":7,\"content\":\"\xe2\x96\x81\xe2\x96\x81\",\"special\":false}],\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,"
+                           "\"vocab\":{\"<unk>\":0,\"<0x41>\":1,\"a\":2,\"b\":3,\"ab\":4,\"aba\":5,\"<turn>\":6,\"\xe2\x96\x81\xe2\x96\x81\":7},"
+                           "\"merges\":[\"a b\",\"ab a\"]}}");
     file("tokenizer_config.json", "{\"unk_token\":\"<unk>\"}");
     taken("llama", 0);
     cr_assert_str_eq(keys(), "model pre tokens scores token_type unknown_token_id=0");
     is_token(0, "<unk>", 3);
     is_token(1, "<0x41>", 6);
+    is_token(6, "<turn>", 3);
+    is_token(7, "  ", 4);
     const vb_gguf_entry *scores = vb_gguf_find(made, "tokenizer.ggml.scores");
     cr_assert(vb_gguf_item_float(scores, 2) == -1000 && vb_gguf_item_float(scores, 4) == 0 && vb_gguf_item_float(scores, 5) == -1);
     taken("gemma4", 0);
     cr_assert_str_eq(keys(), "model tokens scores token_type merges unknown_token_id=0 add_space_prefix=0 add_bos_token=1");
+    is_token(6, "<turn>", 3);
+    is_token(7, "\xe2\x96\x81\xe2\x96\x81", 1);
 }
 
 Test(vocabulary, sentencepiece_wins_and_added_tokens_lie_over_it)
