@@ -94,6 +94,8 @@ void vb_quote_pass(vb_quotes *q, uint32_t mark, vb_quote_role role, size_t at, s
 
 /* --- around a line ------------------------------------------------------------------------------------- */
 
+enum { MOST_AROUND = 64 }; /* pairs that are taken away: the time for a text of nothing else has a bound */
+
 typedef struct {
     vb_reading r;
     uint32_t first, last, before_last;
@@ -154,7 +156,8 @@ static void trim(const char *text, size_t *from, size_t *len)
 
 void vb_line_trim(const char *text, size_t *from, size_t *len, int quotes)
 {
-    for (trim(text, from, len); quotes && *len > 0; trim(text, from, len)) {
+    trim(text, from, len);
+    for (int i = 0; quotes && *len > 0 && i < MOST_AROUND; i++, trim(text, from, len)) {
         edges e = {.r = {text + *from, *len, 1}};
         look(&e);
         int which = around(&e);
