@@ -32,7 +32,8 @@ static inline void fuzz_read(const vb_source_tensor *t)
     if (n == 0) return;
     if (n <= MOST && vb_source_floats(t, 0, n, out, &err) != VB_OK) abort();
     if (n <= MOST || row > MOST) return;
-    if (vb_source_floats(t, 0, row, out, &err) != VB_OK || vb_source_floats(t, n - row, row, out, &err) != VB_OK) abort();
+    if (vb_source_floats(t, 0, row, out, &err) != VB_OK || vb_source_floats(t, n - row, row, out, &err) != VB_OK)
+        abort();
 }
 
 typedef vb_status (*fuzz_add)(vb_source *s, const char *path, vb_err *err);

@@ -12,14 +12,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const files[] = {"tokenizer.json",   "tokenizer.model",   "tokenizer_config.json", "vocab.json",
-                                    "merges.txt",       "vocab.txt",         "config.json",           "added_tokens.json",
-                                    "chat_template.json"};
+static const char *const files[] = {"tokenizer.json", "tokenizer.model",   "tokenizer_config.json",
+                                    "vocab.json",     "merges.txt",        "vocab.txt",
+                                    "config.json",    "added_tokens.json", "chat_template.json"};
 enum { FILES = sizeof files / sizeof files[0] };
 
 static const char *const usual[FILES] = {
     ("{\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true}],\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
-    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}"),
+     "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}"),
     "\n\5\n\1a\30\1",
     "{\"bos_token\":\"<s>\",\"chat_template\":\"x\"}",
     "{\"a\":0,\"b\":1,\"ab\":2}",
@@ -53,14 +53,16 @@ static void remove_all(void)
 /* Which files stand beside the one that is tried: those of its kind. */
 static void lay_out(int tried)
 {
-    static const int with[FILES][3] = {{0, 2, 6}, {1, 2, 7}, {0, 2, 6}, {3, 4, 7}, {3, 4, 2}, {5, 2, 6}, {0, 2, 6}, {0, 2, 7}, {0, 2, 8}};
+    static const int with[FILES][3] = {{0, 2, 6}, {1, 2, 7}, {0, 2, 6}, {3, 4, 7}, {3, 4, 2},
+                                       {5, 2, 6}, {0, 2, 6}, {0, 2, 7}, {0, 2, 8}};
     static int there = -1;
     char path[128];
     for (int i = 0; i < FILES && there != tried; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         unlink(path);
     }
-    for (int i = 0; i < 3 && there != tried; i++) write_file(with[tried][i], usual[with[tried][i]], strlen(usual[with[tried][i]]));
+    for (int i = 0; i < 3 && there != tried; i++)
+        write_file(with[tried][i], usual[with[tried][i]], strlen(usual[with[tried][i]]));
     there = tried;
 }
 

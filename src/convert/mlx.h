@@ -16,8 +16,8 @@
  * for single modules. NULL or null: nothing to join. */
 vb_status vb_mlx_join(vb_source *s, const json_t *quantization, vb_err *err);
 
-/* Numbers [first, first + n) of a joined tensor of 4 bits, whole blocks of 32, as Q4_1 without rounding the quants: scale
- * and bias become halves. That is exact for parts of F16, and for parts of BF16 whose scales are at least 2^-14. */
+/* Numbers [first, first + n) of a joined tensor of 4 bits, whole blocks of 32, as Q4_1 with the same quants: scale and
+ * bias become halves. That is exact for parts of F16, and for parts of BF16 whose scales are at least 2^-14. */
 void vb_mlx_q4_1(const vb_source_tensor *t, uint64_t first, uint64_t n, uint8_t *out);
 
 /* Bits of a joined tensor's quants (4 or 8), 0 if it is none; `group` their number that share a scale. */

@@ -1,5 +1,5 @@
-/* pickle_parts.h - the interpreter's values. They are made once and referred to by pointers, so a pickle that pushes the
- * same value a million times has one of it. */
+/* pickle_parts.h - the interpreter's values. They are made once and referred to by pointers, so that a pickle which
+ * pushes the same value a million times has one of it. */
 #ifndef VB_CONVERT_PICKLE_PARTS_H
 #define VB_CONVERT_PICKLE_PARTS_H
 #include "convert/pickle.h"

@@ -113,7 +113,6 @@ static vb_status read_added(vb_tokenizer_json *t, vb_err *err)
             VB_FAIL(err, VB_E_FORMAT, "%s: added_tokens[%zu]: expected \"content\" to be a text", t->name, i);
         VB_TRY(id_of(t, json_object_get(token, "id"), json_string_value(content), &id, err));
         int is = json_is_true(json_object_get(token, "special")) ? VB_PIECE_SPECIAL : VB_PIECE_ADDED;
-        if (!json_is_true(json_object_get(token, "normalized"))) is |= VB_PIECE_RAW;
         VB_TRY(put(t, id, (vb_text){json_string_value(content), json_string_length(content)}, is, err));
     }
     return VB_OK;
@@ -283,7 +282,7 @@ vb_status vb_tokenizer_json_add(vb_tokenizer_json *t, vb_text text, uint64_t id,
     if (id >= VB_TOKENIZER_JSON_MOST || (there >= 0 && (uint64_t)there != id))
         VB_FAIL(err, VB_E_FORMAT, "%s: token \"%.64s\": expected one id below %d, found %d and %llu", t->name, text.ptr,
                 VB_TOKENIZER_JSON_MOST, there, (unsigned long long)id);
-    if (there >= 0 && (t->is[id] & 3) > VB_PIECE_BASE) return VB_OK;
+    if (there >= 0 && t->is[id] > VB_PIECE_BASE) return VB_OK;
     return put(t, id, text, is, err);
 }
 

@@ -25,7 +25,6 @@ enum {
     VB_PIECE_BASE,
     VB_PIECE_ADDED,   /* found in the text as it is */
     VB_PIECE_SPECIAL, /* the same, and not part of it */
-    VB_PIECE_RAW = 4, /* with the two above: not normalized before it is looked for */
 };
 
 typedef struct {
@@ -52,8 +51,8 @@ vb_status vb_tokenizer_json_read(vb_tokenizer_json *t, json_t *root, const char 
 void vb_tokenizer_json_free(vb_tokenizer_json *t);
 
 /* A token joins that stands beside the file: in tokenizer_config.json or added_tokens.json; the text stays the
- * caller's. An id that is taken by another text is an error. `is`: VB_PIECE_ADDED or _SPECIAL, perhaps RAW. What joined
- * is found by its text once vb_tokenizer_json_index has been called. */
+ * caller's. An id that is taken by another text is an error. `is`: VB_PIECE_ADDED or _SPECIAL. What joined is found
+ * by its text once vb_tokenizer_json_index has been called. */
 vb_status vb_tokenizer_json_add(vb_tokenizer_json *t, vb_text text, uint64_t id, int is, vb_err *err);
 vb_status vb_tokenizer_json_index(vb_tokenizer_json *t, vb_err *err);
 

@@ -1,8 +1,8 @@
 /* torch.h - the state dict of a PyTorch file (pytorch_model.bin) joins a source; nothing in the file is ever run.
  *
- * The file is a zip archive without compression: `NAME/data.pkl` says what there is (pickle.h reads it), `NAME/data/<key>`
- * are the storages. A tensor whose numbers lie in order points into the mapped file; another is copied in its order
- * when it is read. Files older than PyTorch 1.6 are refused.
+ * The file is a zip archive without compression: `NAME/data.pkl` says what there is (pickle.h reads it), and
+ * `NAME/data/<key>` are the storages. A tensor whose numbers lie in order points into the mapped file; the numbers of
+ * another are put in order as they are read. Files older than PyTorch 1.6 are refused.
  */
 #ifndef VB_CONVERT_TORCH_H
 #define VB_CONVERT_TORCH_H

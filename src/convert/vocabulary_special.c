@@ -147,7 +147,7 @@ static int64_t id_of(const vb_vocabulary *v, const json_t *text)
 {
     if (!json_is_string(text)) return -1;
     int32_t id = vb_vocab_find(&v->json.vocab, json_string_value(text), json_string_length(text));
-    return id >= 0 && (v->json.is[id] & 3) >= VB_PIECE_ADDED ? id : -1;
+    return id >= 0 && v->json.is[id] >= VB_PIECE_ADDED ? id : -1;
 }
 
 static void read_config(survey *s)

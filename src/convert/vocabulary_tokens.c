@@ -182,7 +182,7 @@ static vb_status of_gpt2(vb_vocabulary *v, vb_err *err)
     VB_TRY(begin_json(v, 0, err));
     for (uint64_t id = 0; id < v->json.n; id++) {
         vb_vocabulary_token *t = &v->tokens[id];
-        int kind = v->json.is[id] & 3;
+        int kind = v->json.is[id];
         if (kind < VB_PIECE_ADDED) continue;
         t->type = kind == VB_PIECE_SPECIAL || looks_special(t->text) ? VB_TYPE_CONTROL : VB_TYPE_USER_DEFINED;
         if (t->type == VB_TYPE_USER_DEFINED) VB_TRY(with_spaces(v, &t->text, err));
@@ -242,7 +242,7 @@ static void score_by_merges(vb_vocabulary *v)
 static vb_status type_sign(vb_vocabulary *v, uint64_t id, int gemma4, vb_err *err)
 {
     vb_vocabulary_token *t = &v->tokens[id];
-    const int kind = v->json.is[id] & 3;
+    const int kind = v->json.is[id];
     if (kind == VB_PIECE_NONE) return VB_OK;
     if (is_byte(t->text)) t->type = VB_TYPE_BYTE;
     else if (kind == VB_PIECE_SPECIAL || (kind == VB_PIECE_ADDED && !gemma4 && looks_special(t->text)))
@@ -306,7 +306,7 @@ static vb_status of_unigrams(vb_vocabulary *v, vb_err *err)
     VB_TRY(begin_json(v, -10000, err));
     for (uint64_t id = 0; id < v->json.n; id++) {
         vb_vocabulary_token *t = &v->tokens[id];
-        int kind = v->json.is[id] & 3;
+        int kind = v->json.is[id];
         if (kind == VB_PIECE_NONE) continue;
         t->score = piece(v, id)->score;
         t->type = (int64_t)id == v->json.unk ? VB_TYPE_UNKNOWN
