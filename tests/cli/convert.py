@@ -459,8 +459,9 @@ def test_mutated():
         (WORK / "odd/config.json").write_text(json.dumps(config))
         if rng.random() < 0.3 and (WORK / "odd/model.safetensors").exists():
             data = bytearray((WORK / "odd/model.safetensors").read_bytes())
+            head = 8 + int.from_bytes(data[:8], "little")
             for _ in range(3):
-                data[rng.randrange(8 + int.from_bytes(data[:8], "little"))] = rng.choice(b'0123456789,[]{}":-\0')
+                data[rng.randrange(head)] = rng.choice(b'0123456789,[]{}":-\0')
             (WORK / "odd/model.safetensors").write_bytes(data)
         done = call("convert", WORK / "odd", "-o", WORK / "odd.gguf", "--force", *rng.choice(((), ("--type", "Q4_K"))))
         assert done.returncode in (0, 3, 4, 5), f"exit {done.returncode} of {name}: {json.dumps(config)}: {done.stderr}"
