@@ -50,16 +50,13 @@ static int becomes_floats(const vb_cpu *p, const vb_step *s)
     return vb_cpu_act_kind(p, s) == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1;
 }
 
-/* Few columns: a block side by side costs less than summing across lanes, even for one token, and than packing a panel. */
-static int is_short(const vb_kernels *k, vb_format format, int cols)
-{
-    return k->few[format] != NULL && cols <= SHORT_ROW;
-}
-
+/* Summing few columns across lanes costs more than packing a panel, even for one token, and that more than blocks side by
+ * side. */
 int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens)
 {
     vb_format format = becomes_floats(p, s) ? VB_FMT_F32 : s->weight->format;
-    int many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)] && !is_short(p->k, format, (int)s->weight->cols);
+    int cols = (int)s->weight->cols, many = tokens >= p->k->matmul_from[vb_cpu_act_kind(p, s)];
+    if (cols <= SHORT_ROW) many = p->k->few[format] == NULL;
     return p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
 }
 
