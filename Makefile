@@ -25,10 +25,11 @@ B         ?= build
 MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
 
 ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2 avxvnni avx512) $(if $(filter aarch64,$(MACHINE)),neon)
-SERVE      = $(sort $(wildcard src/serve/*.c src/store/*.c src/reply/*.c src/convert/*.c))
-ENGINE     = $(sort $(filter-out $(SERVE),$(wildcard src/*/*.c)) $(wildcard oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
+# Rooms above verbatim.h: part of the command, not of the library.
+OUTER      = $(sort $(wildcard src/serve/*.c src/store/*.c src/reply/*.c src/convert/*.c src/quantize/*.c))
+ENGINE     = $(sort $(filter-out $(OUTER),$(wildcard src/*/*.c)) $(wildcard oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
 LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
-CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)) $(SERVE))
+CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)) $(OUTER))
 
 # One file per instruction set; these flags are the only difference between them.
 $B/simd/isa_avx2.o: CFLAGS += -mavx2 -mf16c

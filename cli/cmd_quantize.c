@@ -5,7 +5,7 @@
  */
 #include "bar.h"
 #include "commands.h"
-#include "convert/quantize.h"
+#include "quantize/quantize.h"
 #include "input.h"
 #include "out.h"
 

@@ -64,7 +64,7 @@ kernels() {
         equal "kernels checked" "$isa" "$(awk '/ 0 differ$/ {print $1}' "$work/$isa")"
     done
     equal "digest of the oracle's functions" "$("$B/tests/bits")" "$(emulated tests/bits)"
-    aarch64-linux-gnu-objdump -d $arm/simd/*.o $arm/oracle/*.o $arm/src/convert/*.o >"$work/code"
+    aarch64-linux-gnu-objdump -d $arm/simd/*.o $arm/oracle/*.o $arm/src/convert/*.o $arm/src/quantize/*.o >"$work/code"
     equal "products of bytes in the code" yes "$(grep -qw sdot "$work/code" && echo yes)"
     equal "fused multiply-adds in the code" 0 "$(grep -cE '\b(fn?m(add|sub)|fml[as])\b' "$work/code")"
 }

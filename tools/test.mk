@@ -11,18 +11,18 @@ $(UNIT): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS) -lcriterion
 $B/tests/unit/own_store: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
 $B/tests/unit/own_store: LDLIBS += $(CURL_FLAGS)
-$B/tests/unit/pickle $B/tests/unit/mlx $B/tests/unit/vocabulary: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c))
-$B/tests/unit/encode: $(patsubst %,$B/src/convert/%.o,encode encode_32 encode_256 encode_fit rows)
+$B/tests/unit/pickle $B/tests/unit/mlx $B/tests/unit/vocabulary: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c src/quantize/*.c))
+$B/tests/unit/encode: $(patsubst %,$B/src/quantize/%.o,encode encode_32 encode_256 encode_fit rows)
 $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 $B/tests/matrix: $B/prove/ask.o $B/prove/walk.o
-$B/tests/vocabulary_back: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c))
+$B/tests/vocabulary_back: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c src/quantize/*.c))
 $B/tests/page: $(patsubst %.c,$B/%.o,$(wildcard page/*.c))
-$B/tests/serve_twin $B/tests/serve_hooks: $(SERVE:%.c=$B/%.o)
+$B/tests/serve_twin $B/tests/serve_hooks: $(OUTER:%.c=$B/%.o)
 $B/tests/serve_twin $B/tests/serve_hooks: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 $B/tests/unit/reply $B/tests/chat_golden: LDLIBS += -lz
 $B/tests/unit/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
-$B/fuzz/http $B/fuzz/json: $(SERVE:%.c=$B/%.o)
+$B/fuzz/http $B/fuzz/json: $(OUTER:%.c=$B/%.o)
 $B/fuzz/http $B/fuzz/json: LDLIBS += -lmicrohttpd $(CURL_FLAGS)
 # memory.c and cast_memory.c count what the library allocates.
 $B/tests/memory $B/tests/cast_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap
@@ -32,7 +32,7 @@ $(SHIMS): $B/%.so: $B/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -ldl
 $B/fuzz/modelfile: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
 $B/fuzz/modelfile: LDLIBS += $(CURL_FLAGS)
-$B/fuzz/safetensors $B/fuzz/pickle $B/fuzz/tokenizer_json: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c))
+$B/fuzz/safetensors $B/fuzz/pickle $B/fuzz/tokenizer_json: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c src/quantize/*.c))
 $B/fuzz/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)

@@ -4,7 +4,7 @@
  */
 #include "convert/convert.h"
 
-#include "convert/encode.h"
+#include "quantize/encode.h"
 #include "convert/family_keys.h"
 #include "convert/tensors.h"
 #include "convert/vocabulary.h"

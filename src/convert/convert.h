@@ -7,7 +7,7 @@
  */
 #ifndef VB_CONVERT_CONVERT_H
 #define VB_CONVERT_CONVERT_H
-#include "convert/mix.h"
+#include "quantize/mix.h"
 
 typedef struct {
     const char *folder, *out;

@@ -6,7 +6,7 @@
  */
 #include "convert/mlx.h"
 
-#include "convert/half.h"
+#include "quantize/half.h"
 
 #include <string.h>
 

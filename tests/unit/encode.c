@@ -4,8 +4,8 @@
  * others is found; the digests of Q8_0 to Q5_1 are those of the field's reference quantisation.
  */
 #include "base/hash.h"
-#include "convert/encode.h"
-#include "convert/half.h"
+#include "quantize/encode.h"
+#include "quantize/half.h"
 #include "oracle/oracle.h"
 #include "tests/random.h"
 

@@ -1,7 +1,7 @@
 /* mlx.c - tests of MLX's groups: quants packed by hand, beside scale * q + bias. */
 #include "convert/mlx.h"
 
-#include "convert/half.h"
+#include "quantize/half.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  * tensors keep their order. What has the wanted format already is copied byte by byte; other weights become floats
  * first, as the oracle decodes them. The new file appears under its name when it is whole.
  */
-#ifndef VB_CONVERT_QUANTIZE_H
-#define VB_CONVERT_QUANTIZE_H
-#include "convert/mix.h"
+#ifndef VB_QUANTIZE_QUANTIZE_H
+#define VB_QUANTIZE_QUANTIZE_H
+#include "quantize/mix.h"
 
 typedef struct {
     char name[80];

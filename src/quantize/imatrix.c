@@ -1,5 +1,5 @@
 /* imatrix.c - importance matrices, from either of their forms. */
-#include "convert/imatrix.h"
+#include "quantize/imatrix.h"
 #include "base/arena.h"
 #include "file/gguf.h"
 

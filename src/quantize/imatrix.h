@@ -5,8 +5,8 @@
  *   old form    i32 entries, each: i32 length, name, i32 calls, i32 values, values x f32; then perhaps
  *               i32 chunks, i32 length, data set
  */
-#ifndef VB_CONVERT_IMATRIX_H
-#define VB_CONVERT_IMATRIX_H
+#ifndef VB_QUANTIZE_IMATRIX_H
+#define VB_QUANTIZE_IMATRIX_H
 #include "base/err.h"
 
 typedef struct vb_imatrix vb_imatrix;

@@ -5,8 +5,8 @@
  * so that a file of ours is what people expect under that name. Vectors, norms, routers and the small tensors of
  * state-space layers are kept as they are.
  */
-#ifndef VB_CONVERT_MIX_H
-#define VB_CONVERT_MIX_H
+#ifndef VB_QUANTIZE_MIX_H
+#define VB_QUANTIZE_MIX_H
 #include "base/err.h"
 #include "base/quant.h"
 

@@ -4,7 +4,7 @@
  *   2. the scales become small integers times one scale of the block                  vb_fit_positive, vb_fit_signed
  *   3. each number gets the code that is nearest with what was stored
  */
-#include "convert/encode_parts.h"
+#include "quantize/encode_parts.h"
 
 enum { BLOCK = 256, ROUNDS = 2 };
 

@@ -1,7 +1,7 @@
 /* encode_parts.h - between the encoders: one block at a time, and the searches for its scales. */
-#ifndef VB_CONVERT_ENCODE_PARTS_H
-#define VB_CONVERT_ENCODE_PARTS_H
-#include "convert/half.h"
+#ifndef VB_QUANTIZE_ENCODE_PARTS_H
+#define VB_QUANTIZE_ENCODE_PARTS_H
+#include "quantize/half.h"
 
 /* One block. `w` is the importance of its elements (NULL: none), `power` the mean square of the row. All numbers are
  * finite and below 2^28. 0: a scale does not fit its half. */

@@ -1,8 +1,8 @@
 /* encode.c - which encoder a format has, and rows of blocks for it. */
-#include "convert/encode.h"
+#include "quantize/encode.h"
 #include "base/fp.h"
-#include "convert/encode_parts.h"
-#include "convert/rows.h"
+#include "quantize/encode_parts.h"
+#include "quantize/rows.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

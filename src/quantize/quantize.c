@@ -5,11 +5,11 @@
  * Each thread does whole rows; sums are kept for pieces of fixed size and added in their order, so that the report, too,
  * is the same for any number of threads.
  */
-#include "convert/quantize.h"
-#include "convert/encode.h"
-#include "convert/half.h"
-#include "convert/imatrix.h"
-#include "convert/rows.h"
+#include "quantize/quantize.h"
+#include "quantize/encode.h"
+#include "quantize/half.h"
+#include "quantize/imatrix.h"
+#include "quantize/rows.h"
 #include "file/gguf_write.h"
 #include "oracle/oracle.h"
 

@@ -9,7 +9,7 @@
  * What is left is sum(w x x) - gain, so the largest gain wins. Sums run over eight lanes and a fixed tree: the same on
  * every machine, and quick on those with vectors.
  */
-#include "convert/encode_parts.h"
+#include "quantize/encode_parts.h"
 
 enum { LANES = 8, SIGNED_STEPS = 9, UNEVEN_STEPS = 7, POSITIVE_STEPS = 4, ROUNDS = 5 };
 

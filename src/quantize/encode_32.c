@@ -3,7 +3,7 @@
  * Without importance the scale comes from the block's extremes, in the order of operations of the field's reference,
  * so that the bytes are the same: of Q4_0 and Q5_0 the number farthest from zero becomes the lowest code.
  */
-#include "convert/encode_parts.h"
+#include "quantize/encode_parts.h"
 
 enum { BLOCK = 32 };
 

@@ -1,6 +1,6 @@
 /* half.h - binary32 to halves and back, rounded to nearest, ties to even; exact where it can be. */
-#ifndef VB_CONVERT_HALF_H
-#define VB_CONVERT_HALF_H
+#ifndef VB_QUANTIZE_HALF_H
+#define VB_QUANTIZE_HALF_H
 #include <stdint.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* rows.c - pieces of rows for threads: one counter, each thread takes the next piece until none is left. */
-#include "convert/rows.h"
+#include "quantize/rows.h"
 #include "base/fp.h"
 
 #include <pthread.h>

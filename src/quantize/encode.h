@@ -10,8 +10,8 @@
  * what they hit). Plain binary32 in one order: the same floats give the same bytes on every machine and with any number
  * of threads.
  */
-#ifndef VB_CONVERT_ENCODE_H
-#define VB_CONVERT_ENCODE_H
+#ifndef VB_QUANTIZE_ENCODE_H
+#define VB_QUANTIZE_ENCODE_H
 #include "base/err.h"
 #include "base/quant.h"
 

@@ -2,8 +2,8 @@
  *
  * What a piece computes may depend on its rows alone; then neither the number of threads nor chance can be seen in it.
  */
-#ifndef VB_CONVERT_ROWS_H
-#define VB_CONVERT_ROWS_H
+#ifndef VB_QUANTIZE_ROWS_H
+#define VB_QUANTIZE_ROWS_H
 #include <stdint.h>
 
 typedef struct {

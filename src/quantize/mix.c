@@ -3,7 +3,7 @@
  * Projections are counted as they follow each other through the layers; "more bits" go to the first and the last
  * eighth of them and to every third between. Invariant: the answer's block divides the row, or the tensor is kept.
  */
-#include "convert/mix.h"
+#include "quantize/mix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
