@@ -170,7 +170,9 @@ static int read_entity(const vb_script *s, const json_t *value, vb_script_item *
     uint64_t *id = &item->ask.key.entity;
     if (number_of(value, id)) return 0;
     if (json_is_string(value) && vb_entity_of(json_string_value(value), id, &item->name)) return 0;
-    return wrong(s, "entity: expected a number from 0 or a name, found %s", kind_of(value));
+    const char *text = json_string_value(value);
+    return wrong(s, "entity: expected a number from 0 to 2^64 - 1 or a name, found %s",
+                 text == NULL ? kind_of(value) : *text == '\0' ? "an empty text" : "a greater number");
 }
 
 static int read_facts(const vb_script *s, json_t *value, vb_script_item *item)

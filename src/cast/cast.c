@@ -16,7 +16,8 @@
 
 enum {
     DEFAULT_SPEAKERS = 32, DEFAULT_WAITING = 1024, DEFAULT_CONTEXT = 256, DEFAULT_ENTRIES = 64, DEFAULT_ENTITIES = 256,
-    MOST_SPEAKERS = 1024, MOST_WAITING = 1 << 20, MOST_ENTRIES = 1 << 16, MOST_ENTITIES = 1 << 20, LEAST_REQUEST = 1024, LEAST_ROOM = 4096, ARENA = 128 << 10
+    MOST_SPEAKERS = 1024, MOST_WAITING = 1 << 20, MOST_ENTRIES = 1 << 16, MOST_ENTITIES = 1 << 20,
+    LEAST_REQUEST = 1024, LEAST_ROOM = 4096, ARENA = 128 << 10
 };
 
 /* --- sizes ------------------------------------------------------------------------------------------------ */

@@ -140,7 +140,7 @@ static vb_status encode(vb_cast *c, vb_saying *line, int known, int *n_prompt, v
     if (got > most)
         VB_FAIL(err, VB_E_FULL, "prompt of persona \"%s\": expected at most %d tokens, %d of the context's %d being for the line, "
                 "found more", r->is.name, most, r->is.max_tokens, c->context);
-    if (got == 0) VB_FAIL(err, VB_E_ARGUMENT, "prompt of persona \"%s\": expected tokens, found none", r->is.name);
+    if (got == 0 && known) VB_FAIL(err, VB_E_ARGUMENT, "prompt of persona \"%s\": expected tokens, found none", r->is.name);
     *n_prompt = (int)got;
     return VB_OK;
 }

@@ -91,6 +91,9 @@ static vb_status open_templates(vb_role *r, vb_cast *c, vb_err *err)
     r->recalls = has_name(r->prompt, "recalled");
     if (r->recalls && c->recall == NULL)
         VB_FAIL(err, VB_E_ARGUMENT, "prompt: ${recalled}: expected a cast with passages to recall");
+    if (r->sees && r->is.memory_tokens >= c->context - r->is.max_tokens)
+        VB_FAIL(err, VB_E_ARGUMENT, "memory_tokens: expected less than the %d that the context has beside the line, found %d",
+                c->context - r->is.max_tokens, r->is.memory_tokens);
     return VB_OK;
 }
 

@@ -184,12 +184,12 @@ def test_bad_scripts():
     for text, word in ((b'{"tick": 1}', "entity"), (b'{"entity": 1}', "tick"), (b'{"entity": -1, "tick": 1}', "entity"),
                        (b'{"entity": 1, "tick": 1.5}', "tick"), (b'{"entity": 1, "tick": 1, "txt": "x"}', "txt"),
                        (b'{"entity": 1, "tick": 1, "text": 5}', "text"), (b'[1]', "object"), (b'{"entity"', "column"),
-                       (b'{"entity": 1, "tick": 1, "facts": ["a"]}', "facts"), (b'{"entity": "", "tick": 1}', "entity"),
+                       (b'{"entity": 1, "tick": 1, "facts": ["a"]}', "facts"), (b'{"entity": "", "tick": 1}', "an empty text"),
                        (b'{"entity": 1, "tick": 1, "facts": {"a": 1}}', "facts: a"), (b'"\xff"', "column"),
                        (b'{"entity": 1, "entity": 1, "tick": 1}', "duplicate"), (b'{"entity": [1], "tick": 1}', "a list"),
                        (b'{"entity": 1, "tick": 1, "persona": "nobody"}', "nobody"),
                        (b'{"entity": 1, "tick": 1, "remember": "x", "draw": 1}', "draw"),
-                       (b'{"entity": "99999999999999999999", "tick": 1}', "entity"),
+                       (b'{"entity": "99999999999999999999", "tick": 1}', "a greater number"),
                        (b'{"entity": 1, "tick": 1, "text": "' + b"x" * (1 << 20) + b'"}', "bytes")):
         path = WORK / "bad.jsonl"
         path.write_bytes(b'\n{"entity": 1, "tick": 0}\n' + text + b"\n")

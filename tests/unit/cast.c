@@ -460,6 +460,23 @@ Test(cast, what_is_heard_is_seen_until_it_is_forgotten)
     vb_cast_close(c);
 }
 
+/* Nothing is remembered at first, so that there is nothing to evaluate; later there is. */
+Test(cast, a_prompt_may_be_memory_alone)
+{
+    vb_persona p = rememberer;
+    p.prompt = "${memory}";
+    vb_cast *c = open_cast(&p, 1, 1);
+    vb_err err;
+    vb_line line;
+    vb_line_request q = ask(9, 5, "What?");
+    cr_assert_eq(vb_cast_say(c, &q, &line, &err), VB_E_ARGUMENT);
+    cr_assert(strstr(err.text, "expected tokens") != NULL, "%s", err.text);
+    cr_assert_eq(vb_cast_remember(c, 9, 5, "The bell rang.", 14, &err), VB_OK, "%s", err.text);
+    q.key.tick = 6;
+    cr_assert(say(c, &q).line.prompt_tokens > 0);
+    vb_cast_close(c);
+}
+
 /* --- what is asked for wrongly ------------------------------------------------------------------------------------ */
 
 static void refused(vb_cast *c, const vb_line_request *q, vb_status expected)
@@ -520,6 +537,10 @@ Test(cast, casts_that_cannot_be_opened)
     p[0] = plain;
     p[0].max_tokens = MOST;
     cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT);
+    p[0] = rememberer;
+    p[0].memory_tokens = MOST - p[0].max_tokens;
+    cr_assert_eq(vb_cast_open(&c, model, &o, &err), VB_E_ARGUMENT, "a memory that leaves no room");
+    cr_assert(strstr(err.text, "memory_tokens") != NULL, "%s", err.text);
     p[0] = plain;
     o.context = 1 << 25;
     cr_assert_eq(vb_cast_bytes(model, &o, &err), 0);
