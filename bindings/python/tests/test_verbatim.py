@@ -1,14 +1,18 @@
 """The package as its users meet it, on tiny models of the project and the one inside the library."""
+import copy
 import gc
 import json
 import os
 import pathlib
+import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -414,3 +418,107 @@ def test_a_model_closes_what_was_opened_of_it():
     model.close()
     assert session._c is None and grammar._c is None
     session.close()
+
+
+# --- mistakes that must not end the process ----------------------------------------------------------------------
+
+def test_closed_ones_say_so():
+    model, cast = verbatim.Model(TINY), verbatim.Cast()
+    session, grammar = model.session(), verbatim.Grammar(model)
+    model.close()
+    cast.close()
+    for use in (lambda: session.eval([1]), lambda: session.tokens, session.fork, lambda: session.logits, lambda: grammar.may_end,
+                lambda: model.generate("x"), lambda: model.info, cast.step, cast.save, lambda: cast.digest):
+        with pytest.raises(verbatim.ArgumentError, match="expected an open one, found a closed one"):
+            use()
+
+
+def test_what_owns_memory_is_not_copied(model):
+    for one in (model, model.session(), verbatim.Grammar(model), model.generate("x", max_tokens=1)):
+        for way in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                way(one)
+
+
+def test_failures_go_between_processes():
+    error = pickle.loads(pickle.dumps(verbatim.FullError(-6, "no room")))
+    assert isinstance(error, verbatim.FullError) and (error.code, error.status, str(error)) == (-6, "context full", "no room")
+
+
+def test_words_that_are_none(model):
+    for use in (lambda: verbatim.Model(TINY, arith="f64"), lambda: model.session(kv="q2"), lambda: model.embed("x", pooling="max")):
+        with pytest.raises(ValueError, match="expected one of"):
+            use()
+
+
+LONG = "abcdefgh " * 1000
+
+
+@pytest.fixture
+def slow():
+    with verbatim.Model(TINY, player="oracle", threads=1, context=24000) as m:
+        yield m
+
+
+def test_closing_ends_all_that_runs(slow):
+    failed = []
+
+    def classify():
+        try:
+            slow.classify(LONG, ["a", "b"])
+        except verbatim.StoppedError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=classify)
+    thread.start()
+    while slow.status.state != "generating":
+        time.sleep(0.001)
+    with pytest.raises(verbatim.ArgumentError, match="one call at a time"):
+        slow.generate("x").read()
+    slow.close()
+    thread.join()
+    assert failed
+
+
+def test_a_grammar_that_is_used_is_closed(slow):
+    with verbatim.Grammar(slow) as grammar:
+        answer = slow.generate(LONG, grammar=grammar)
+    with pytest.raises(StopIteration):
+        next(answer)
+    assert slow.generate("x", max_tokens=1).read() is not None
+
+
+def test_an_interrupt_ends_what_is_waited_for(slow):
+    for wait in (lambda: slow.generate(LONG).read(), lambda: slow.classify(LONG, ["a", "b"])):
+        threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        assert slow.generate("x", max_tokens=1).read() is not None
+
+
+def test_listeners_fail_loudly(model):
+    def broken(status):
+        raise RuntimeError("broken listener")
+
+    with pytest.raises(RuntimeError, match="broken listener"):
+        verbatim.Model(TINY, on_status=broken)
+    leave = model.on_status(broken)
+    with pytest.raises(RuntimeError, match="broken listener"):
+        model.generate("x", max_tokens=1).read()
+    leave()
+    leave = model.on_status(lambda status: model.close() if status.state == "generating" else None)
+    with pytest.raises(verbatim.ArgumentError, match="outside of its listeners"):
+        model.generate("x", max_tokens=1).read()
+    leave()
+
+
+def test_a_view_keeps_its_session(model):
+    session = model.session()
+    session.eval([1, 2, 3])
+    view, alive = session.logits_view(), weakref.ref(session)
+    del session
+    gc.collect()
+    assert alive() is not None
+    del view
+    gc.collect()
+    assert alive() is None

@@ -8,7 +8,7 @@ from typing import Any, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from ._library import Err, c_text, ffi, lib, text_of
+from ._library import Err, Owner, c_text, ffi, lib, text_of
 
 _ENDS = ("sentence", "line", "regex", "length", "token", "grammar", "fallback")
 
@@ -53,11 +53,10 @@ def line_words(key: Key, n: int) -> npt.NDArray[np.uint32]:
     return out
 
 
-class Cast:
+class Cast(Owner):
     """A model with personas. `description` is JSON (or a dict) as docs/DIALOGUE.md has it; None: one villager on "tales-1m"."""
 
     def __init__(self, description: Mapping[str, Any] | str | None = None, *, threads: int = 0) -> None:
-        self._c: Any = None
         text = description if description is None or isinstance(description, str) else json.dumps(description)
         data = None if text is None else text.encode()
         out, err = ffi.new("vb_cast **"), Err()
@@ -85,71 +84,59 @@ class Cast:
         """One line, now."""
         request, _keep = self._request(key, text, persona, facts)
         out, err = ffi.new("vb_line *"), Err()
-        err.check(lib.vb_cast_say(self._c, request, out, err.c))
+        err.check(lib.vb_cast_say(self._open(), request, out, err.c))
         return self._line(out)
 
     def request(self, key: Key, text: str | None = None, *, persona: str | None = None, facts: Mapping[str, str] | None = None) -> None:
         """Asks for a line that `step` will speak."""
         request, _keep = self._request(key, text, persona, facts)
         err = Err()
-        err.check(lib.vb_cast_request(self._c, request, err.c))
+        err.check(lib.vb_cast_request(self._open(), request, err.c))
 
     def step(self, *, max_tokens: int = 0, milliseconds: float = 0) -> int:
         """Speaks for all that wait, until so many tokens or so much time; returns how many lines are not finished."""
         err = Err()
         deadline = lib.vb_cast_now() + int(milliseconds * 1e6) if milliseconds > 0 else 0
-        return int(err.check(lib.vb_cast_step(self._c, max_tokens, deadline, err.c)))
+        return int(err.check(lib.vb_cast_step(self._open(), max_tokens, deadline, err.c)))
 
     def collect(self) -> Iterator[Line]:
         """The lines that are finished."""
         out = ffi.new("vb_line *")
-        while lib.vb_cast_collect(self._c, out):
+        while lib.vb_cast_collect(self._open(), out):
             yield self._line(out)
 
     def cancel(self, key: Key) -> bool:
-        return bool(lib.vb_cast_cancel(self._c, ffi.new("vb_line_key *", key._c())))
+        return bool(lib.vb_cast_cancel(self._open(), ffi.new("vb_line_key *", key._c())))
 
     def remember(self, entity: int | str, tick: int, text: str) -> None:
         """Adds to what an entity remembers by itself."""
         data, err = text.encode(), Err()
-        err.check(lib.vb_cast_remember(self._c, Key(entity=entity)._c()["entity"], tick, data, len(data), err.c))
+        err.check(lib.vb_cast_remember(self._open(), Key(entity=entity)._c()["entity"], tick, data, len(data), err.c))
 
     def forget(self, entity: int | str) -> None:
-        lib.vb_cast_forget(self._c, Key(entity=entity)._c()["entity"])
+        lib.vb_cast_forget(self._open(), Key(entity=entity)._c()["entity"])
 
     def save(self) -> bytes:
         """All that waits, is half spoken, finished or remembered."""
         err = Err()
-        n = err.check(lib.vb_cast_save(self._c, ffi.NULL, 0, err.c))
+        n = err.check(lib.vb_cast_save(self._open(), ffi.NULL, 0, err.c))
         buf = ffi.new("char[]", n + 1)
-        n = err.check(lib.vb_cast_save(self._c, buf, n, err.c))
+        n = err.check(lib.vb_cast_save(self._open(), buf, n, err.c))
         return bytes(ffi.buffer(buf, n))
 
     def restore(self, saved: bytes) -> None:
         err = Err()
-        err.check(lib.vb_cast_restore(self._c, saved, len(saved), err.c))
+        err.check(lib.vb_cast_restore(self._open(), saved, len(saved), err.c))
 
     @property
     def digest(self) -> str:
         """Of all that decides what lines say."""
         out, err = ffi.new("uint8_t[32]"), Err()
-        err.check(lib.vb_cast_digest(self._c, out, err.c))
+        err.check(lib.vb_cast_digest(self._open(), out, err.c))
         return bytes(out).hex()
 
-    def close(self) -> None:
-        if self._c is not None:
-            lib.vb_cast_close(self._c)
-            self._c = None
-
-    def __enter__(self) -> Cast:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_c", None) is not None:
-            self.close()
+    def _free(self, c: Any) -> None:
+        lib.vb_cast_close(c)
 
 
 __all__ = ["Cast", "Key", "Line", "entity_id", "line_words"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any
+from typing import Any, Mapping, NoReturn, TypeVar
 
 from . import _ffi  # made from the public headers when the wheel is built
 
@@ -32,6 +32,9 @@ class VerbatimError(Exception):
         super().__init__(text)
         self.code = code
         self.status: str = ffi.string(lib.vb_status_name(code)).decode()
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.code, str(self)), self.__dict__
 
 
 class InputOutputError(VerbatimError, OSError):
@@ -86,6 +89,47 @@ class Err:
             return status
         text = ffi.string(self.c.text).decode("utf-8", "replace") or ffi.string(lib.vb_status_name(status)).decode()
         raise _CLASSES.get(int(status), VerbatimError)(int(status), text)
+
+
+_Owner = TypeVar("_Owner", bound="Owner")
+
+
+class Owner:
+    """Has something of the library for its own, `_c`, until `close`, the end of a `with`, or until nobody holds it any more."""
+
+    _c: Any = None
+
+    def _free(self, c: Any) -> None:
+        raise NotImplementedError
+
+    def _open(self) -> Any:
+        if self._c is None:
+            raise ArgumentError(-5, f"{type(self).__name__}: expected an open one, found a closed one")
+        return self._c
+
+    def close(self) -> None:
+        """Gives it back; it cannot be used any more."""
+        c, self._c = self._c, None
+        if c is not None:
+            self._free(c)
+
+    def __enter__(self: _Owner) -> _Owner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__}: cannot be copied or pickled")
+
+
+def one_of(words: Mapping[Any, int], what: str, word: Any) -> int:
+    if word not in words:
+        raise ArgumentError(-5, f"{what}: expected one of {', '.join(str(w) for w in words)}, found {word}")
+    return words[word]
 
 
 def text_of(pointer: Any) -> str | None:

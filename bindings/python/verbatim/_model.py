@@ -12,10 +12,11 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ._library import Err, ArgumentError, StoppedError, VerbatimError, c_text, ffi, lib, text_of
+from ._library import Err, ArgumentError, Owner, StoppedError, VerbatimError, c_text, ffi, lib, one_of, text_of
 
 Floats = npt.NDArray[np.float32]
 
+_ARITH = {"int8": 0, "f32": 1}
 _KV = {"default": 0, "f16": 1, "f32": 2, "q8_0": 3}
 _POOLING = {None: 0, "none": 1, "mean": 2, "cls": 3, "last": 4}
 _ENDS = ("none", "token", "stop", "length", "context", "callback")
@@ -87,7 +88,7 @@ def _encode(model: Any, text: str, flags: int) -> list[int]:
         room = n
 
 
-class Model:
+class Model(Owner):
     """A model, and a session of its own for generate, prompt, chat, extract and classify, which run one at a time.
 
     `name` is a path of a GGUF file, a name in a local store, or "tales-1m", the model inside the library. `on_status` hears of
@@ -97,56 +98,54 @@ class Model:
     def __init__(self, name: str | os.PathLike[str], *, player: str | None = None, arith: str = "int8", isa: str | None = None,
                  threads: int = 0, template_as: str | None = None, context: int = 0, kv: str = "default", batch: int = 0,
                  cache: str | None = None, lazy: bool = False, on_status: Callable[[Status], Any] | None = None) -> None:
-        self._easy: Any = None
         self._name = os.fspath(name)
         self._listeners: list[Callable[[Status], Any]] = [on_status] if on_status else []
         self._status = [Status("idle", 0.0, "")]
-        self._running: weakref.ref[Generation] | None = None
+        self._failures: list[BaseException] = []
+        self._calls: set[_Call] = set()
         self._embedder: Any = None
-        self._lock = threading.Lock()
+        self._lock, self._embedding = threading.Lock(), threading.Lock()
         self._children: weakref.WeakSet[Any] = weakref.WeakSet()
         keep = [c_text(t) for t in (player, isa, template_as, cache)]
-        self._opts = {"player": keep[0], "arith": {"int8": 0, "f32": 1}[arith], "isa": keep[1], "threads": threads,
+        self._opts = {"player": keep[0], "arith": one_of(_ARITH, "arith", arith), "isa": keep[1], "threads": threads,
                       "template_as": keep[2]}
-        self._callback = _status_callback(self._listeners, self._status)
+        self._callback = _status_callback(self._listeners, self._status, self._failures)
         opts = ffi.new("vb_easy_opts *", {"model": self._opts, "lazy": lazy, "on_status": self._callback, "session":
-                                          {"context": context, "kv": _KV[kv], "batch": batch, "cache": keep[3]}})
+                                          {"context": context, "kv": one_of(_KV, "kv", kv), "batch": batch, "cache": keep[3]}})
         out, err = ffi.new("vb_easy **"), Err()
-        err.check(lib.vb_easy_open(out, c_text(self._name), opts, err.c))
-        self._easy = out[0]
-        self._c = lib.vb_easy_model(self._easy)
+        status = lib.vb_easy_open(out, c_text(self._name), opts, err.c)
+        if self._failures:
+            raise self._failures.pop()
+        err.check(status)
+        self._c = out[0]
 
     # --- lifetime ---
 
     def close(self) -> None:
-        """Ends what runs and gives everything back, its sessions and grammars too."""
-        generation = self._running() if self._running else None
-        if generation is not None:
-            generation.close()
+        """Ends what runs and gives everything back, its sessions and grammars too. Not out of a listener."""
+        if any(call.thread is threading.current_thread() for call in self._calls):
+            raise ArgumentError(-5, "Model: expected to be closed outside of its listeners")
+        with self._embedding, self._lock:  # nothing begins any more
+            c, self._c = self._c, None
+        if c is not None:
+            self._free(c)
+
+    def _free(self, c: Any) -> None:
+        for call in list(self._calls):
+            call.finish()
         for child in list(self._children):
             child.close()
         if self._embedder is not None:
             lib.vb_session_close(self._embedder[1])
             lib.vb_model_close(self._embedder[0])
-            self._embedder = None
-        if self._easy is not None:
-            lib.vb_easy_close(self._easy)
-            self._easy = self._c = None
-
-    def __enter__(self) -> Model:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        lib.vb_easy_close(c)
 
     def __del__(self) -> None:
-        if getattr(self, "_easy", None) is not None:
+        if self._c is not None:
             self.close()
 
-    def _open(self) -> Any:
-        if self._easy is None:
-            raise ArgumentError(-5, f"{self._name}: expected an open model, found a closed one")
-        return self._easy
+    def _model(self) -> Any:
+        return lib.vb_easy_model(self._open())
 
     # --- what it is ---
 
@@ -162,9 +161,8 @@ class Model:
     @property
     def info(self) -> dict[str, Any]:
         """What vb_model_describe says, by the names that it has there."""
-        self._open()
         info = ffi.new("vb_model_info *")
-        lib.vb_model_describe(self._c, info)
+        lib.vb_model_describe(self._model(), info)
         return {name: _plain(getattr(info, name)) for name, _ in ffi.typeof("vb_model_info").fields}
 
     @property
@@ -175,31 +173,27 @@ class Model:
     @property
     def sha256(self) -> str:
         """Of the model's bytes."""
-        self._open()
         out, err = ffi.new("uint8_t[32]"), Err()
-        err.check(lib.vb_model_sha256(self._c, out, err.c))
+        err.check(lib.vb_model_sha256(self._model(), out, err.c))
         return bytes(out).hex()
 
     @property
     def fingerprint(self) -> str:
         """What decides the bits of an answer, in short."""
-        self._open()
         buf, err = ffi.new("char[128]"), Err()
-        n = err.check(lib.vb_model_fingerprint(self._c, buf, 128, err.c))
+        n = err.check(lib.vb_model_fingerprint(self._model(), buf, 128, err.c))
         return str(ffi.unpack(buf, n).decode())
 
     # --- text ---
 
     def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
-        self._open()
-        return _encode(self._c, text, (1 if add_special else 0) | (2 if parse_special else 0))
+        return _encode(self._model(), text, (1 if add_special else 0) | (2 if parse_special else 0))
 
     def detokenize_bytes(self, ids: Sequence[int], *, special: bool = True) -> bytes:
-        self._open()
         tokens, err = ffi.new("vb_token[]", list(ids)), Err()
-        n = err.check(lib.vb_detokenize(self._c, tokens, len(ids), special, ffi.NULL, 0, err.c))
+        n = err.check(lib.vb_detokenize(self._model(), tokens, len(ids), special, ffi.NULL, 0, err.c))
         buf = ffi.new("char[]", n + 1)
-        err.check(lib.vb_detokenize(self._c, tokens, len(ids), special, buf, n, err.c))
+        err.check(lib.vb_detokenize(self._model(), tokens, len(ids), special, buf, n, err.c))
         return bytes(ffi.buffer(buf, n))
 
     def detokenize(self, ids: Sequence[int], *, special: bool = True) -> str:
@@ -208,12 +202,11 @@ class Model:
 
     def chat_ids(self, messages: Iterable[Mapping[str, str]]) -> list[int]:
         """Messages ({"role", "content"}) through the chat template."""
-        self._open()
         c, n, _keep = _messages(messages)
         err = Err()
-        count = err.check(lib.vb_chat_encode(self._c, c, n, ffi.NULL, 0, err.c))
+        count = err.check(lib.vb_chat_encode(self._model(), c, n, ffi.NULL, 0, err.c))
         ids = ffi.new("vb_token[]", count + 1)
-        err.check(lib.vb_chat_encode(self._c, c, n, ids, count, err.c))
+        err.check(lib.vb_chat_encode(self._model(), c, n, ids, count, err.c))
         return list(ffi.unpack(ids, count))
 
     # --- answers ---
@@ -230,9 +223,7 @@ class Model:
     def chat(self, messages: Iterable[Mapping[str, str]], **how: Any) -> Generation:
         """Answers a conversation: messages with "role" and "content"."""
         listed, n, keep = _messages(messages)
-        generation = Generation(self, "chat", (listed, n), how)
-        generation._call.keep.append(keep)
-        return generation
+        return Generation(self, "chat", (listed, n), how, keep)
 
     def extract(self, text: str, schema: Mapping[str, Any] | str, **how: Any) -> Any:
         """What the text says, as a value that fits the JSON Schema. DiffersError if that cannot be had."""
@@ -242,12 +233,11 @@ class Model:
     def classify(self, text: str, labels: Sequence[str], *, system: str | None = None, raw: bool = False,
                  by_sum: bool = False) -> Classification:
         """Which label fits the text, by the log-probabilities of the labels as answers."""
-        easy, err = self._open(), Err()
         names = [c_text(label) for label in labels]
         listed, said = ffi.new("const char *[]", names), c_text(system)
         how = ffi.new("vb_easy_labels *", {"labels": listed, "n": len(names), "system": said, "raw": raw, "by_sum": by_sum})
         scores = ffi.new("vb_easy_score[]", len(names))
-        best = err.check(lib.vb_easy_classify(easy, c_text(text), how, scores, err.c))
+        best = _Call(self).run("classify", c_text(text), how, scores).wait()
         return Classification(labels[best], [Score(label, s.tokens, s.sum, s.mean, s.probability) for label, s in zip(labels, scores)])
 
     def cancel(self) -> bool:
@@ -262,17 +252,17 @@ class Model:
         listed = [texts] if isinstance(texts, str) else list(texts)
         if pooling == "none" and len(listed) != 1:
             raise ValueError("pooling none: expected one text, found " + str(len(listed)))
-        with self._lock:
+        with self._embedding:
             rows = [self._embed_one(text, pooling, normalize) for text in listed]
         return rows[0] if single else np.stack(rows) if rows else np.zeros((0, self.info["width"]), np.float32)
 
     def _embed_one(self, text: str, pooling: str | None, normalize: bool) -> Floats:
-        err = Err()
+        err, kind = Err(), one_of(_POOLING, "pooling", pooling)
         model, session = self._embedding_session()
         ids = _encode(model, text, 1)
         width = self.info["width"]
         out = np.empty((len(ids), width) if pooling == "none" else (width,), np.float32)
-        err.check(lib.vb_session_embed(session, ffi.new("vb_token[]", ids), len(ids), _POOLING[pooling], normalize,
+        err.check(lib.vb_session_embed(session, ffi.new("vb_token[]", ids), len(ids), kind, normalize,
                                        ffi.from_buffer("float[]", out, require_writable=True), err.c))
         return out
 
@@ -304,15 +294,18 @@ def _plain(value: Any) -> Any:
     return text_of(value)
 
 
-def _status_callback(listeners: list[Callable[[Status], Any]], latest: list[Status]) -> Any:
-    """Knows the lists alone, not the model: so that a model nobody holds is collected."""
+def _status_callback(listeners: list[Callable[[Status], Any]], latest: list[Status], failures: list[BaseException]) -> Any:
+    """Knows the lists alone, not the model: so that a model nobody holds is collected. What a listener raises, the call raises."""
 
     def changed(_: Any, status: Any) -> int:
         name = ffi.string(lib.vb_easy_state_name(status.state)).decode()
         latest[0] = Status(name, status.progress, text_of(status.text) or "")
         return int(any([bool(listener(latest[0])) for listener in list(listeners)]))
 
-    return ffi.callback("int(void *, const vb_easy_status *)", changed, error=1)
+    def failed(_: Any, error: BaseException, __: Any) -> None:
+        failures.append(error)
+
+    return ffi.callback("int(void *, const vb_easy_status *)", changed, error=1, onerror=failed)
 
 
 def _messages(messages: Iterable[Mapping[str, str]]) -> tuple[Any, int, Any]:
@@ -324,86 +317,120 @@ _SAMPLING = {f.name for f in dataclasses.fields(Sampling)}
 
 
 class _Call:
-    """What the computing thread knows of a generation: so that one nobody reads any more can be collected, and cancelled."""
+    """A call on a thread of its own. It knows nobody who reads it: so that an answer that nobody reads is collected, and ended."""
 
-    def __init__(self, model: Model, kind: str, subject: Any, how: dict[str, Any]) -> None:
-        self.easy, self.model, self.kind, self.subject = model._open(), model, kind, subject
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.error: BaseException | None = None
         self.left = self.finished = False
-        self.answer = ffi.new("vb_easy_answer *")
-        self.how = self._settings(how)
-        self.thread = threading.Thread(target=self._run, name="verbatim", daemon=True)
-        self.thread.start()
+        self.result = 0
+        self.keep: Any = None
+        self.grammar: Grammar | None = None
 
-    def _settings(self, how: dict[str, Any]) -> Any:
-        sampling = how.pop("sampling", GREEDY)
-        changed = {k: how.pop(k) for k in list(how) if k in _SAMPLING}
-        stops = [c_text(t) for t in how.pop("stops", ())]
-        grammar, trace, system = how.pop("grammar", None), how.pop("trace", None), how.pop("system", None)
-        max_tokens = how.pop("max_tokens", 0)
-        if how:
-            raise TypeError(f"{self.kind}() got an unexpected keyword argument {next(iter(how))!r}")
-        self.callback = ffi.callback("int(void *, const char *, size_t)", self._on_text, error=1)
-        self.keep = [stops, ffi.new("const char *[]", stops), c_text(system), c_text(os.fspath(trace) if trace else None), grammar]
-        return ffi.new("vb_easy_how *", {
-            "sampling": dataclasses.replace(sampling, **changed)._c(), "max_tokens": max_tokens, "stops": self.keep[1],
-            "n_stops": len(stops), "system": self.keep[2], "trace": self.keep[3], "grammar": grammar._c if grammar else ffi.NULL,
-            "on_text": self.callback})
+    def run(self, kind: str, *arguments: Any) -> _Call:
+        self.thread = threading.Thread(target=self._run, args=(getattr(lib, "vb_easy_" + kind), arguments), name="verbatim", daemon=True)
+        with self.model._lock:
+            self.easy = self.model._open()
+            self.model._calls.add(self)
+            self.thread.start()
+        return self
 
-    def _on_text(self, _: Any, text: Any, length: int) -> int:
-        self.pieces.put(ffi.unpack(text, length).decode("utf-8", "replace"))
-        return 1 if self.left else 0
-
-    def _run(self) -> None:
+    def _run(self, function: Any, arguments: Any) -> None:
         err = Err()
         try:
-            call = getattr(lib, "vb_easy_" + self.kind)
-            err.check(call(self.easy, *self.subject, self.how, self.answer, err.c))
+            self.result = err.check(function(self.easy, *arguments, err.c))
+            if self.model._failures:
+                raise self.model._failures.pop()
         except BaseException as error:  # handed to whoever reads
             self.error = error
         self.finished = True
+        self.model._calls.discard(self)
         self.pieces.put(None)
+
+    def on_text(self, _: Any, text: Any, length: int) -> int:
+        self.pieces.put(ffi.unpack(text, length).decode("utf-8", "replace"))
+        return 1 if self.left else 0
+
+    def wait(self) -> int:
+        """Of a call without text: until it has ended."""
+        self.next()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def next(self) -> str | None:
+        """The next piece, None at the end. Whoever is interrupted here, by Ctrl-C, ends the call."""
+        try:
+            return self.pieces.get()
+        except BaseException:
+            self.finish()
+            raise
 
     def cancel(self) -> None:
         while not self.finished and not lib.vb_easy_cancel(self.easy):
             self.thread.join(0.001)  # the thread has not come to the call yet
 
+    def finish(self) -> None:
+        """Ends it now; a listener of its own can only ask for that."""
+        self.left = True
+        if threading.current_thread() is not self.thread:
+            self.cancel()
+            self.thread.join()
 
-class Generation(Iterator[str]):
+
+def _settings(kind: str, call: _Call, how: dict[str, Any]) -> tuple[Any, Any]:
+    sampling = how.pop("sampling", GREEDY)
+    changed = {k: how.pop(k) for k in list(how) if k in _SAMPLING}
+    stops = [c_text(t) for t in how.pop("stops", ())]
+    grammar, trace, system = how.pop("grammar", None), how.pop("trace", None), how.pop("system", None)
+    max_tokens = how.pop("max_tokens", 0)
+    if how:
+        raise TypeError(f"{kind}() got an unexpected keyword argument {next(iter(how))!r}")
+    callback = ffi.callback("int(void *, const char *, size_t)", call.on_text, error=1)
+    keep = [stops, ffi.new("const char *[]", stops), c_text(system), c_text(os.fspath(trace) if trace else None), callback]
+    return ffi.new("vb_easy_how *", {
+        "sampling": dataclasses.replace(sampling, **changed)._c(), "max_tokens": max_tokens, "stops": keep[1], "n_stops": len(stops),
+        "system": keep[2], "trace": keep[3], "grammar": grammar._open() if grammar else ffi.NULL, "on_text": callback}), keep
+
+
+class Generation(Owner, Iterator[str]):
     """An answer while it comes: an iterator over its pieces. The model computes on a thread of its own, ahead of whoever reads.
 
     Leaving it early (`close`, the end of a `with`, dropping it) cancels it. Once it has been read, `end` says why it ended ("token",
     "stop", "length", "context"), and `tokens`, `prompt_tokens` and `known_tokens` count.
     """
 
-    def __init__(self, model: Model, kind: str, subject: tuple[Any, ...], how: Mapping[str, Any]) -> None:
-        self._call = _Call(model, kind, subject, dict(how))
+    def __init__(self, model: Model, kind: str, subject: tuple[Any, ...], how: Mapping[str, Any], keep: Any = None) -> None:
+        call = _Call(model)
+        self._answer = ffi.new("vb_easy_answer *")
+        settings, kept = _settings(kind, call, dict(how))
+        call.keep, call.grammar = (keep, kept), how.get("grammar")
+        self._c = self._call = call.run(kind, *subject, settings, self._answer)
         self.text: str = ""
-        model._running = weakref.ref(self)
 
     @property
     def end(self) -> str | None:
-        return _ENDS[self._call.answer.end] if self._call.finished else None
+        return _ENDS[self._answer.end] if self._call.finished else None
 
     @property
     def tokens(self) -> int:
-        return int(self._call.answer.tokens)
+        return int(self._answer.tokens)
 
     @property
     def prompt_tokens(self) -> int:
-        return int(self._call.answer.prompt_tokens)
+        return int(self._answer.prompt_tokens)
 
     @property
     def known_tokens(self) -> int:
-        return int(self._call.answer.known_tokens)
+        return int(self._answer.known_tokens)
 
     def __iter__(self) -> Generation:
         return self
 
     def __next__(self) -> str:
         call = self._call
-        piece = call.pieces.get()
+        piece = call.next()
         if piece is None:
             call.pieces.put(None)  # for whoever asks again
             call.thread.join()
@@ -425,72 +452,59 @@ class Generation(Iterator[str]):
         self._call.cancel()
 
     def close(self) -> None:
-        """Ends it now, if it has not ended."""
-        call = self._call
-        call.left = True
-        if threading.current_thread() is not call.thread:
-            call.cancel()
-            call.thread.join()
+        """Ends it now, if it has not ended; what came of it can still be read."""
+        super().close()
 
-    def __enter__(self) -> Generation:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_call", None) is not None:
-            self.close()
+    def _free(self, c: Any) -> None:
+        c.finish()
 
 
-class Grammar:
+class Grammar(Owner):
     """What may be written: `gbnf` text, a JSON Schema, or any JSON object. Moved on by what it accepts; `fork` copies its place."""
 
     def __init__(self, model: Model, *, gbnf: str | None = None, schema: Mapping[str, Any] | str | None = None) -> None:
-        self._c: Any = None
         self._model = model
-        model._open()
         out, err = ffi.new("vb_grammar **"), Err()
         if gbnf is not None:
             data = gbnf.encode()
-            err.check(lib.vb_grammar_open_gbnf(out, model._c, data, len(data), err.c))
+            err.check(lib.vb_grammar_open_gbnf(out, model._model(), data, len(data), err.c))
         elif schema is not None:
             data = (schema if isinstance(schema, str) else json.dumps(schema)).encode()
-            err.check(lib.vb_grammar_open_schema(out, model._c, data, len(data), err.c))
+            err.check(lib.vb_grammar_open_schema(out, model._model(), data, len(data), err.c))
         else:
-            err.check(lib.vb_grammar_open_json(out, model._c, err.c))
+            err.check(lib.vb_grammar_open_json(out, model._model(), err.c))
         self._c = out[0]
         model._children.add(self)
 
     def fork(self) -> Grammar:
         other, out, err = Grammar.__new__(Grammar), ffi.new("vb_grammar **"), Err()
-        other._c, other._model = None, self._model
-        err.check(lib.vb_grammar_fork(out, self._c, err.c))
+        other._model = self._model
+        err.check(lib.vb_grammar_fork(out, self._open(), err.c))
         other._c = out[0]
         self._model._children.add(other)
         return other
 
     def accept(self, token: int) -> None:
         err = Err()
-        err.check(lib.vb_grammar_accept(self._c, token, err.c))
+        err.check(lib.vb_grammar_accept(self._open(), token, err.c))
 
     def accept_text(self, text: str) -> None:
         data, err = text.encode(), Err()
-        err.check(lib.vb_grammar_accept_text(self._c, data, len(data), err.c))
+        err.check(lib.vb_grammar_accept_text(self._open(), data, len(data), err.c))
 
     def allows(self, token: int) -> bool:
         err = Err()
-        return bool(err.check(lib.vb_grammar_allows(self._c, token, err.c)))
+        return bool(err.check(lib.vb_grammar_allows(self._open(), token, err.c)))
 
     @property
     def may_end(self) -> bool:
-        return bool(lib.vb_grammar_may_end(self._c))
+        return bool(lib.vb_grammar_may_end(self._open()))
 
     @property
     def unheld(self) -> list[str]:
         """Keywords of the schema that are not held."""
         found: list[str] = []
-        while (word := text_of(lib.vb_grammar_unheld(self._c, len(found)))) is not None:
+        while (word := text_of(lib.vb_grammar_unheld(self._open(), len(found)))) is not None:
             found.append(word)
         return found
 
@@ -498,36 +512,25 @@ class Grammar:
         """Which tokens may stand here."""
         vocab, err = self._model.info["vocab"], Err()
         out = np.zeros((vocab + 7) // 8, np.uint8)
-        err.check(lib.vb_grammar_mask(self._c, ffi.from_buffer("uint8_t[]", out, require_writable=True), out.size, err.c))
+        err.check(lib.vb_grammar_mask(self._open(), ffi.from_buffer("uint8_t[]", out, require_writable=True), out.size, err.c))
         return np.unpackbits(out, bitorder="little")[:vocab].astype(np.bool_)
 
-    def close(self) -> None:
-        if self._c is not None:
-            lib.vb_grammar_close(self._c)
-            self._c = None
-
-    def __enter__(self) -> Grammar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_c", None) is not None:
-            self.close()
+    def _free(self, c: Any) -> None:
+        for call in list(self._model._calls):
+            if call.grammar is self:
+                call.finish()
+        lib.vb_grammar_close(c)
 
 
-class Session:
+class Session(Owner):
     """One growing row of tokens and its state; one thread at a time."""
 
     def __init__(self, model: Model, *, context: int = 0, kv: str = "default", batch: int = 0, cache: str | None = None) -> None:
-        self._c: Any = None
         self._model = model
-        model._open()
         kept = c_text(cache)
-        opts = ffi.new("vb_session_opts *", {"context": context, "kv": _KV[kv], "batch": batch, "cache": kept})
+        opts = ffi.new("vb_session_opts *", {"context": context, "kv": one_of(_KV, "kv", kv), "batch": batch, "cache": kept})
         out, err = ffi.new("vb_session **"), Err()
-        err.check(lib.vb_session_open(out, model._c, opts, err.c))
+        err.check(lib.vb_session_open(out, model._model(), opts, err.c))
         self._c = out[0]
         model._children.add(self)
 
@@ -538,7 +541,7 @@ class Session:
     @property
     def tokens(self) -> list[int]:
         n = ffi.new("int *")
-        ids = lib.vb_session_tokens(self._c, n)
+        ids = lib.vb_session_tokens(self._open(), n)
         return list(ffi.unpack(ids, n[0])) if n[0] else []
 
     def __len__(self) -> int:
@@ -550,7 +553,7 @@ class Session:
             raise ValueError(f"want: expected 0 to {len(ids)}, found {want}")
         tokens, err = ffi.new("vb_token[]", list(ids)), Err()
         rows = np.empty((want, self._model.info["vocab"]), np.float32) if want else None
-        work = ffi.new("vb_work *", {"session": self._c, "ids": tokens, "n": len(ids), "want": want, "logits":
+        work = ffi.new("vb_work *", {"session": self._open(), "ids": tokens, "n": len(ids), "want": want, "logits":
                                      ffi.from_buffer("float[]", rows, require_writable=True) if rows is not None else ffi.NULL})
         err.check(lib.vb_eval(work, 1, err.c))
         return rows
@@ -558,16 +561,16 @@ class Session:
     def sync(self, ids: Sequence[int]) -> None:
         """Becomes exactly these tokens: keeps the common beginning, evaluates what is new."""
         tokens, err = ffi.new("vb_token[]", list(ids)), Err()
-        err.check(lib.vb_session_sync(self._c, tokens, len(ids), err.c))
+        err.check(lib.vb_session_sync(self._open(), tokens, len(ids), err.c))
 
     def rewind(self, n: int) -> None:
         err = Err()
-        err.check(lib.vb_session_rewind(self._c, n, err.c))
+        err.check(lib.vb_session_rewind(self._open(), n, err.c))
 
     def fork(self) -> Session:
         other, out, err = Session.__new__(Session), ffi.new("vb_session **"), Err()
-        other._c, other._model = None, self._model
-        err.check(lib.vb_session_fork(out, self._c, err.c))
+        other._model = self._model
+        err.check(lib.vb_session_fork(out, self._open(), err.c))
         other._c = out[0]
         self._model._children.add(other)
         return other
@@ -576,9 +579,10 @@ class Session:
         """The last token's logits where they lie, read only: valid until the next eval, sync, rewind or close, and garbage
         afterwards. No copy is made."""
         n = ffi.new("int *")
-        data = lib.vb_session_logits(self._c, n)
+        data = lib.vb_session_logits(self._open(), n)
         if data == ffi.NULL:
             raise ArgumentError(-5, "logits: expected an evaluated token, found none")
+        data = ffi.gc(data, lambda _, session=self: None)  # the session is not collected before the view is
         view: Floats = np.frombuffer(ffi.buffer(data, n[0] * 4), np.float32)
         view.flags.writeable = False
         return view
@@ -598,33 +602,21 @@ class Session:
         chosen, err = ffi.new("vb_token *"), Err()
         c = ffi.new("vb_sampling *", sampling._c())
         rows = ffi.new("vb_bias[]", [{"id": i, "add": x} for i, x in (biases or {}).items()])
-        err.check(lib.vb_sample_biased(self._c, c, rows, len(biases or {}), grammar._c if grammar else ffi.NULL, chosen, err.c))
+        err.check(lib.vb_sample_biased(self._open(), c, rows, len(biases or {}), grammar._open() if grammar else ffi.NULL, chosen, err.c))
         return int(chosen[0])
 
     def top(self, k: int = 5) -> list[Choice]:
         rows = ffi.new("vb_choice[]", min(k, 256))
-        return [Choice(rows[i].id, rows[i].logit, rows[i].logprob) for i in range(lib.vb_top(self._c, rows, k))]
+        return [Choice(rows[i].id, rows[i].logit, rows[i].logprob) for i in range(lib.vb_top(self._open(), rows, k))]
 
     @property
     def stats(self) -> dict[str, int]:
         stats = ffi.new("vb_stats *")
-        lib.vb_session_stats(self._c, stats)
+        lib.vb_session_stats(self._open(), stats)
         return {name: int(getattr(stats, name)) for name, _ in ffi.typeof("vb_stats").fields}
 
-    def close(self) -> None:
-        if self._c is not None:
-            lib.vb_session_close(self._c)
-            self._c = None
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_c", None) is not None:
-            self.close()
+    def _free(self, c: Any) -> None:
+        lib.vb_session_close(c)
 
 
 def digest(data: bytes | npt.NDArray[Any]) -> str:

@@ -5,9 +5,8 @@ import dataclasses
 import os
 from typing import Any
 
-from ._library import DiffersError, Err, c_text, ffi, lib, text_of
+from ._library import DiffersError, Err, Owner, c_text, ffi, lib, text_of
 from ._model import GREEDY, Sampling, Session
-
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,46 +43,33 @@ def _differs(diff: Any, error: DiffersError) -> TraceDiffers:
     return raised
 
 
-class Trace:
+class Trace(Owner):
     """Records what a session chooses from now on, into a new file. For tokens that are chosen by hand: `add` each one before it is
     evaluated. `Model.generate(trace=path)` does all of it."""
 
     def __init__(self, path: str | os.PathLike[str], session: Session, *, sampling: Sampling = GREEDY, top: int = 0,
                  prompt: str | None = None) -> None:
-        self._c: Any = None
         self._session = session
         said = c_text(prompt)
         out, err = ffi.new("vb_trace **"), Err()
         opts = ffi.new("vb_trace_opts *", {"top": top, "sampling": sampling._c(), "prompt": said})
-        err.check(lib.vb_trace_open(out, c_text(os.fspath(path)), session._c, opts, err.c))
+        err.check(lib.vb_trace_open(out, c_text(os.fspath(path)), session._open(), opts, err.c))
         self._c = out[0]
 
     def add(self, token: int) -> None:
         err = Err()
-        err.check(lib.vb_trace_add(self._c, self._session._c, token, err.c))
+        err.check(lib.vb_trace_add(self._open(), self._session._open(), token, err.c))
 
     @property
     def digest(self) -> str:
         """The last link of its chain."""
         out = ffi.new("uint8_t[32]")
-        lib.vb_trace_digest(self._c, out)
+        lib.vb_trace_digest(self._open(), out)
         return bytes(out).hex()
 
-    def close(self) -> None:
-        if self._c is not None:
-            err, c = Err(), self._c
-            self._c = None
-            err.check(lib.vb_trace_close(c, err.c))
-
-    def __enter__(self) -> Trace:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_c", None) is not None:
-            self.close()
+    def _free(self, c: Any) -> None:
+        err = Err()
+        err.check(lib.vb_trace_close(c, err.c))
 
 
 def diff(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Difference | None:
