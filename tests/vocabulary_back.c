@@ -128,6 +128,7 @@ static const char *const splits[][2] = {
      SPLIT("[\\r\\n]") SPLIT("\\\\s?[A-Za-z\xc2\xb5\xc3\x80-\xc3\x96\xc3\x98-\xc3\xb6]+") SPLIT("\\\\s?[!-/:-~]+")
          SPLIT("\\\\s+$") SPLIT("[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+")
              DIGIT BYTES},
+    {"default", "{\"type\":\"WhitespaceSplit\"},{\"type\":\"Metaspace\",\"prepend_scheme\":\"always\"}"},
 };
 
 static json_t *pre_tokenizer(const recorded *r)

@@ -6,6 +6,7 @@
 
 #include "quantize/encode.h"
 #include "convert/family_keys.h"
+#include "convert/losses.h"
 #include "convert/tensors.h"
 #include "convert/vocabulary.h"
 
@@ -62,36 +63,6 @@ static vb_status of_keys(const work *w, vb_status status, vb_err *err)
     return status;
 }
 
-/* `word` is one of "a|b|c". */
-static int is_among(const char *word, const char *words)
-{
-    size_t len = strlen(word);
-    for (const char *at = strstr(words, word); at != NULL && len > 0; at = strstr(at + 1, word))
-        if ((at == words || at[-1] == '|') && (at[len] == '|' || at[len] == '\0')) return 1;
-    return 0;
-}
-
-/* What the folder's model does and a file of its family cannot say. */
-static void note_losses(const work *w)
-{
-    char line[192];
-    const json_t *window = vb_setting(w->folder.config, "sliding_window");
-    int64_t n = json_integer_value(window);
-    int lost = strcmp(w->family->arch, "llama") == 0 || strcmp(w->family->arch, "starcoder2") == 0 ||
-               json_is_true(vb_setting(w->folder.config, "use_sliding_window"));
-    snprintf(line, sizeof line,
-             "sliding_window: %lld tokens, for which files of %s have no key: farther ones are seen too",
-             (long long)n, w->family->arch);
-    if (lost && n > 0) note(w, line);
-    const char *curve = json_string_value(vb_setting(w->folder.config,
-                                                     "hidden_activation|hidden_act|activation_function"));
-    snprintf(line, sizeof line, "activation: %.40s, for which files of %s have no key: %s is computed",
-             curve != NULL ? curve : "", w->family->arch, w->family->curve);
-    if (curve != NULL && !is_among(curve, w->family->curve)) note(w, line);
-    if (json_is_false(vb_rope_setting(&w->folder, "truncate")))
-        note(w, "rope_scaling: truncate: false, for which files have no key: it is read as true");
-}
-
 static vb_status read_tensors(work *w, vb_err *err)
 {
     vb_keys *k = &w->keys;
@@ -104,7 +75,7 @@ static vb_status read_tensors(work *w, vb_err *err)
     VB_TRY(vb_outputs_make(&w->outputs, w->family, &w->sizes, k, err));
     snprintf(line, sizeof line, "%lld tensors of vision and audio towers are left out", (long long)w->outputs.left_out);
     if (w->outputs.left_out > 0) note(w, line);
-    note_losses(w);
+    vb_losses(&w->folder, w->family, w->job->note, w->job->ud);
     return VB_OK;
 }
 

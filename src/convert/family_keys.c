@@ -5,8 +5,10 @@
  */
 #include "convert/family_keys.h"
 
+#include "base/canon64.h"
 #include "base/os.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +109,17 @@ static void take_rope(vb_keys *k, const char *name, const char *names)
     if (json_is_number(value)) vb_key_f32(k, name, json_number_value(value));
 }
 
+/* By how much yarn makes scores larger. Readers take it from the factor, and times attn_factor where that is not all. */
+static void put_yarn_attention(vb_keys *k)
+{
+    double more = 0.1 * c64_log(fmax(rope_real(k, "factor", 1.0), 1.0)), usual = more + 1.0;
+    double some = rope_real(k, "mscale", 0.0), all = rope_real(k, "mscale_all_dim", 0.0);
+    double inferred = some > 0.0 && all > 0.0 ? (some * more + 1.0) / (all * more + 1.0) : usual;
+    double wanted = rope_real(k, "attention_factor|attn_factor", inferred);
+    if (fabs(wanted - usual) > 1e-6 * usual) vb_key_f32(k, "rope.scaling.attn_factor", wanted / usual);
+    else take_rope(k, "rope.scaling.yarn_attn_factor", "attention_factor|attn_factor");
+}
+
 static void put_yarn(vb_keys *k)
 {
     vb_key_text(k, "rope.scaling.type", "yarn");
@@ -114,7 +127,7 @@ static void put_yarn(vb_keys *k)
     int64_t context = rope_context(k, 0.0);
     if (context > 0) vb_key_u32(k, "rope.scaling.original_context_length", context);
     take_rope(k, "rope.scaling.yarn_ext_factor", "extrapolation_factor");
-    take_rope(k, "rope.scaling.yarn_attn_factor", "attention_factor|attn_factor");
+    put_yarn_attention(k);
     take_rope(k, "rope.scaling.yarn_beta_fast", "beta_fast");
     take_rope(k, "rope.scaling.yarn_beta_slow", "beta_slow");
 }
@@ -131,12 +144,10 @@ static void put_scaling(vb_keys *k)
         take_rope(k, "rope.scaling.factor", "factor");
     } else if (strcmp(kind, "yarn") == 0 && factor) {
         put_yarn(k);
-    } else if (strcmp(kind, "su") == 0 || strcmp(kind, "longrope") == 0) {
-        vb_key_text(k, "rope.scaling.type", "longrope");
     } else {
         k->status = vb_fail(&k->err, VB_E_UNSUPPORTED,
                             "%s/config.json: rope_scaling: expected default, linear, llama3, yarn, "
-                            "longrope or proportional, found '%.40s'", k->folder->path, kind);
+                            "longrope (phi3) or proportional, found '%.40s'", k->folder->path, kind);
     }
 }
 
@@ -315,9 +326,19 @@ void vb_keys_gptneox(vb_keys *k)
     vb_key_bool(k, "use_parallel_residual", !json_is_false(vb_setting(k->folder->config, "use_parallel_residual")));
     vb_key_need_f32(k, "attention.layer_norm_epsilon", "layer_norm_eps");
     if (base != 10000.0) vb_key_f32(k, "rope.freq_base", base);
+    put_scaling(k);
 }
 
 /* --- Gemma ----------------------------------------------------------------------------------------------------- */
+
+/* Scores are divided by the root of a number of their own; readers know that of the largest model by its layers. */
+static void put_query_scale(vb_keys *k, int largest)
+{
+    int64_t heads = vb_key_int(k, "num_attention_heads", 1), head = vb_head_width(k);
+    double usual = (double)(k->layers == largest && heads > 0 ? vb_key_int(k, "hidden_size", 0) / heads : head);
+    double wanted = vb_key_real(k, "query_pre_attn_scalar", usual);
+    if (wanted > 0.0 && wanted != usual) vb_key_f32(k, "attention.scale", 1.0 / sqrt(wanted));
+}
 
 void vb_keys_gemma(vb_keys *k)
 {
@@ -330,6 +351,8 @@ void vb_keys_gemma(vb_keys *k)
     vb_key_need_f32(k, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     vb_key_need_u32(k, "attention.key_length", "head_dim");
     vb_key_need_u32(k, "attention.value_length", "head_dim");
+    if (rope_real(k, "rope_theta", 10000.0) != 10000.0) take_rope(k, "rope.freq_base", "rope_theta");
+    put_scaling(k);
 }
 
 void vb_keys_gemma2(vb_keys *k)
@@ -338,21 +361,51 @@ void vb_keys_gemma2(vb_keys *k)
     vb_key_take_f32(k, "attn_logit_softcapping", "attn_logit_softcapping");
     vb_key_take_f32(k, "final_logit_softcapping", "final_logit_softcapping");
     vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
+    put_query_scale(k, 46);
+}
+
+/* 1: each sixth layer sees everything, which readers know. */
+static int are_sixths(const vb_keys *k)
+{
+    int listed = json_is_array(json_object_get(k->folder->config, "layer_types")), same = 1;
+    for (int i = 0; i < k->layers && listed; i++)
+        same &= vb_layer_is(k->folder, i, "sliding_attention") == ((i + 1) % 6 != 0);
+    return same;
 }
 
 void vb_keys_gemma3(vb_keys *k)
 {
     vb_keys_usual(k);
+    if (strcmp(k->arch, "gemma3") == 0) put_query_scale(k, 62);
+    if (strcmp(k->arch, "gemma3") == 0 && !are_sixths(k)) put_window_layers(k, 6);
     vb_key_take_f32(k, "final_logit_softcapping", "final_logit_softcapping");
     if (vb_key_int(k, "sliding_window_pattern", 0) != 1)
         vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
+}
+
+/* Newer folders say so where they say what single layers have of their own. */
+static int64_t of_full_layers(vb_keys *k, const char *name, const char *older, int64_t otherwise)
+{
+    const char *layer;
+    json_t *own;
+    json_object_foreach(json_object_get(k->folder->config, "per_layer_config"), layer, own) {
+        const json_t *value = json_object_get(own, name);
+        json_int_t n = json_integer_value(value);
+        if (json_is_integer(value) && n > 0 && n <= UINT32_MAX) return n;
+    }
+    return vb_key_int(k, older, otherwise);
+}
+
+int64_t vb_global_head_width(vb_keys *k)
+{
+    return of_full_layers(k, "head_dim", "global_head_dim", 512);
 }
 
 /* Heads that read keys and values in layers with a window and in the others differ in number. */
 static void put_kv_heads(vb_keys *k)
 {
     int32_t heads[BLOCKS_MOST];
-    int64_t local = vb_key_int(k, "num_key_value_heads", 0), global = vb_key_int(k, "num_global_key_value_heads", -1);
+    int64_t local = vb_key_int(k, "num_key_value_heads", 0), global = of_full_layers(k, "num_key_value_heads", "num_global_key_value_heads", -1);
     if (global < 0 || local == 0) return;
     for (int i = 0; i < k->layers; i++)
         heads[i] = (int32_t)(vb_layer_is(k->folder, i, "sliding_attention") ? local : global);
@@ -370,7 +423,7 @@ static void put_double_widths(vb_keys *k, int64_t shared)
 
 void vb_keys_gemma4(vb_keys *k)
 {
-    int64_t shared = vb_key_int(k, "num_kv_shared_layers", 0), global = vb_key_int(k, "global_head_dim", 512);
+    int64_t shared = vb_key_int(k, "num_kv_shared_layers", 0), global = vb_global_head_width(k);
     int64_t local = vb_key_int(k, "head_dim", 256);
     vb_keys_gemma3(k);
     vb_key_u32(k, "attention.shared_kv_layers", shared);

@@ -34,5 +34,7 @@ const json_t *vb_rope_setting(const vb_folder *f, const char *names);
 int64_t vb_rotating(vb_keys *k, double otherwise, int64_t width);
 /* The width of a head, by its own setting or by those of width and heads. */
 int64_t vb_head_width(vb_keys *k);
+/* Gemma 4: that of the layers without a window. */
+int64_t vb_global_head_width(vb_keys *k);
 
 #endif

@@ -49,7 +49,7 @@ static vb_status add_llama3(vb_outputs *out, const vb_sizes *sizes, vb_keys *k)
 static vb_status add_proportional(vb_outputs *out, vb_keys *k)
 {
     float factors[PAIRS_MOST];
-    int64_t dim = vb_key_int(k, "global_head_dim", 512);
+    int64_t dim = vb_global_head_width(k);
     double part = number(k, "partial_rotary_factor", 0.25);
     if (dim > 2 * PAIRS_MOST || !(part >= 0.0 && part <= 1.0))
         return refuse(k, "partial_rotary_factor", "a number from 0 to 1");
@@ -73,23 +73,31 @@ static vb_status add_long(vb_outputs *out, const vb_sizes *sizes, vb_keys *k)
     double context = (double)vb_key_int(k, "max_position_embeddings", 4096);
     double old = number(k, "original_max_position_embeddings", context), scale = context / old;
     if (!(old > 1.0 && scale > 0.0)) return refuse(k, "original_max_position_embeddings", "a number above 1");
-    uint64_t pairs = (uint64_t)vb_rotating(k, 1.0, (int64_t)sizes->of['d']) / sizes->of['n'] / 2;
+    uint64_t pairs = (uint64_t)vb_rotating(k, 1.0, (int64_t)sizes->of['H']) / 2;
     int n = pairs < PAIRS_MOST ? (int)pairs : PAIRS_MOST;
     if (k->status < 0) return k->status;
-    vb_key_f32(k, "rope.scaling.attn_factor", scale > 1.0 ? sqrt(1.0 + c64_log(scale) / c64_log(old)) : 1.0);
+    double usual = scale > 1.0 ? sqrt(1.0 + c64_log(scale) / c64_log(old)) : 1.0;
+    vb_key_f32(k, "rope.scaling.attn_factor", number(k, "attention_factor", usual));
     VB_TRY(add_row(out, k, "long_factor", "rope_factors_long.weight", n));
     return add_row(out, k, "short_factor", "rope_factors_short.weight", n);
+}
+
+/* Phi 3 alone has rows for short and long sessions. */
+static int is_long(const vb_family *family, const vb_keys *k, const char *kind)
+{
+    if (kind != NULL && (strcmp(kind, "longrope") == 0 || strcmp(kind, "su") == 0)) return 1;
+    return strcmp(family->arch, "phi3") == 0 && vb_rope_setting(k->folder, "long_factor") != NULL;
 }
 
 vb_status vb_outputs_add_rope(vb_outputs *out, const vb_family *family, const vb_sizes *sizes, vb_keys *k)
 {
     const char *kind = json_string_value(vb_rope_setting(k->folder, "rope_type|type"));
+    int llama3 = kind != NULL && strcmp(kind, "llama3") == 0, rows = is_long(family, k, kind);
     if (k->status < 0) return k->status;
-    if (family->pairs && kind != NULL && strcmp(kind, "llama3") == 0) return add_llama3(out, sizes, k);
+    if (family->pairs && llama3) return add_llama3(out, sizes, k);
     if (strcmp(family->arch, "gemma4") == 0) return add_proportional(out, k);
-    int rows = vb_rope_setting(k->folder, "long_factor") != NULL;
     if (strcmp(family->arch, "phi3") == 0 && rows) return add_long(out, sizes, k);
-    if (kind == NULL || strcmp(kind, "llama3") != 0) return VB_OK;
-    return vb_fail(&k->err, VB_E_UNSUPPORTED, "%s/config.json: rope_scaling: expected another kind than llama3 for %s",
-                   k->folder->path, family->arch);
+    if (!llama3 && !rows) return VB_OK;
+    return vb_fail(&k->err, VB_E_UNSUPPORTED, "%s/config.json: rope_scaling: expected another kind than %s for %s",
+                   k->folder->path, kind, family->arch);
 }

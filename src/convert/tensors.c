@@ -260,7 +260,8 @@ static int is_tower(const char *name)
 static void drop_head(const maker *m)
 {
     entry *e = find(m, "lm_head.weight");
-    int tied = m->family->tied || json_is_true(vb_setting(m->k->folder->config, "tie_word_embeddings"));
+    const json_t *said = vb_setting(m->k->folder->config, "tie_word_embeddings");
+    int tied = json_is_boolean(said) ? json_is_true(said) : m->family->tied;
     if (e != NULL && tied) {
         e->used = 1;
         e->dropped = 1;

@@ -191,6 +191,16 @@ static void set_add_bos(vb_vocabulary *v, int add)
     v->add_bos_last = add;
 }
 
+/* Readers end a text of unigrams with EOS where nothing is said. */
+static void settle_end(vb_vocabulary *v)
+{
+    int i = 0;
+    while (i < v->n_adds && v->adds[i].role != VB_ROLE_EOS) i++;
+    if (i < v->n_adds || strcmp(v->model, "t5") != 0) return;
+    v->adds[v->n_adds].role = VB_ROLE_EOS;
+    v->adds[v->n_adds++].add = 0;
+}
+
 static int is_llama(const vb_vocabulary *v)
 {
     static const char *const like[] = {"llama", "smollm3", "granite", "granitemoe"};
@@ -223,6 +233,7 @@ static vb_status add_of_family(vb_vocabulary *v, vb_err *err)
     if (strcmp(v->arch, "gemma") == 0) vb_vocabulary_set_id(v, VB_ROLE_EOT, 107);
     if (strncmp(v->arch, "gemma", 5) == 0) v->space_prefix = 0;
     if (strcmp(v->arch, "gemma4") == 0) set_add_bos(v, 1);
+    settle_end(v);
     return strcmp(v->arch, "smollm3") == 0 ? without_slices(v, err) : VB_OK;
 }
 

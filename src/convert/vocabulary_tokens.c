@@ -301,8 +301,41 @@ static int type_count(const vb_vocabulary *v)
                : 1;
 }
 
+static int says(const json_t *part, const char *key, const char *value)
+{
+    const char *text = json_string_value(json_object_get(part, key));
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+static int cuts_at_spaces(const json_t *part)
+{
+    const json_t *pattern = json_object_get(part, "pattern");
+    return says(part, "type", "WhitespaceSplit") || (says(part, "type", "Replace") && says(pattern, "Regex", " {2,}"));
+}
+
+static int puts_no_space(const json_t *part)
+{
+    if (!says(part, "type", "Metaspace")) return 0;
+    return says(part, "prepend_scheme", "never") || json_is_false(json_object_get(part, "add_prefix_space"));
+}
+
+/* 1: a step of the normaliser or pre-tokeniser is of a kind. */
+static int has_step(const json_t *part, int (*kind)(const json_t *part), int depth)
+{
+    static const char *const lists[] = {"normalizers", "pretokenizers"};
+    if (depth == 0 || kind(part)) return depth > 0;
+    for (int n = 0; n < 2; n++) {
+        const json_t *list = json_object_get(part, lists[n]);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (has_step(json_array_get(list, i), kind, depth - 1)) return 1;
+    }
+    return 0;
+}
+
 static vb_status of_unigrams(vb_vocabulary *v, vb_err *err)
 {
+    const json_t *normal = json_object_get(v->json.root, "normalizer");
+    const json_t *pre = json_object_get(v->json.root, "pre_tokenizer");
     VB_TRY(begin_json(v, -10000, err));
     for (uint64_t id = 0; id < v->json.n; id++) {
         vb_vocabulary_token *t = &v->tokens[id];
@@ -318,7 +351,9 @@ static vb_status of_unigrams(vb_vocabulary *v, vb_err *err)
     VB_TRY(read_charsmap(v, err));
     v->model = "t5";
     v->pre = "default";
-    v->scored = v->space_prefix = v->shrinks_spaces = 1;
+    v->scored = 1;
+    v->space_prefix = !has_step(pre, puts_no_space, 4);
+    v->shrinks_spaces = has_step(normal, cuts_at_spaces, 4) || has_step(pre, cuts_at_spaces, 4);
     v->type_count = type_count(v);
     return pad(v, err);
 }

@@ -287,6 +287,82 @@ def test_what_a_file_cannot_say():
         assert len(told["notes"]) == notes and all(curve in n for n in told["notes"]), told
 
 
+    told = {"qwen3moe": ("norm_topk_prob", False), "olmoe": ("clip_qkv", 8.0), "gpt2": ("scale_attn_by_inverse_layer_idx", True),
+            "smollm3": ("no_rope_layers", [1, 0, 1, 0])}
+    for name, (setting, value) in told.items():
+        notes = converted(broken(lambda f: f.config.update({setting: value}), name))[1]["notes"]
+        assert len(notes) == 1 and notes[0].startswith(setting), notes
+
+
+def test_settings_that_make_keys():
+    """Settings that a family's folders seldom have, as transformers understands them."""
+    def keys(name, change):
+        return File(converted(broken(change, name))[0]).keys
+
+    yarn = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+    usual, most = 1 + 0.1 * math.log(4), "rope.scaling.attn_factor"
+    for more, wanted in (({"attention_factor": 1.5}, 1.5), ({"mscale": 1.0, "mscale_all_dim": 0.5}, usual / (1 + 0.05 * math.log(4)))):
+        made = keys("qwen2-yarn", lambda f: f.config.update(rope_scaling={**yarn, **more}))
+        assert math.isclose(made[f"qwen2.{most}"], wanted / usual, rel_tol=1e-6), made
+    made = keys("qwen2-yarn", lambda f: f.config.update(rope_scaling={**yarn, "attention_factor": usual}))
+    assert f"qwen2.{most}" not in made, made
+    for name in ("gemma2", "gemma3"):
+        made = keys(name, lambda f: f.config.get("text_config", f.config).update(query_pre_attn_scalar=25))
+        assert math.isclose(made[f"{name}.attention.scale"], 0.2, rel_tol=1e-6), made
+    kinds = ["sliding_attention", "full_attention"] * 3
+    made = keys("gemma3", lambda f: f.config["text_config"].update(layer_types=kinds))
+    assert made["gemma3.attention.sliding_window_pattern"] == [k == kinds[0] for k in kinds], made
+    for name in ("gemma", "gptneox"):
+        made = keys(name, lambda f: f.config.update(rope_theta=5e4, rope_scaling={"type": "linear", "factor": 2.0}))
+        found = [made[f"{name}.rope.{key}"] for key in ("freq_base", "scaling.type", "scaling.factor")]
+        assert found == [5e4, "linear", 2.0], made
+
+
+def test_heads_of_their_own():
+    """Of families whose head is the table of embeddings where nothing is said."""
+    for name in ("gpt2", "gptneo", "gemma"):
+        def untied(f):
+            f.config["tie_word_embeddings"] = False
+            f.add("lm_head.weight", f.vocab, make.D)
+        made = File(converted(broken(untied, name))[0])
+        assert made.line("output.weight").split()[1:] != made.line("token_embd.weight").split()[1:], name
+        path = broken(lambda f: untied(f) or f.config.update(tie_word_embeddings=True), name)
+        assert "output.weight" not in File(converted(path)[0]).tensors, name
+
+
+def test_settings_of_single_layers():
+    """Gemma 4: what layers without a window have of their own, as newer folders say it."""
+    def newer(f):
+        text = f.config.get("text_config", f.config)
+        own = {"head_dim": text.pop("global_head_dim")}
+        if text.get("num_global_key_value_heads"):
+            own["num_key_value_heads"] = text.pop("num_global_key_value_heads")
+        text["per_layer_config"] = {"5": own}
+
+    for name in ("gemma4-shared", "gemma4-moe"):
+        wanted = converted(broken(lambda f: None, name))[0].read_bytes()
+        assert converted(broken(newer, name))[0].read_bytes() == wanted, name
+
+
+def test_unigrams():
+    """What a tokenizer.json of unigrams does with spaces and at the end."""
+    path = broken(lambda f: None, "llama")
+    words = [["<s>", 0], ["</s>", 0], ["<unk>", 0]] + [[w, -i] for i, w in enumerate(("\u2581", "a", "b", "\u2581a"))]
+    metaspace, split = {"type": "Metaspace", "prepend_scheme": "always"}, {"type": "WhitespaceSplit"}
+    end = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "</s>"}}], "pair": []}
+    merge = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "\u2581"}
+    for steps, normal, post, told in (
+            (metaspace, None, None, (True, False, False)), (metaspace, merge, None, (True, True, False)),
+            ({"type": "Sequence", "pretokenizers": [split, metaspace]}, None, end, (True, True, True)),
+            ({**metaspace, "prepend_scheme": "never"}, None, end, (False, False, True))):
+        (path / "tokenizer.json").write_text(json.dumps({
+            "model": {"type": "Unigram", "vocab": words, "unk_id": 2}, "added_tokens": [{"id": 1, "content": "</s>", "special": True}],
+            "pre_tokenizer": steps, "normalizer": normal, "post_processor": post}))
+        keys = File(converted(path)[0]).keys
+        found = tuple(keys[f"tokenizer.ggml.{k}"] for k in ("add_space_prefix", "remove_extra_whitespaces", "add_eos_token"))
+        assert found == told, (steps, normal, found)
+
+
 def test_towers_are_left_out():
     _, told = converted(folder("gemma3"))
     assert told["notes"] == ["2 tensors of vision and audio towers are left out"], told
@@ -322,6 +398,7 @@ def test_settings():
     refused(broken(lambda f: f.config.update(num_hidden_layers="two")), "num_hidden_layers", "whole number")
     refused(broken(lambda f: f.config.update(num_key_value_heads=0)), "num_key_value_heads")
     refused(broken(lambda f: f.config.update(rope_scaling={"type": "spiral"})), "rope_scaling", "spiral")
+    refused(broken(lambda f: f.config.update(rope_scaling={"type": "longrope", "factor": 2.0})), "rope_scaling", "longrope for qwen2")
     refused(broken(lambda f: f.config.update(quantization_config={"quant_method": "gptq"})), "quantization_config", "gptq")
     path = broken(lambda f: None)
     (path / "config.json").write_text("{")
