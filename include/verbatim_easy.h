@@ -109,7 +109,7 @@ enum {
     VB_EASY_PROSE = 1,     /* text around it, or a code fence, was left out */
     VB_EASY_COMMAS = 2,    /* commas too many or too few */
     VB_EASY_QUOTES = 4,    /* other quotation marks, or none around a name */
-    VB_EASY_WORDS = 8,     /* True, False, None, undefined */
+    VB_EASY_WORDS = 8,     /* True, False, None */
     VB_EASY_COMMENTS = 16, /* comments were left out */
     VB_EASY_ESCAPES = 32,  /* characters in strings that JSON wants escaped, or escapes that it does not have */
     VB_EASY_CLOSED = 64    /* brackets were closed that had been left open; a name without a value behind it was left out */

@@ -7,17 +7,20 @@
  * of Node's pool, and pieces arrive between other events.
  */
 const { load: library, check, later, VerbatimError } = require('./library.js')
+const given = require('./given.js')
 
 const ENDS = ['none', 'token', 'stop', 'length', 'context', 'callback']
 const SAMPLING = { temperature: 'temperature', topK: 'top_k', topP: 'top_p', minP: 'min_p', typical: 'typical', repeat: 'repeat', presence: 'presence',
   frequency: 'frequency', repeatLast: 'repeat_last', seed: 'seed', stream: 'stream' }
+const KINDS = { ...Object.fromEntries(Object.keys(SAMPLING).map(name => [name, given.number])), topK: given.int, repeatLast: given.int,
+  seed: given.uint64, stream: given.uint64 }
 const listeners = new Set()
 let current = null // the model that was loaded last
 let latest = { state: 'idle', progress: 0, text: '' }
 
 function sampling(options) {
   const c = {}
-  for (const [ours, theirs] of Object.entries(SAMPLING)) if (options[ours] !== undefined) c[theirs] = options[ours]
+  for (const [ours, theirs] of Object.entries(SAMPLING)) if (options[ours] !== undefined) c[theirs] = KINDS[ours](ours, options[ours])
   return c
 }
 
@@ -38,6 +41,7 @@ class Generation {
   #finished = false
   #model
   #left = false
+  #running = false
 
   constructor(model, run, options) {
     this.#model = model
@@ -49,25 +53,34 @@ class Generation {
   async #run(run, options) {
     if (this.#left) return ''
     const { koffi } = library()
-    const proto = koffi.pointer(textCallback(koffi))
-    const callback = koffi.register((_, text, length) => {
-      const piece = Buffer.from(koffi.view(text, Number(length))).toString('utf8')
-      this.#pieces.push(piece)
-      if (options.onToken) options.onToken(piece)
-      this.#wake?.()
-      return this.#left ? 1 : 0
-    }, proto)
-    const how = { sampling: sampling(options), max_tokens: options.maxTokens || 0, stops: options.stops || null,
-      n_stops: (options.stops || []).length, system: options.system ?? null, trace: options.trace ?? null, grammar: null,
-      on_text: callback, ud: null }
-    const answer = {}, err = {}
+    const stops = given.maybe(given.texts, 'stops', options.stops)
+    const how = { sampling: sampling(options), max_tokens: given.int('maxTokens', options.maxTokens ?? 0), stops, n_stops: stops?.length ?? 0,
+      system: given.maybe(given.text, 'system', options.system), trace: given.maybe(given.text, 'trace', options.trace), grammar: null, ud: null }
+    const failures = [], answer = {}, err = {}
+    how.on_text = koffi.register((_, text, length) => this.#heard(koffi.view(text, Number(length)), options, failures), koffi.pointer(textCallback(koffi)))
+    this.#running = true
     try {
       check(await run(how, answer, err), err)
     } finally {
-      koffi.unregister(callback)
+      this.#running = false
+      koffi.unregister(how.on_text)
     }
+    if (failures.length > 0) throw failures[0]
     this.info = { end: ENDS[answer.end], tokens: answer.tokens, promptTokens: answer.prompt_tokens, knownTokens: answer.known_tokens }
     return answer.text
+  }
+
+  /* Nothing may be thrown through the library: what `onToken` throws ends the answer, which fails with it. */
+  #heard(bytes, options, failures) {
+    const piece = Buffer.from(bytes).toString('utf8')
+    this.#pieces.push(piece)
+    try {
+      options.onToken?.(piece)
+    } catch (error) {
+      failures.push(error)
+    }
+    this.#wake?.()
+    return this.#left || failures.length > 0 ? 1 : 0
   }
 
   #end() {
@@ -93,11 +106,11 @@ class Generation {
     return this.#iterate()
   }
 
-  /* Ends it; resolves when it has ended. */
+  /* Ends it; resolves when it has ended. One that waits lets those before it finish. */
   async cancel() {
     this.#left = true
     while (!this.#finished) {
-      this.#model._cancel()
+      if (this.#running) this.#model._cancel()
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }
@@ -132,6 +145,7 @@ class Model {
   #callback = null
   #tail = Promise.resolve()
   #options
+  #failures = [] // what listeners threw
 
   constructor(options) {
     this.#options = options
@@ -141,28 +155,43 @@ class Model {
     const { koffi, types, call } = library()
     const { signal, threads, player, isa, context, cache, templateAs, lazy, onStatus } = this.#options
     const states = ['idle', 'loading', 'ready', 'generating', 'error']
-    this.#callback = koffi.register((_, pointer) => {
+    const opts = { model: { player: given.maybe(given.text, 'player', player), isa: given.maybe(given.text, 'isa', isa),
+      threads: given.int('threads', threads ?? 0), template_as: given.maybe(given.text, 'templateAs', templateAs) },
+    session: { context: given.int('context', context ?? 0), cache: given.maybe(given.text, 'cache', cache) }, opened: null, lazy: lazy ? 1 : 0, ud: null }
+    given.text('name', name)
+    this.#callback = opts.on_status = koffi.register((_, pointer) => {
       const { state, progress, text } = koffi.decode(pointer, types.vb_easy_status)
-      const status = { state: states[state], progress, text: text || '' }
-      tell(status)
-      onStatus?.(status)
-      return state === 1 && signal?.aborted ? 1 : 0
+      const failed = this.#changed({ state: states[state], progress, text: text || '' }, onStatus)
+      return state === 1 && (failed || signal?.aborted) ? 1 : 0
     }, koffi.pointer(statusCallback(koffi)))
-    const opts = { model: { player: player ?? null, isa: isa ?? null, threads: threads || 0, template_as: templateAs ?? null },
-      session: { context: context || 0, cache: cache ?? null }, opened: null, lazy: lazy ? 1 : 0, on_status: this.#callback, ud: null }
     const out = [null], err = {}
     const status = await later(call.vb_easy_open, out, name, opts, err)
     if (status < 0) koffi.unregister(this.#callback)
+    else this.#easy = out[0]
+    if (this.#failures.length > 0) {
+      await this.close()
+      throw this.#failures.shift()
+    }
     if (status < 0 && signal?.aborted) throw aborted(signal)
     check(status, err)
-    this.#easy = out[0]
     return this
+  }
+
+  #changed(status, onStatus) {
+    try {
+      tell(status)
+      onStatus?.(status)
+    } catch (error) {
+      this.#failures.push(error)
+    }
+    return this.#failures.length > 0
   }
 
   /* Runs `job` when all before it has ended. A signal ends it, waiting or running, and is then what it fails with. */
   _queue(job, signal) {
-    let finished = false
+    let begun = false, finished = false
     const run = async () => {
+      begun = true
       if (signal?.aborted) throw aborted(signal)
       if (this.#easy === null) throw new VerbatimError(-5, 'model: expected an open one, found a closed one')
       const abort = () => {
@@ -172,7 +201,9 @@ class Model {
       }
       signal?.addEventListener('abort', abort, { once: true })
       try {
-        return await job()
+        const value = await job()
+        if (this.#failures.length > 0) throw this.#failures.shift()
+        return value
       } catch (error) {
         throw signal?.aborted && error.code === -7 ? aborted(signal) : error
       } finally {
@@ -182,7 +213,12 @@ class Model {
     }
     const result = this.#tail.then(run)
     this.#tail = result.then(() => {}, () => {})
-    return result
+    if (!signal) return result
+    return new Promise((resolve, reject) => {
+      const leave = () => { if (!begun) reject(aborted(signal)) }
+      result.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject)
+      signal.addEventListener('abort', leave)
+    })
   }
 
   _cancel() {
@@ -190,25 +226,25 @@ class Model {
   }
 
   generate(text, options = {}) {
-    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_generate, this.#easy, text, how, answer, err), options)
+    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_generate, this.#easy, given.text('text', text), how, answer, err), options)
   }
 
   prompt(text, options = {}) {
-    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_prompt, this.#easy, text, how, answer, err), options)
+    return new Generation(this, (how, answer, err) => later(library().call.vb_easy_prompt, this.#easy, given.text('text', text), how, answer, err), options)
   }
 
   async extractJson(text, schema, options = {}) {
     const wanted = JSON.stringify(schema)
-    const run = (how, answer, err) => later(library().call.vb_easy_extract, this.#easy, text, wanted, how, answer, err)
+    const run = (how, answer, err) => later(library().call.vb_easy_extract, this.#easy, given.text('text', text), given.text('schema', wanted), how, answer, err)
     return JSON.parse(await new Generation(this, run, options))
   }
 
   classify(text, labels, options = {}) {
     return this._queue(async () => {
       const { koffi, types, call } = library()
-      const how = { labels, n: labels.length, system: options.system ?? null, raw: options.raw ? 1 : 0, by_sum: options.bySum ? 1 : 0 }
+      const how = { labels: given.texts('labels', labels), n: labels.length, system: given.maybe(given.text, 'system', options.system), raw: options.raw ? 1 : 0, by_sum: options.bySum ? 1 : 0 }
       const size = koffi.sizeof(types.vb_easy_score), rows = Buffer.alloc(size * Math.max(labels.length, 1)), err = {}
-      const best = check(await later(call.vb_easy_classify, this.#easy, text, how, rows, err), err)
+      const best = check(await later(call.vb_easy_classify, this.#easy, given.text('text', text), how, rows, err), err)
       const scores = labels.map((label, i) => ({ label, ...koffi.decode(rows, i * size, types.vb_easy_score) }))
       return { label: labels[best], scores }
     }, options.signal)
@@ -298,7 +334,7 @@ class Cast {
     const { call } = library()
     const text = description === undefined ? null : Buffer.from(typeof description === 'string' ? description : JSON.stringify(description))
     const cast = new Cast(), out = [null], err = {}
-    check(await later(call.vb_cast_open_json, out, text, text === null ? 0 : text.length, { threads }, err), err)
+    check(await later(call.vb_cast_open_json, out, text, text === null ? 0 : text.length, { threads: given.int('threads', threads) }, err), err)
     cast.#cast = out[0]
     return cast
   }
@@ -315,12 +351,13 @@ class Cast {
   }
 
   #key({ world = 0, entity = 0, tick = 0, draw = 0 }) {
-    return { world, entity: typeof entity === 'string' ? entityId(entity) : entity, tick, draw }
+    return { world: given.uint64('world', world), entity: typeof entity === 'string' ? entityId(entity) : given.uint64('entity', entity),
+      tick: given.uint64('tick', tick), draw: given.uint64('draw', draw) }
   }
 
   #request(key, text, { persona = null, facts = {} }) {
-    const rows = Object.entries(facts).map(([name, value]) => ({ name, value }))
-    return { key: this.#key(key), persona, text: text ?? null, facts: rows.length > 0 ? rows : null, n_facts: rows.length }
+    const rows = Object.entries(facts).map(([name, value]) => ({ name: given.text('fact', name), value: given.text(name, value) }))
+    return { key: this.#key(key), persona: given.maybe(given.text, 'persona', persona), text: given.maybe(given.text, 'text', text), facts: rows.length > 0 ? rows : null, n_facts: rows.length }
   }
 
   #line(c) {
@@ -351,7 +388,7 @@ class Cast {
     return this.#queue(async () => {
       const { call } = library(), err = {}
       const deadline = milliseconds > 0 ? BigInt(call.vb_cast_now()) + BigInt(Math.round(milliseconds * 1e6)) : 0
-      return check(await later(call.vb_cast_step, this.#open(), maxTokens, deadline, err), err)
+      return check(await later(call.vb_cast_step, this.#open(), given.int('maxTokens', maxTokens), deadline, err), err)
     })
   }
 
@@ -403,6 +440,7 @@ function parseJson(text, schema) {
   const { call } = library()
   const wanted = schema === undefined ? null : JSON.stringify(schema)
   const repairs = new Int32Array(1), err = {}
+  given.text('text', text)
   const n = check(call.vb_easy_json(text, wanted, null, 0, repairs, err), err)
   const data = Buffer.alloc(n)
   check(call.vb_easy_json(text, wanted, data, n, repairs, err), err)

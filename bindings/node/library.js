@@ -4,10 +4,12 @@
  */
 const fs = require('node:fs')
 const path = require('node:path')
+const { isMainThread } = require('node:worker_threads')
 
 const NAME = 'libverbatim.so.0'
 const statuses = {}
 let loaded
+let running = 0 // calls on threads of the pool
 
 /* $VERBATIM_LIBRARY, or the one inside the package, or the system's. */
 function libraryPath() {
@@ -24,6 +26,7 @@ function load() {
   for (const [name, value] of Object.entries(abi.enums.vb_status)) statuses[value] = name
   loaded = { koffi, abi, types, call: {}, library }
   bind(loaded)
+  if (isMainThread) endWithWork(library)
   return loaded
 }
 
@@ -106,7 +109,21 @@ function check(status, err) {
 
 /* A call on a thread of the pool, so that the event loop goes on. */
 function later(fn, ...args) {
-  return new Promise((resolve, reject) => fn.async(...args, (error, value) => (error ? reject(error) : resolve(value))))
+  return new Promise((resolve, reject) => {
+    fn.async(...args, (error, value) => {
+      running--
+      if (error) reject(error)
+      else resolve(value)
+    })
+    running++
+  })
+}
+
+/* A process that exits waits for the pool, and a thread of the pool that calls back waits for the event loop, which has ended: with
+ * work in flight the process is left at once. */
+function endWithWork(library) {
+  const leave = library.func('_exit', 'void', ['int'])
+  process.on('exit', code => { if (running > 0) leave(code) })
 }
 
 module.exports = { load, check, later, VerbatimError }

@@ -1,7 +1,7 @@
 'use strict'
 /* The package as its users meet it, on tiny models of the project and the one inside the library. */
 const assert = require('node:assert/strict')
-const { execFileSync } = require('node:child_process')
+const { execFileSync, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
@@ -85,8 +85,7 @@ test('a signal ends what runs, waits or loads', async () => {
   const running = model.generate('abcdefgh '.repeat(2500), { signal: control.signal })
   const waiting = model.classify('x', ['a', 'b'], { signal: control.signal })
   setTimeout(() => control.abort(), 50)
-  await assert.rejects(Promise.resolve(running), { name: 'AbortError' })
-  await assert.rejects(waiting, { name: 'AbortError' })
+  await Promise.all([assert.rejects(Promise.resolve(running), { name: 'AbortError' }), assert.rejects(waiting, { name: 'AbortError' })])
   assert.ok(Date.now() - begin < 3000)
   assert.equal(typeof await model.generate('abc', { maxTokens: 2 }), 'string')
   await model.close()
@@ -206,4 +205,53 @@ test('nothing is left behind', async () => {
   for (let i = 0; i < 60; i++) await round()
   assert.equal(koffi.stats().callbacks, callbacks)
   assert.ok(process.memoryUsage().rss - before < 24 << 20)
+})
+
+test('what cannot be given is refused', async () => {
+  const model = await tiny(), cast = await verbatim.Cast.open()
+  const refused = [() => model.generate('x', { seed: '7' }), () => model.generate('x', { seed: -1 }), () => model.generate('x', { maxTokens: 2 ** 32 }),
+    () => model.generate('x', { temperature: '1' }), () => model.generate(5), () => model.generate('a\0b'), () => model.prompt('x', { stops: 'ab' }),
+    () => model.prompt('x', { system: 3 }), () => model.classify('x', 'ab'), () => model.classify('x', ['a', 'a\0']), () => model.extractJson('x'),
+    () => verbatim.load(5), () => verbatim.load(TINY, { threads: '2' }), () => cast.say({ tick: '3' }), () => cast.say({}, 7), () => cast.step({ maxTokens: 0.5 })]
+  for (const ask of refused) await assert.rejects(async () => ask(), { name: 'TypeError', message: /: expected .*, found / }, String(ask))
+  assert.throws(() => verbatim.parseJson('{}\0'), TypeError)
+  await assert.rejects(model.extractJson('x', { allOf: [{ type: 'string' }, { type: 'integer' }] }), /no text that fits/)
+  assert.equal(typeof await model.generate('x', { maxTokens: 1, seed: 2n ** 64n - 1n }), 'string')
+  await model.close()
+  await cast.close()
+})
+
+test('what a listener throws, the call throws', async () => {
+  const broken = () => { throw new Error('broken listener') }
+  await assert.rejects(verbatim.load(TINY, { onStatus: broken }), /broken listener/)
+  const model = await tiny()
+  await assert.rejects(async () => model.generate('x', { maxTokens: 5, onToken: broken }), /broken listener/)
+  const leave = verbatim.onStatusChange(status => { if (status.state === 'generating') broken() })
+  await assert.rejects(async () => model.generate('x', { maxTokens: 5 }), /broken listener/)
+  leave()
+  assert.equal(typeof await model.generate('x', { maxTokens: 2 }), 'string')
+  await model.close()
+})
+
+test('one that waits is left without harm to the one that runs', async () => {
+  const model = await tiny({ player: 'oracle', context: 24000 }), control = new AbortController()
+  let ended = false
+  const running = model.generate('abcdefgh '.repeat(60), { maxTokens: 2 })
+  running.then(() => { ended = true }, () => { ended = true })
+  const waiting = model.generate('y', { signal: control.signal }), left = model.generate('z')
+  setTimeout(() => control.abort(), 5)
+  await assert.rejects(async () => waiting, { name: 'AbortError' })
+  assert.equal(ended, false)
+  await left.cancel()
+  assert.equal(typeof await running, 'string')
+  assert.equal(await left, '')
+  await model.close()
+})
+
+test('a process exits with work in flight', () => {
+  const script = `require('verbatim').load('tales-1m').then(model => {
+    model.generate('Once', { temperature: 1, maxTokens: 2000 }).then(() => {})
+    setTimeout(() => process.exit(3), 20)
+  })`
+  for (let i = 0; i < 4; i++) assert.equal(spawnSync(process.execPath, ['-e', script], { cwd: __dirname, timeout: 20000 }).status, 3)
 })
