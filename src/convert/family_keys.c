@@ -234,6 +234,16 @@ static void put_window_layers(vb_keys *k, int every)
     vb_key_array(k, "attention.sliding_window_pattern", VB_GGUF_BOOL, local, k->layers);
 }
 
+/* Where others have a window than all but each `every`-th, which readers take for granted. */
+static void put_other_windows(vb_keys *k, int every)
+{
+    int same = 1;
+    if (!json_is_array(json_object_get(k->folder->config, "layer_types"))) return;
+    for (int i = 0; i < k->layers; i++)
+        same &= vb_layer_is(k->folder, i, "sliding_attention") == ((i + 1) % every != 0);
+    if (!same) put_window_layers(k, every);
+}
+
 void vb_keys_olmo2(vb_keys *k)
 {
     vb_keys_usual(k);
@@ -247,6 +257,7 @@ void vb_keys_gpt_oss(vb_keys *k)
     vb_keys_usual(k);
     vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
     vb_key_need_u32(k, "expert_feed_forward_length", "intermediate_size");
+    put_other_windows(k, 2);
 }
 
 void vb_keys_phi3(vb_keys *k)
@@ -361,23 +372,15 @@ void vb_keys_gemma2(vb_keys *k)
     vb_key_take_f32(k, "attn_logit_softcapping", "attn_logit_softcapping");
     vb_key_take_f32(k, "final_logit_softcapping", "final_logit_softcapping");
     vb_key_need_u32(k, "attention.sliding_window", "sliding_window");
+    put_other_windows(k, 2);
     put_query_scale(k, 46);
-}
-
-/* 1: each sixth layer sees everything, which readers know. */
-static int are_sixths(const vb_keys *k)
-{
-    int listed = json_is_array(json_object_get(k->folder->config, "layer_types")), same = 1;
-    for (int i = 0; i < k->layers && listed; i++)
-        same &= vb_layer_is(k->folder, i, "sliding_attention") == ((i + 1) % 6 != 0);
-    return same;
 }
 
 void vb_keys_gemma3(vb_keys *k)
 {
     vb_keys_usual(k);
     if (strcmp(k->arch, "gemma3") == 0) put_query_scale(k, 62);
-    if (strcmp(k->arch, "gemma3") == 0 && !are_sixths(k)) put_window_layers(k, 6);
+    if (strcmp(k->arch, "gemma3") == 0) put_other_windows(k, 6);
     vb_key_take_f32(k, "final_logit_softcapping", "final_logit_softcapping");
     if (vb_key_int(k, "sliding_window_pattern", 0) != 1)
         vb_key_need_u32(k, "attention.sliding_window", "sliding_window");

@@ -310,8 +310,10 @@ def test_settings_that_make_keys():
         made = keys(name, lambda f: f.config.get("text_config", f.config).update(query_pre_attn_scalar=25))
         assert math.isclose(made[f"{name}.attention.scale"], 0.2, rel_tol=1e-6), made
     kinds = ["sliding_attention", "full_attention"] * 3
-    made = keys("gemma3", lambda f: f.config["text_config"].update(layer_types=kinds))
-    assert made["gemma3.attention.sliding_window_pattern"] == [k == kinds[0] for k in kinds], made
+    for name, pattern in (("gemma3", kinds), ("gemma2", kinds[1::-1]), ("gpt-oss", kinds[1::-1])):
+        made = keys(name, lambda f: f.config.get("text_config", f.config).update(layer_types=pattern))
+        assert made[f"{name}.attention.sliding_window_pattern"] == [k == kinds[0] for k in pattern], made
+    assert "gemma2.attention.sliding_window_pattern" not in keys("gemma2", lambda f: f.config.update(layer_types=kinds[:2]))
     for name in ("gemma", "gptneox"):
         made = keys(name, lambda f: f.config.update(rope_theta=5e4, rope_scaling={"type": "linear", "factor": 2.0}))
         found = [made[f"{name}.rope.{key}"] for key in ("freq_base", "scaling.type", "scaling.factor")]
