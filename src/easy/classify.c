@@ -5,7 +5,8 @@
  *          | so so
  *
  * Each log-probability is the number that it would be in any other order (docs/ARITHMETIC.md J6), and they are added in the
- * order of the tokens, so scores are the same bits everywhere.
+ * order of the tokens, so scores are the same bits everywhere. The prompt names the labels in the order of their bytes: who
+ * names them in another order gets the same scores.
  */
 #include "easy/easy.h"
 
@@ -20,6 +21,7 @@ typedef struct {
     const vb_easy_labels *labels;
     vb_easy_ids prompt, *label; /* label: [n] */
     vb_easy_score *scores;
+    int *order; /* [n] labels in the order of their bytes */
     vb_err *err;
 } scoring;
 
@@ -35,6 +37,16 @@ static vb_status check(const vb_easy_labels *labels, vb_err *err)
     return VB_OK;
 }
 
+static void sort(const scoring *c)
+{
+    const char *const *label = c->labels->labels;
+    for (int i = 0; i < c->labels->n; i++) {
+        int k = i;
+        for (; k > 0 && strcmp(label[c->order[k - 1]], label[i]) > 0; k--) c->order[k] = c->order[k - 1];
+        c->order[k] = i;
+    }
+}
+
 /* --- tokens ------------------------------------------------------------------------------------------------------- */
 
 static vb_status encode_prompt(const scoring *c, const char *text, vb_easy_ids *ids)
@@ -44,7 +56,7 @@ static vb_status encode_prompt(const scoring *c, const char *text, vb_easy_ids *
     int fits = 1;
     if (labels->raw) return vb_easy_tokenize(c->e, text, VB_ADD_SPECIAL | VB_PARSE_SPECIAL, ids, c->err);
     for (int i = 0; i < labels->n && fits; i++)
-        fits = (i == 0 || vb_easy_print(&list, ", ")) && vb_easy_print(&list, labels->labels[i]);
+        fits = (i == 0 || vb_easy_print(&list, ", ")) && vb_easy_print(&list, labels->labels[c->order[i]]);
     fits = fits && vb_easy_print(&user, "Text:\n") && vb_easy_print(&user, text) && vb_easy_print(&user, "\n\nLabels: ") &&
            vb_easy_print(&user, list.data) && vb_easy_print(&user, "\n\nAnswer with the label that fits the text best, and with "
                                                                    "nothing else.") &&
@@ -153,8 +165,8 @@ static int choose(const scoring *c)
     for (int i = 0; i < n; i++) {
         double below = by_sum ? x[i].sum - x[best].sum : x[i].mean - x[best].mean;
         x[i].probability = below < -700 ? 0 : c64_exp(below);
-        total += x[i].probability;
     }
+    for (int i = 0; i < n; i++) total += x[c->order[i]].probability;
     for (int i = 0; i < n; i++) x[i].probability /= total;
     vb_fp_leave(fp);
     return best;
@@ -162,6 +174,7 @@ static int choose(const scoring *c)
 
 static vb_status classify(scoring *c, const char *text, int *best)
 {
+    sort(c);
     VB_TRY(encode_prompt(c, text, &c->prompt));
     VB_TRY(encode_labels(c));
     VB_TRY(score(c));
@@ -180,13 +193,15 @@ VB_API int vb_easy_classify(vb_easy *e, const char *text, const vb_easy_labels *
     if (s == VB_OK) {
         c.label = calloc((size_t)labels->n, sizeof *c.label);
         c.scores = calloc((size_t)labels->n, sizeof *c.scores);
-        if (c.label == NULL || c.scores == NULL) s = vb_fail(err, VB_E_MEMORY, "classify: out of memory for %d labels", labels->n);
+        c.order = calloc((size_t)labels->n, sizeof *c.order);
+        if (c.label == NULL || c.scores == NULL || c.order == NULL) s = vb_fail(err, VB_E_MEMORY, "classify: out of memory for %d labels", labels->n);
     }
     if (s == VB_OK) s = classify(&c, text, &best);
     if (s == VB_OK && scores != NULL) memcpy(scores, c.scores, (size_t)labels->n * sizeof *scores);
     for (int i = 0; c.label != NULL && i < labels->n; i++) free(c.label[i].ids);
     free(c.label);
     free(c.scores);
+    free(c.order);
     free(c.prompt.ids);
     s = vb_easy_done(e, s, err);
     return s < 0 ? (int)s : best;

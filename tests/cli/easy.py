@@ -81,6 +81,16 @@ def test_a_label_scores_as_its_log_probabilities():
     assert abs(score["sum"] - total) < 1e-4, (score, total)
 
 
+def test_labels_score_the_same_in_any_order():
+    labels = ["good", "good news", "so so", "bad", "größe"]
+    for how in ((), ("--raw",), ("--by", "sum")):
+        found = []
+        for turn in range(len(labels)):
+            said = json.loads(out("classify", TINY, "--labels", ",".join(labels[turn:] + labels[:turn]), "hello", "--json", *how))
+            found.append((said["label"], sorted((s["label"], s["sum"], s["probability"]) for s in said["scores"])))
+        same(found, found[:1] * len(labels))
+
+
 def test_classify_says_what_is_wrong():
     for args, says in ((("classify", TINY, "x"), b"--labels: expected"), (("classify", TINY, "x", "--labels", "a"), b"at least 2 labels"),
                        (("classify", TINY, "x", "--labels", "a,a"), b"'a' twice"), (("classify", TINY, "x", "--labels", "a,"), b"label 1"),
