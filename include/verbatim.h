@@ -395,9 +395,11 @@ typedef struct {
     const vb_bias *biases;
     int n_biases;
     vb_grammar *grammar; /* of the logits' model, behind the past; NULL: none */
-    /* A work area of n_vocab floats for penalties, biases and the grammar's mask; NULL: allocated where it is needed.
-     * With it, and a top_k of at most 256, a choice without a grammar allocates nothing. */
+    /* Work areas, allocated where they are needed if they are NULL: n_vocab floats for penalties, biases and the grammar's
+     * mask; 32 bytes for each of n_vocab, aligned as malloc does, for sorting without a top_k or with one above 256. With
+     * both a choice without a grammar allocates nothing. */
     float *room;
+    void *sorting;
 } vb_sample_input;
 VB_API vb_status vb_sample_given(const vb_sample_input *from, const vb_sampling *sampling, vb_token *out, vb_err *err);
 

@@ -98,16 +98,18 @@ static const vb_persona personas[] = {
      .banned = banned, .n_banned = 2, .max_tokens = 20},
     {.name = "line", .prompt = "${place}: ${text}", .sampling = {.temperature = 1, .top_p = 0.9f, .top_k = 100, .repeat = 1.1f},
      .stop = VB_STOP_REGEX, .regex = "^(.{5,}?)[, ]", .max_tokens = 16},
+    {.name = "all", .prompt = "${text}", .sampling = {.temperature = 1, .typical = 0.9f, .top_p = 0.9f, .presence = 0.1f},
+     .stop = VB_STOP_LENGTH, .max_tokens = 3},
 };
 static const vb_fact facts[] = {{"place", "In the tower"}};
 
-/* Requests lines of both personas and steps until all are there. Returns the allocations of the steps. */
+/* Requests lines of all personas and steps until all are there. Returns the allocations of the steps. */
 static int speak(vb_cast *c, uint64_t tick, int64_t slice_ns)
 {
     vb_err err;
     vb_line line;
     for (int i = 0; i < LINES; i++) {
-        vb_line_request q = {.key = {1, (uint64_t)i, tick, 0}, .persona = i % 3 == 0 ? "line" : "man", .text = "Where is it?"};
+        vb_line_request q = {.key = {1, (uint64_t)i, tick, 0}, .persona = personas[i % 3].name, .text = "Where is it?"};
         if (vb_cast_request(c, &q, &err) < 0) fatal(err.text);
     }
     int before = atomic_load(&allocations), left = LINES;
@@ -126,7 +128,7 @@ static void check(vb_model *m, int speakers)
 {
     vb_err err = {0};
     vb_cast *c;
-    vb_cast_opts o = {.personas = personas, .n_personas = 2, .facts = facts, .n_facts = 1, .speakers = speakers,
+    vb_cast_opts o = {.personas = personas, .n_personas = 3, .facts = facts, .n_facts = 1, .speakers = speakers,
                       .waiting = LINES, .context = 96};
     long long told = (long long)vb_cast_bytes(m, &o, &err), before = atomic_load(&live);
     if (told == 0) fatal(err.text);

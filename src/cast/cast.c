@@ -88,6 +88,7 @@ static size_t lay_out(vb_cast *c)
     c->group.works = (void *)take(c, &at, slots, sizeof *c->group.works);
     c->fillings = (void *)take(c, &at, (size_t)c->n_facts + VB_REQUEST_FACTS + 4, sizeof *c->fillings);
     c->logits = (void *)take(c, &at, (size_t)c->info.vocab, sizeof *c->logits);
+    c->sorting = take(c, &at, (size_t)c->info.vocab, 32);
     c->mask = take(c, &at, (size_t)c->info.vocab / 8 + 1, 1);
     c->text = (void *)take(c, &at, c->text_cap + 1, 1);
     c->room = (void *)take(c, &at, c->room_cap, 1);

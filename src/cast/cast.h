@@ -122,6 +122,7 @@ struct vb_cast {
     char *text;         /* [text_cap + 1] of what was collected */
     char *room, *memory_text;
     float *logits;      /* [vocab], the sampler's work area */
+    uint8_t *sorting;   /* [vocab][32], its other one */
     uint8_t *mask;
     vb_row_of waiting, done, unused;
     int unfinished;

@@ -182,7 +182,7 @@ static vb_status choose(vb_cast *c, vb_slot_of *s, const vb_saying *line, vb_tok
     vb_line_stream(&key, &how.seed, &how.stream);
     const float *logits = vb_session_logits(s->session, &n_vocab);
     vb_sample_input in = {.logits = logits, .n_vocab = n_vocab, .past = line->tokens, .n_past = line->n, .grammar = s->grammar,
-                          .room = c->logits};
+                          .room = c->logits, .sorting = c->sorting};
     if (logits == NULL) VB_FAIL(err, VB_E_ARGUMENT, "line: the session has no logits");
     VB_TRY(vb_sample_given(&in, &how, id, err));
     return s->grammar == NULL ? VB_OK : vb_grammar_accept(s->grammar, *id, err);

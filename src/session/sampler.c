@@ -150,40 +150,57 @@ static double sum_p(const candidate *c, int n)
     return sum;
 }
 
+/* Surprise grows in candidate order, so its distance from the entropy falls and then grows: the nearest are taken from there
+ * to both sides, no sorting needed.
+ *
+ *   0 ... low == next ... high ############ right ... n      low to high: equally far; of these the lesser come first
+ */
 typedef struct {
-    double distance; /* |surprise - entropy| */
-    double q;
-    int at; /* candidate order */
-} typicality;
+    const candidate *c;
+    double sum, log_sum, entropy;
+} weighing;
 
-static int by_distance(const void *a, const void *b)
+static double share(const weighing *w, int i)
 {
-    const typicality *x = a, *y = b;
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
+    return (double)w->c[i].p / w->sum;
 }
 
-static int by_order(const void *a, const void *b)
+static double surprise(const weighing *w, int i)
 {
-    const typicality *x = a, *y = b;
-    return x->at < y->at ? -1 : x->at > y->at;
+    return w->log_sum - (double)(w->c[i].l - w->c[0].l);
+}
+
+static double distance(const weighing *w, int i)
+{
+    return fabs(surprise(w, i) - w->entropy);
+}
+
+/* The first of the candidates that are as far as the one before `end`. */
+static int first_as_far(const weighing *w, int end)
+{
+    int first = end > 0 ? end - 1 : 0;
+    while (first > 0 && distance(w, first - 1) == distance(w, end - 1)) first--;
+    return first;
 }
 
 /* Keeps the candidates whose surprise is nearest to the entropy, in candidate order. */
-static int keep_typical(candidate *c, int n, float typical, typicality *t)
+static int keep_typical(candidate *c, int n, float typical)
 {
-    double sum = sum_p(c, n), log_sum = c64_log(sum), entropy = 0.0, mass = 0.0;
-    int kept = 0;
-    for (int i = 0; i < n; i++) {
-        double surprise = log_sum - (double)(c[i].l - c[0].l);
-        t[i] = (typicality){surprise, (double)c[i].p / sum, i};
-        entropy += t[i].q * surprise;
+    double sum = sum_p(c, n), mass = 0.0;
+    weighing w = {c, sum, c64_log(sum), 0.0};
+    int right = 0, kept;
+    for (int i = 0; i < n; i++) w.entropy += share(&w, i) * surprise(&w, i);
+    while (right < n && surprise(&w, right) < w.entropy) right++;
+    int high = right, low = first_as_far(&w, high), next = low;
+    for (kept = 0; kept < n && (kept == 0 || !(mass > (double)typical)); kept++) {
+        int is_left = next < high && (right == n || distance(&w, next) <= distance(&w, right));
+        mass += share(&w, is_left ? next++ : right++);
+        if (next < high || !is_left) continue;
+        high = low;
+        low = next = first_as_far(&w, high);
     }
-    for (int i = 0; i < n; i++) t[i].distance = fabs(t[i].distance - entropy);
-    qsort(t, (size_t)n, sizeof *t, by_distance);
-    while (kept < n && (kept == 0 || !(mass > (double)typical))) mass += t[kept++].q;
-    qsort(t, (size_t)kept, sizeof *t, by_order);
-    for (int i = 0; i < kept; i++) c[i] = c[t[i].at];
+    for (int i = low, to = 0; i < right; i++)
+        if (i < next || i >= high) c[to++] = c[i];
     return kept;
 }
 
@@ -232,11 +249,11 @@ static int is_typical(const vb_sampling *s)
     return s->typical > 0.0f && s->typical < 1.0f;
 }
 
-static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, typicality *t)
+static vb_token choose(candidate *c, int n, const vb_sampling *s, int position)
 {
     int top_p = s->top_p > 0.0f && s->top_p < 1.0f;
     if (is_typical(s) || top_p || s->min_p > 0.0f) weigh(c, n);
-    if (is_typical(s)) n = keep_typical(c, n, s->typical, t);
+    if (is_typical(s)) n = keep_typical(c, n, s->typical);
     if (top_p) n = keep_top_p(c, n, s->top_p);
     if (s->min_p > 0.0f) n = keep_min_p(c, n, s->min_p);
     return draw(c, n, s, position);
@@ -246,31 +263,25 @@ static vb_token choose(candidate *c, int n, const vb_sampling *s, int position, 
 static vb_token draw_few(const vb_sample_from *from, const vb_survey *survey, int keep, const vb_sampling *s)
 {
     candidate c[FEW];
-    typicality t[FEW];
     best_few(c, survey, keep);
-    return choose(c, keep, s, from->n_past, t);
+    return choose(c, keep, s, from->n_past);
 }
 
-/* Room for the sorted candidates, for keys twice, and where they are needed for typicalities. */
+/* Where all candidates are sorted: keys twice, and the candidates. */
+enum { SORTING = 32 };
+_Static_assert(2 * sizeof(uint64_t) + sizeof(candidate) <= SORTING, "what vb_sample_input promises is enough");
+
 static vb_status draw_many(const vb_sample_from *from, int keep, const vb_sampling *s, vb_token *out, vb_err *err)
 {
-    const float *logits = from->logits;
-    int n_vocab = from->n_vocab;
-    uint64_t *keys = malloc((size_t)n_vocab * 2 * sizeof *keys);
-    candidate *c = malloc((size_t)keep * sizeof *c);
-    typicality *t = is_typical(s) ? malloc((size_t)keep * sizeof *t) : NULL;
-    vb_status status = VB_OK;
-    if (keys == NULL || c == NULL || (t == NULL && is_typical(s))) {
-        status = vb_fail(err, VB_E_MEMORY, "sampling: out of memory for %d candidates", n_vocab);
-    } else {
-        sorted(c, keys, logits, n_vocab, keep);
-        for (int i = 0; i < keep; i++) c[i].l = logits[c[i].id];
-        *out = choose(c, keep, s, from->n_past, t);
-    }
-    free(keys);
-    free(c);
-    free(t);
-    return status;
+    int n = from->n_vocab;
+    uint64_t *keys = from->sorting != NULL ? from->sorting : malloc(SORTING * (size_t)n);
+    if (keys == NULL) VB_FAIL(err, VB_E_MEMORY, "sampling: out of memory for %d candidates", n);
+    candidate *c = (candidate *)(void *)(keys + 2 * (size_t)n);
+    sorted(c, keys, from->logits, n, keep);
+    for (int i = 0; i < keep; i++) c[i].l = from->logits[c[i].id];
+    *out = choose(c, keep, s, from->n_past);
+    if (keys != from->sorting) free(keys);
+    return VB_OK;
 }
 
 /* Below 2^-60 the temperature's reciprocal would overflow. */
@@ -310,7 +321,7 @@ static vb_status sample_copy(const vb_sample_from *from, float *copy, const vb_s
     if (has_penalties(s)) penalise(copy, n, from->past, from->n_past, s);
     if (from->mask != NULL) left = leave_out(copy, n, from->mask);
     if (left == 0) VB_FAIL(err, VB_E_NOT_FOUND, "sampling: the grammar allows no token");
-    vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past};
+    vb_sample_from changed = {.logits = copy, .n_vocab = n, .n_past = from->n_past, .sorting = from->sorting};
     vb_survey survey;
     vb_survey_make(&survey, copy, n);
     return sample(&changed, &survey, left, s, out, err);
@@ -462,6 +473,6 @@ VB_API vb_status vb_sample(const vb_session *session, const vb_sampling *s, vb_t
 VB_API vb_status vb_sample_given(const vb_sample_input *in, const vb_sampling *s, vb_token *out, vb_err *err)
 {
     vb_sample_from from = {.logits = in->logits, .n_vocab = in->n_vocab, .past = in->past, .n_past = in->n_past,
-                           .biases = in->biases, .n_biases = in->n_biases, .room = in->room};
+                           .biases = in->biases, .n_biases = in->n_biases, .room = in->room, .sorting = in->sorting};
     return in->grammar != NULL ? vb_sample_within(&from, s, in->grammar, out, err) : vb_sample_among(&from, s, out, err);
 }

@@ -12,6 +12,7 @@ typedef struct {
     const vb_bias *biases;
     int n_biases;
     float *room; /* [n_vocab] for a changed copy of the logits; NULL: allocated where one is needed */
+    void *sorting; /* 32 * n_vocab bytes, as vb_sample_input has them; NULL: allocated where all candidates are sorted */
 } vb_sample_from;
 
 vb_status vb_sample_among(const vb_sample_from *from, const vb_sampling *s, vb_token *out, vb_err *err);
