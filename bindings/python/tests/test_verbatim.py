@@ -449,6 +449,9 @@ def test_words_that_are_none(model):
     for use in (lambda: verbatim.Model(TINY, arith="f64"), lambda: model.session(kv="q2"), lambda: model.embed("x", pooling="max")):
         with pytest.raises(ValueError, match="expected one of"):
             use()
+    for use in (lambda: model.classify("x", "ab"), lambda: model.generate("x", stops="ab")):
+        with pytest.raises(ValueError, match="expected a list of texts"):
+            use()
 
 
 LONG = "abcdefgh " * 1000

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any, Mapping, NoReturn, TypeVar
+from typing import Any, Mapping, NoReturn, Sequence, TypeVar
 
 from . import _ffi  # made from the public headers when the wheel is built
 
@@ -144,3 +144,10 @@ def c_text(text: str | None) -> Any:
     if b"\0" in data:
         raise ValueError("expected text without NUL, found one")
     return ffi.new("char[]", data)
+
+
+def c_texts(what: str, texts: Sequence[str]) -> list[Any]:
+    """C strings; a text alone is not taken for a list of its letters."""
+    if isinstance(texts, str):
+        raise ArgumentError(-5, f"{what}: expected a list of texts, found a text")
+    return [c_text(text) for text in texts]

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ._library import Err, ArgumentError, Owner, StoppedError, VerbatimError, c_text, ffi, lib, one_of, text_of
+from ._library import Err, ArgumentError, Owner, StoppedError, VerbatimError, c_text, c_texts, ffi, lib, one_of, text_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -233,7 +233,7 @@ class Model(Owner):
     def classify(self, text: str, labels: Sequence[str], *, system: str | None = None, raw: bool = False,
                  by_sum: bool = False) -> Classification:
         """Which label fits the text, by the log-probabilities of the labels as answers."""
-        names = [c_text(label) for label in labels]
+        names = c_texts("labels", labels)
         listed, said = ffi.new("const char *[]", names), c_text(system)
         how = ffi.new("vb_easy_labels *", {"labels": listed, "n": len(names), "system": said, "raw": raw, "by_sum": by_sum})
         scores = ffi.new("vb_easy_score[]", len(names))
@@ -382,7 +382,7 @@ class _Call:
 def _settings(kind: str, call: _Call, how: dict[str, Any]) -> tuple[Any, Any]:
     sampling = how.pop("sampling", GREEDY)
     changed = {k: how.pop(k) for k in list(how) if k in _SAMPLING}
-    stops = [c_text(t) for t in how.pop("stops", ())]
+    stops = c_texts("stops", how.pop("stops", ()))
     grammar, trace, system = how.pop("grammar", None), how.pop("trace", None), how.pop("system", None)
     max_tokens = how.pop("max_tokens", 0)
     if how:
