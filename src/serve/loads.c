@@ -166,9 +166,13 @@ void vb_loads_stop(vb_loads *s)
     pthread_cond_broadcast(&s->work);
     pthread_mutex_unlock(&s->lock);
     for (; s->n_threads > 0; s->n_threads--) pthread_join(s->threads[s->n_threads - 1], NULL);
-    while (s->first != NULL) {
-        load *l = s->first;
-        s->first = l->next;
+    pthread_mutex_lock(&s->lock);
+    load *left = s->first;
+    s->first = NULL;
+    pthread_mutex_unlock(&s->lock);
+    while (left != NULL) {
+        load *l = left;
+        left = l->next;
         tell(l, &ending);
     }
 }
