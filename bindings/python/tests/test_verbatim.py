@@ -188,11 +188,12 @@ def test_leaving_a_stream_ends_it(model):
     assert model.generate("Once upon", max_tokens=2).read() is not None  # nothing runs any more
 
 
-def test_one_answer_at_a_time(model):
-    first = model.generate("Once upon", temperature=1, max_tokens=900)
-    next(first)
+def test_one_answer_at_a_time(slow):
+    first = slow.generate(LONG)
+    while slow.status.state != "generating":
+        time.sleep(0.001)
     with pytest.raises(verbatim.ArgumentError, match="one call at a time"):
-        model.classify("x", ["a", "b"])
+        slow.classify("x", ["a", "b"])
     first.close()
 
 
