@@ -229,7 +229,7 @@ static void take_text(vb_reply *r, const char *text, size_t len)
     if (r->at == START || (r->at == TEXT && !r->wrote && r->trimming)) {
         while (i < len && is_blank(text[i])) i++;
         if (i == len) {
-            if (r->at == START) add(r, &r->blanks, text, len);
+            if (r->at == START && !r->trimming) add(r, &r->blanks, text, len);
             return;
         }
         r->at = begins_bare(r, text[i]) ? BARE : TEXT;

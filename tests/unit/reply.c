@@ -283,6 +283,15 @@ Test(reply, notations)
     expect(&s, "<tool_call><function=add><parameter=a>1</tool_call>", "", "", "add {\"a\":1}\n");
 }
 
+/* Marks around an answer are left out, with the blanks beside them. */
+Test(reply, marks_that_are_dropped)
+{
+    setting s = {.tmpl = "{{ tools }}<|START_ACTION|>", .tools = 1};
+    expect(&s, "<|START_RESPONSE|>Yes.<|END_RESPONSE|>", "Yes.", "", "");
+    expect(&s, "\n<|START_RESPONSE|>\n\n Yes.\n<|END_RESPONSE|>", "Yes.", "", "");
+    expect(&s, " <|START_RESPONSE|> <|END_RESPONSE|> ", "", "", "");
+}
+
 /* --- thoughts ------------------------------------------------------------------------------------------------- */
 
 Test(reply, thoughts)
