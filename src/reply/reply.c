@@ -228,11 +228,11 @@ static void take_text(vb_reply *r, const char *text, size_t len)
     size_t i = 0;
     if (r->at == START || (r->at == TEXT && !r->wrote && r->trimming)) {
         while (i < len && is_blank(text[i])) i++;
-        if (i == len) {
-            if (r->at == START && !r->trimming) add(r, &r->blanks, text, len);
-            return;
-        }
-        r->at = begins_bare(r, text[i]) ? BARE : TEXT;
+        if (r->at == START && !r->trimming) add(r, &r->blanks, text, i);
+        if (i == len) return;
+        text += i;
+        len -= i;
+        r->at = begins_bare(r, text[0]) ? BARE : TEXT;
     }
     if (r->at == THOUGHT) put(r, &r->thinking, text, len);
     else if (r->at == TEXT) put(r, &r->content, text, len);

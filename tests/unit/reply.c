@@ -290,6 +290,10 @@ Test(reply, marks_that_are_dropped)
     expect(&s, "<|START_RESPONSE|>Yes.<|END_RESPONSE|>", "Yes.", "", "");
     expect(&s, "\n<|START_RESPONSE|>\n\n Yes.\n<|END_RESPONSE|>", "Yes.", "", "");
     expect(&s, " <|START_RESPONSE|> <|END_RESPONSE|> ", "", "", "");
+    s.tmpl = "{{ tools }}";
+    expect(&s, " \n [1, 2]", " \n [1, 2]", "", "");
+    s = (setting){.tmpl = "{{ tools }}<tool_call></think>", .tools = 1, .prompt = "<think>\n"};
+    expect(&s, "A.</think>  \n [", "[", "A.", "");
 }
 
 /* --- thoughts ------------------------------------------------------------------------------------------------- */
