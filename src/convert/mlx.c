@@ -6,7 +6,7 @@
  */
 #include "convert/mlx.h"
 
-#include "quantize/half.h"
+#include "base/canon.h"
 
 #include <string.h>
 
@@ -63,7 +63,7 @@ void vb_mlx_q4_1(const vb_source_tensor *t, uint64_t first, uint64_t n, uint8_t 
         vb_number_floats(g->scales->type, g->scales->data + place, 1, &both[0]);
         vb_number_floats(g->biases->type, g->biases->data + place, 1, &both[1]);
         for (int i = 0; i < 2; i++) {
-            uint16_t half = half_of(both[i]);
+            uint16_t half = (uint16_t)c_f2h(both[i]);
             out[2 * i] = (uint8_t)half;
             out[2 * i + 1] = (uint8_t)(half >> 8);
         }

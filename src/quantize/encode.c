@@ -1,6 +1,7 @@
 /* encode.c - which encoder a format has, and rows of blocks for it. */
 #include "quantize/encode.h"
 #include "base/fp.h"
+#include "quantize/brain.h"
 #include "quantize/encode_parts.h"
 #include "quantize/rows.h"
 
@@ -59,12 +60,12 @@ static int64_t first_from(const float *x, int64_t n, uint32_t limit)
 {
     uint32_t most = 0;
     for (int64_t i = 0; i < n; i++) {
-        uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
+        uint32_t bits = asu(x[i]) & 0x7fffffffu;
         most = bits > most ? bits : most;
     }
     if (most < limit) return -1;
     for (int64_t i = 0; i < n; i++)
-        if ((bits_of(x[i]) & 0x7fffffffu) >= limit) return i;
+        if ((asu(x[i]) & 0x7fffffffu) >= limit) return i;
     return -1;
 }
 
@@ -101,7 +102,7 @@ static void encode_floats(vb_format format, const float *x, int64_t n, uint8_t *
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        uint16_t y = format == VB_FMT_F16 ? half_of(x[i]) : brain_of(x[i]);
+        uint16_t y = format == VB_FMT_F16 ? (uint16_t)c_f2h(x[i]) : brain_of(x[i]);
         memcpy(out + 2 * i, &y, sizeof y);
     }
 }

@@ -68,7 +68,7 @@ static float sum_of(const float *w, int n)
 /* What a scale is once it was a half. */
 static float as_stored(float scale, float unit)
 {
-    return of_half(half_of(scale * unit)) * inverse(unit);
+    return c_h2f((uint16_t)c_f2h(scale * unit)) * inverse(unit);
 }
 
 /* --- the block's own scales ------------------------------------------------------------------------------------ */

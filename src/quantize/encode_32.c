@@ -197,10 +197,10 @@ int vb_encode_MXFP4(const float *x, const float *w, float power, uint8_t *out)
 {
     uint8_t code[2][BLOCK];
     (void)power;
-    int e = (int)(bits_of(farthest(x)) >> 23 & 255) - 2;
+    int e = (int)(asu(farthest(x)) >> 23 & 255) - 2;
     float near[BLOCK];
     if (e < 0) e = 0;
-    float down = float_of((uint32_t)(254 - e > 1 ? 254 - e : 1) << 23);
+    float down = asf((uint32_t)(254 - e > 1 ? 254 - e : 1) << 23);
     for (int j = 0; j < BLOCK; j++) near[j] = x[j] * down;
     int doubled = codes_of_floats(near, w, 0.5f, code[1]) < codes_of_floats(near, w, 1.0f, code[0]);
     out[0] = (uint8_t)(farthest(x) == 0.0f ? 0 : e + doubled);

@@ -245,7 +245,7 @@ static void weigh(vb_block *b, const float *importance, float most, const vb_blo
 void vb_block_take(vb_block *b, const float *x, const float *importance, const vb_block_shape *shape)
 {
     float far = __builtin_fabsf(farthest(x, shape->n));
-    b->unit = far < 0x1p-60f ? 0.0f : float_of(bits_of(far) & 0x7f800000u);
+    b->unit = far < 0x1p-60f ? 0.0f : asf(asu(far) & 0x7f800000u);
     for (int i = 0; i < shape->n; i++) b->x[i] = x[i] * inverse(b->unit);
     float most = importance != NULL ? farthest(importance, shape->n) : 0.0f;
     if (most > 0.0f) weigh(b, importance, most, shape);

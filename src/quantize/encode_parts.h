@@ -1,7 +1,7 @@
 /* encode_parts.h - between the encoders: one block at a time, and the searches for its scales. */
 #ifndef VB_QUANTIZE_ENCODE_PARTS_H
 #define VB_QUANTIZE_ENCODE_PARTS_H
-#include "quantize/half.h"
+#include "base/canon.h"
 
 /* One block. `w` is the importance of its elements (NULL: none), `power` the mean square of the row. All numbers are
  * finite and below 2^28. 0: a scale does not fit its half. */
@@ -44,7 +44,7 @@ static inline float code_of(float x, float least, float most)
 /* A half's two bytes; 0: it is infinite. */
 static inline int put_half(uint8_t *to, float x)
 {
-    uint16_t half = half_of(x);
+    uint16_t half = (uint16_t)c_f2h(x);
     memcpy(to, &half, sizeof half);
     return (half & 0x7c00u) != 0x7c00u;
 }
@@ -53,7 +53,7 @@ static inline float half_in(const uint8_t *from)
 {
     uint16_t half;
     memcpy(&half, from, sizeof half);
-    return of_half(half);
+    return c_h2f(half);
 }
 
 /* Of a divisor that may be 0 or so small that its inverse is none. */

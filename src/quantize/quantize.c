@@ -7,7 +7,7 @@
  */
 #include "quantize/quantize.h"
 #include "quantize/encode.h"
-#include "quantize/half.h"
+#include "quantize/brain.h"
 #include "quantize/imatrix.h"
 #include "quantize/rows.h"
 #include "file/gguf_write.h"
@@ -59,7 +59,7 @@ static void floats_of(const vb_format_info *f, const uint8_t *row, int64_t n, fl
     } else if (f->format == VB_FMT_F16 || f->format == VB_FMT_BF16) {
         for (int64_t i = 0; i < n; i++) {
             memcpy(&half, row + 2 * i, sizeof half);
-            x[i] = f->format == VB_FMT_F16 ? of_half(half) : of_brain(half);
+            x[i] = f->format == VB_FMT_F16 ? c_h2f(half) : of_brain(half);
         }
     } else {
         vb_oracle_dequantize(f->format, row, n, x);

@@ -1,7 +1,7 @@
 /* mlx.c - tests of MLX's groups: quants packed by hand, beside scale * q + bias. */
 #include "convert/mlx.h"
 
-#include "quantize/half.h"
+#include "base/canon.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -22,13 +22,13 @@ static void fill(module *m, int bits, int group)
 {
     memset(m, 0, sizeof *m);
     for (int i = 0; i < MOST / group; i++) {
-        m->scales[i] = half_of(0.01f * (float)(i + 1));
-        m->biases[i] = half_of(-0.3f + 0.05f * (float)i);
+        m->scales[i] = (uint16_t)c_f2h(0.01f * (float)(i + 1));
+        m->biases[i] = (uint16_t)c_f2h(-0.3f + 0.05f * (float)i);
     }
     for (int i = 0; i < MOST; i++) {
         unsigned q = (unsigned)(i * 7 + i / 5) & ((1u << bits) - 1);
         m->quants[i * bits / 8] |= (uint8_t)(q << i * bits % 8);
-        m->numbers[i] = of_half(m->scales[i / group]) * (float)q + of_half(m->biases[i / group]);
+        m->numbers[i] = c_h2f(m->scales[i / group]) * (float)q + c_h2f(m->biases[i / group]);
     }
 }
 
@@ -91,7 +91,7 @@ Test(mlx, four_bits_are_blocks_of_q4_1)
     vb_mlx_q4_1(vb_source_find(s, "model.q.weight"), 0, MOST, blocks);
     for (int i = 0; i < MOST; i += 32, at += 20)
         for (int k = 0; k < 32; k++) {
-            float scale = of_half((uint16_t)(at[0] | at[1] << 8)), bias = of_half((uint16_t)(at[2] | at[3] << 8));
+            float scale = c_h2f((uint16_t)(at[0] | at[1] << 8)), bias = c_h2f((uint16_t)(at[2] | at[3] << 8));
             float x = scale * (float)(at[4 + k % 16] >> k / 16 * 4 & 15) + bias;
             cr_assert_eq(x, m.numbers[i + k]);
         }
