@@ -12,13 +12,7 @@
  */
 #ifndef VB_RUN_STATE_H
 #define VB_RUN_STATE_H
-#include "plan/player.h"
-
-/* Where one head's rows are. */
-typedef struct {
-    uint8_t *keys, *values; /* of position 0 */
-    size_t key_stride, value_stride;
-} vb_head_rows;
+#include "plan/device.h"
 
 typedef struct {
     const vb_plan *plan;
