@@ -32,6 +32,7 @@ typedef struct {
  *   4. V alike. */
 typedef struct {
     vb_gpu_range keys, values; /* of one slot; no buffer: the slot is not on the device */
+    vb_gpu_range mirror;       /* for the host: of each row of the batch the keys of all heads, then the values */
     uint32_t key_row, value_row; /* bytes of a row */
 } vb_gpu_slot;
 
