@@ -1,4 +1,5 @@
-/* canon_all.c - the two texts of the canonical functions, base/canon.inc and oracle/, over every input there is.
+/* canon_all.c - the two texts of the canonical functions, base/canon.inc and oracle/, over every input there is; and
+ * base/exact.inc against the processor's division and square root.
  *
  *   canon_all [--stride N]      every N-th bit pattern; without it all 2^32, a few minutes on two threads
  *
@@ -10,6 +11,7 @@
 #include "oracle/arith.h"
 #include "tests/tally.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -56,6 +58,10 @@ COMPARE(tanh, -LARGEST, LARGEST, asu(c_tanh(x)), asu(vb_oracle_tanh(x)))
 COMPARE(log, 0x1p-126f, LARGEST, asu(c_log(x)), asu(vb_oracle_log(x)))
 COMPARE(erf, -LARGEST, LARGEST, asu(c_erf(x)), asu(vb_oracle_erf(x)))
 
+COMPARE(inverse, 0x1p-126f, 0x1p126f, asu(c_div_exact(1.0f, x)), asu(1.0f / x))
+COMPARE(inverse_q8, 0x1p-121f, LARGEST, asu(c_div_exact(127.0f, x)), asu(127.0f / x))
+COMPARE(sqrt, 0x1p-126f, LARGEST, asu(c_sqrt_exact(x)), asu(sqrtf(x)))
+
 static uint64_t compare_h2f(uint64_t from, uint64_t step, uint32_t *at, uint64_t *tried)
 {
     uint64_t different = 0;
@@ -71,7 +77,8 @@ static uint64_t compare_h2f(uint64_t from, uint64_t step, uint32_t *at, uint64_t
 #define FUNCTION(NAME) {#NAME, compare_##NAME}
 static const function functions[] = {FUNCTION(guard), FUNCTION(h2f),     FUNCTION(f2h),  FUNCTION(rint),
                                      FUNCTION(recip), FUNCTION(exp),     FUNCTION(sigmoid), FUNCTION(silu),
-                                     FUNCTION(gelu_tanh), FUNCTION(tanh), FUNCTION(log), FUNCTION(erf)};
+                                     FUNCTION(gelu_tanh), FUNCTION(tanh), FUNCTION(log), FUNCTION(erf),
+                                     FUNCTION(inverse), FUNCTION(inverse_q8), FUNCTION(sqrt)};
 
 static void *work(void *opaque)
 {

@@ -23,6 +23,7 @@
 #define I2U(i) uint(i)
 #define FN
 #include "../../src/base/canon.inc"
+#include "../../src/base/exact.inc"
 
 layout(std430, set = 0, binding = 0) readonly buffer BufferA { uint a_words[]; };
 layout(std430, set = 0, binding = 1) readonly buffer BufferB { uint b_words[]; };

@@ -1,4 +1,4 @@
-/* canon.h - base/canon.inc as C: static inline functions on float. */
+/* canon.h - base/canon.inc and base/exact.inc as C: static inline functions on float. */
 #ifndef VB_BASE_CANON_H
 #define VB_BASE_CANON_H
 #include <stdint.h>
@@ -26,6 +26,7 @@ static inline float asf(uint32_t bits)
 #define U2I(u) ((int32_t)(u))
 #define I2U(i) ((uint32_t)(i))
 #include "base/canon.inc"
+#include "base/exact.inc"
 #undef FN
 #undef F32
 #undef U32
