@@ -492,7 +492,15 @@ def test_a_grammar_that_is_used_is_closed(slow):
     assert slow.generate("x", max_tokens=1).read() is not None
 
 
-def test_an_interrupt_ends_what_is_waited_for(slow):
+@pytest.fixture
+def interruptible():
+    """Who is started behind a shell's & ignores Ctrl-C, and Python leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_what_is_waited_for(slow, interruptible):
     for wait in (lambda: slow.generate(LONG).read(), lambda: slow.classify(LONG, ["a", "b"])):
         threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
