@@ -12,7 +12,6 @@
 #ifndef VB_PLAN_DEVICE_H
 #define VB_PLAN_DEVICE_H
 #include "plan/plan.h"
-#include "plan/player.h"
 
 /* One token of the batch. */
 typedef struct {

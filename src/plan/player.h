@@ -7,13 +7,15 @@
  */
 #ifndef VB_PLAN_PLAYER_H
 #define VB_PLAN_PLAYER_H
-#include "plan/plan.h"
+#include "plan/device.h"
 
 typedef struct {
     vb_arith arith;
     const char *isa; /* NULL: the best of this machine; a name this machine lacks is an error */
     int threads;     /* >= 1 */
     int like_ggml;   /* VB_GGML_..., only the oracle */
+    vb_device device; /* has some steps performed, only the cpu player's; once opened, the player closes it. ops NULL: none */
+    float verify;     /* share of the device's steps that are computed once more here, 0 to 1 */
 } vb_play_opts;
 
 /* Who watches the named values of a part, in the order of being called. */
@@ -62,6 +64,9 @@ typedef struct {
      * memories, all held positions are put. NULL: this player keeps states in a form of its own. */
     void (*state_get)(const void *state, int from, int n, uint8_t *buf);
     void (*state_put)(void *state, int from, int n, const uint8_t *buf, int held);
+    /* What was evaluated for a state, counted in tokens times layers (what stands before or behind the layers counts as
+     * one): here, and on the device. NULL: all here. */
+    void (*state_rows)(const void *state, uint64_t rows[2]);
     /* ids are in range and positions fit the context: the caller has checked. A value that is not finite is an
      * error that names step, layer and position (A3). */
     vb_status (*eval)(void *player, const vb_part *parts, int n, vb_err *err);

@@ -32,7 +32,7 @@ typedef struct {
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
     size_t rows, wanted, logits, values, wanted_values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1];
-    size_t ropes, workers, parts, outputs, experts, total;
+    size_t ropes, workers, parts, outputs, experts, device_rows, chosen, total;
 } vb_scratch_layout;
 
 enum { VB_STAGE_STEPS = 3 };
@@ -40,6 +40,8 @@ enum { VB_STAGE_STEPS = 3 };
 /* Steps of the plan that one round of tiles may do (lower.c). */
 typedef struct {
     int first, steps;
+    int begins; /* 1: a section begins here, steps of one layer, or those before or behind all layers */
+    int away;   /* stages of this section, if a device takes it; 0: none begins here, or it does not (away.c) */
 } vb_stage;
 
 typedef struct {
@@ -53,6 +55,8 @@ typedef struct {
     vb_stage *stages;
     int n_stages;
     vb_hard *hard;
+    uint64_t chance; /* of what is verified */
+    atomic_ullong states; /* how many there were */
     vb_rope_spec *ropes;       /* two for each of the plan: of short and of long sessions */
     int *rope_at, rope_floats; /* of one row of all tables */
     char (*names)[64];         /* kernel of each step */
@@ -73,6 +77,8 @@ typedef struct {
     int stopped_at;  /* stage that comes next if the batch that was stopped is evaluated again; 0: none was */
     uint64_t stops;  /* how many were */
     int watched, unseen; /* 1: a row has taps; these rows were shown before */
+    int pausable; /* 1: somebody wants to be asked between steps */
+    uint64_t sections[2]; /* played here, and on the device */
     vb_row *rows;
     int *wanted;    /* row of each wanted row */
     float **logits; /* of each wanted row */
@@ -133,6 +139,15 @@ void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, int worker);
 int vb_cpu_tile_rows(const vb_cpu *p, const vb_step *s, int i);
 void vb_cpu_attend(vb_cpu *p, const vb_step *s);
+/* Shows what a step has given to those who watch. */
+vb_status vb_cpu_show(const vb_cpu *p, const vb_step *s, vb_err *err);
+/* A step by itself; on VB_E_FORMAT *failed is the row that is not finite. */
+vb_status vb_cpu_play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err);
+/* Finds the sections that the device takes. */
+void vb_cpu_away_find(vb_cpu *p);
+/* Has the device perform the section that begins at stage i, perhaps with those behind it. *done: how many stages were
+ * played; 0: none, it has to be done here. */
+vb_status vb_cpu_away(vb_cpu *p, int i, int *done, int *failed, vb_err *err);
 /* Steps that remember, and those around them. */
 vb_status vb_cpu_memories_open(vb_cpu *p, vb_err *err);
 void vb_cpu_slice(vb_cpu *p, const vb_step *s);

@@ -4,6 +4,7 @@
  *   scratch        NaNs before every batch
  *   batches        cut at random
  *   stages         played as one round or step by step
+ *   a device       performs sections together, alone, by steps, or not at all
  *   steps          cut into tiles of random size, done in random order, by the pool or by the caller alone
  */
 #ifndef VB_RUN_HARD_H

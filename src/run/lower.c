@@ -14,7 +14,7 @@ static int matrices_of_one_input(const vb_plan *plan, int i)
 {
     int n = 0;
     while (n < VB_STAGE_STEPS && i + n < plan->n_steps && plan->steps[i + n].op == VB_OP_LINEAR &&
-           plan->steps[i + n].in[0] == plan->steps[i].in[0])
+           plan->steps[i + n].in[0] == plan->steps[i].in[0] && plan->steps[i + n].layer == plan->steps[i].layer)
         n++;
     return n;
 }
@@ -24,7 +24,8 @@ int vb_cpu_lower(const vb_plan *plan, vb_stage *stages)
     int n = 0;
     for (int i = 0; i < plan->n_steps; i += stages[n++].steps) {
         int matrices = matrices_of_one_input(plan, i);
-        stages[n] = (vb_stage){i, matrices > 1 ? matrices : 1};
+        int first = i == 0 || plan->steps[i].layer != plan->steps[i - 1].layer;
+        stages[n] = (vb_stage){.first = i, .steps = matrices > 1 ? matrices : 1, .begins = first};
     }
     return n;
 }

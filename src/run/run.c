@@ -43,6 +43,10 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     at.parts = vb_cpu_take(&end, (size_t)p->part_floats, sizeof(float));
     at.experts = vb_cpu_take(&end, vb_cpu_expert_bytes(p, tokens), 1);
     at.outputs = vb_cpu_take(&end, VB_STAGE_STEPS * tokens, sizeof(float *));
+    if (p->opts.device.ops != NULL) {
+        at.device_rows = vb_cpu_take(&end, tokens, sizeof(vb_device_row));
+        at.chosen = vb_cpu_take(&end, (size_t)p->plan->n_steps, 1);
+    }
     at.total = end;
     return at;
 }
@@ -93,8 +97,9 @@ float *vb_cpu_value(const vb_cpu *p, vb_val v, int r)
 static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
 {
     int row = 0, wanted = 0;
-    p->watched = 0;
-    for (int i = 0; i < n; i++)
+    p->watched = p->pausable = 0;
+    for (int i = 0; i < n; i++) {
+        p->pausable |= parts[i].taps != NULL && parts[i].taps->between != NULL;
         for (int k = 0; k < parts[i].n; k++, row++) {
             const vb_part *part = &parts[i];
             int w = k - (part->n - part->want);
@@ -105,11 +110,12 @@ static void fill_rows(vb_cpu *p, const vb_part *parts, int n)
             p->wanted[wanted] = row;
             p->logits[wanted++] = part->logits + (size_t)w * (size_t)p->plan->out_width;
         }
+    }
 }
 
 /* --- evaluation -------------------------------------------------------------------------------------------- */
 
-static vb_status show(const vb_cpu *p, const vb_step *s, vb_err *err)
+vb_status vb_cpu_show(const vb_cpu *p, const vb_step *s, vb_err *err)
 {
     if (!p->watched || p->unseen) return VB_OK;
     for (int r = 0; r < vb_cpu_rows(p, s->out); r++) {
@@ -128,13 +134,12 @@ static vb_status check(vb_cpu *p, const vb_step *s, int i, int *failed, vb_err *
             p->rows[*failed].position);
 }
 
-static vb_status play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err)
+vb_status vb_cpu_play_step(vb_cpu *p, const vb_step *s, int *failed, vb_err *err)
 {
     if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
     atomic_store_explicit(&p->bad[0], INT_MAX, memory_order_relaxed);
     vb_cpu_step(p, s);
-    VB_TRY(check(p, s, 0, failed, err));
-    return show(p, s, err);
+    return check(p, s, 0, failed, err);
 }
 
 /* Not for many tokens, where waiting is little beside the work; nor where a tap wants to see each step. */
@@ -148,7 +153,10 @@ static vb_status play_stage(vb_cpu *p, const vb_stage *stage, int *failed, vb_er
 {
     const vb_step *s = &p->plan->steps[stage->first];
     if (!is_round(p, stage)) {
-        for (int i = 0; i < stage->steps; i++) VB_TRY(play_step(p, &s[i], failed, err));
+        for (int i = 0; i < stage->steps; i++) {
+            VB_TRY(vb_cpu_play_step(p, &s[i], failed, err));
+            VB_TRY(vb_cpu_show(p, &s[i], err));
+        }
         return VB_OK;
     }
     if (vb_cpu_rows(p, s->out) == 0) return VB_OK;
@@ -179,8 +187,12 @@ static vb_status start(vb_cpu *p, const vb_part *parts, int n, vb_err *err)
 {
     for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
     vb_cpu_ropes(p);
-    for (int i = 0; i < n; i++)
-        if (parts[i].n > 0) VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
+    p->sections[0] = p->sections[1] = 0;
+    for (int i = 0; i < n; i++) {
+        if (parts[i].n == 0) continue;
+        vb_state_forget(parts[i].state, parts[i].start);
+        VB_TRY(vb_state_begin(parts[i].state, parts[i].start, parts[i].start + parts[i].n, err));
+    }
     return VB_OK;
 }
 
@@ -192,17 +204,35 @@ static void stop(vb_cpu *p, const vb_part *parts, int n, int stage)
     for (int i = 0; i < n; i++) ((vb_state *)parts[i].state)->stop = p->stops;
 }
 
+/* *done: how many stages. */
+static vb_status play_some(vb_cpu *p, int i, int *done, int *failed, vb_err *err)
+{
+    *done = 0;
+    if (p->stages[i].away > 0) VB_TRY(vb_cpu_away(p, i, done, failed, err));
+    if (*done > 0) return VB_OK;
+    *done = 1;
+    p->sections[0] += (uint64_t)p->stages[i].begins;
+    return play_stage(p, &p->stages[i], failed, err);
+}
+
+static void end(const vb_cpu *p, const vb_part *part)
+{
+    vb_state *state = part->state;
+    if (part->n == 0) return;
+    for (int i = 0; i < 2; i++) state->rows[i] += p->sections[i] * (uint64_t)part->n;
+    vb_state_end(state, part->start + part->n);
+}
+
 static vb_status play_stages(vb_cpu *p, const vb_part *parts, int n, int from, int *failed, vb_err *err)
 {
-    for (int i = from; i < p->n_stages; i++) {
+    for (int i = from, done; i < p->n_stages; i += done) {
         vb_status s = VB_OK;
-        VB_TRY(play_stage(p, &p->stages[i], failed, err));
-        for (int k = 0; k < n && s == VB_OK && i + 1 < p->n_stages; k++) s = vb_taps_between(parts[k].taps, err);
-        if (s < 0) stop(p, parts, n, i + 1);
+        VB_TRY(play_some(p, i, &done, failed, err));
+        for (int k = 0; k < n && s == VB_OK && i + done < p->n_stages; k++) s = vb_taps_between(parts[k].taps, err);
+        if (s < 0) stop(p, parts, n, i + done);
         if (s < 0) return s;
     }
-    for (int i = 0; i < n; i++)
-        if (parts[i].n > 0) vb_state_end(parts[i].state, parts[i].start + parts[i].n);
+    for (int i = 0; i < n; i++) end(p, &parts[i]);
     return VB_OK;
 }
 
@@ -389,6 +419,7 @@ static vb_status prepare(vb_cpu *p, vb_err *err)
     for (int i = 0; i < plan->n_steps; i++)
         vb_cpu_kernel_name(p, &plan->steps[i], p->names[i], sizeof p->names[i]);
     vb_hard_start(p->hard);
+    vb_cpu_away_find(p);
     measure(p);
     VB_TRY(vb_cpu_memories_open(p, err));
     VB_TRY(prepare_ropes(p, err));
@@ -399,6 +430,7 @@ static void close_player(void *opaque)
 {
     vb_cpu *p = opaque;
     if (p == NULL) return;
+    if (p->opts.device.ops != NULL) p->opts.device.ops->close(p->opts.device.self);
     vb_pool_close(p->pool);
     vb_pages_release(p->scratch, p->scratch_bytes);
     vb_arena_free(&p->arena);
@@ -419,6 +451,7 @@ static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts
     p->k = k;
     vb_status s = prepare(p, err);
     if (s < 0) {
+        p->opts.device.ops = NULL; /* still the caller's */
         close_player(p);
         return s;
     }
@@ -439,10 +472,14 @@ static const char *kernel(const void *opaque, const vb_step *step)
 
 static vb_status state_open(void **state, void *player, int context, vb_kv kv, vb_err *err)
 {
+    vb_cpu *p = player;
     vb_state *s;
-    vb_status status = vb_state_open(&s, ((const vb_cpu *)player)->plan, context, kv, err);
+    vb_status status = vb_state_open(&s, p->plan, context, kv, err);
     *state = s;
-    return status;
+    if (status < 0) return status;
+    s->device = p->opts.device;
+    s->id = atomic_fetch_add_explicit(&p->states, 1, memory_order_relaxed) + 1;
+    return VB_OK;
 }
 
 static vb_status state_copy(void *to, const void *from, int n, vb_err *err)
@@ -463,6 +500,11 @@ static void state_put(void *state, int from, int n, const uint8_t *buf, int held
 static int state_start(const void *state, int n)
 {
     return vb_state_start(state, n);
+}
+
+static void state_rows(const void *state, uint64_t rows[2])
+{
+    memcpy(rows, ((const vb_state *)state)->rows, sizeof ((const vb_state *)state)->rows);
 }
 
 static void state_close(void *state)
@@ -487,6 +529,7 @@ const vb_player vb_cpu_player = {
     .state_start = state_start,
     .state_get = state_get,
     .state_put = state_put,
+    .state_rows = state_rows,
     .eval = eval,
     .scratch_bytes = scratch_bytes,
 };

@@ -71,10 +71,16 @@ vb_status vb_state_open(vb_state **out, const vb_plan *plan, int context, vb_kv 
 void vb_state_close(vb_state *s)
 {
     if (s == NULL) return;
+    vb_state_forget(s, 0);
     vb_pages_release(s->pages, s->bytes);
     free(s->slots);
     free(s->memories);
     free(s);
+}
+
+void vb_state_forget(const vb_state *s, int from)
+{
+    if (s->device.ops != NULL) s->device.ops->forget(s->device.self, s->id, from);
 }
 
 /* --- memories -------------------------------------------------------------------------------------------------- */
@@ -180,6 +186,7 @@ vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
         VB_FAIL(err, VB_E_ARGUMENT, "copy of %d positions: expected a session of the same kind with room, found %d "
                 "positions", n, to->context);
     to->stop = 0;
+    vb_state_forget(to, 0);
     for (int slot = 0; slot < from->plan->n_slots; slot++)
         for (int head = 0; head < from->plan->slots[slot].kv_heads; head++) {
             vb_head_rows a = vb_state_head(to, slot, head), b = vb_state_head(from, slot, head);
@@ -210,6 +217,7 @@ void vb_state_get(const vb_state *s, int from, int n, uint8_t *buf)
 void vb_state_put(vb_state *s, int from, int n, const uint8_t *buf, int held)
 {
     s->stop = 0;
+    vb_state_forget(s, from);
     for (int slot = 0; slot < s->plan->n_slots; slot++)
         for (int values = 0; values < 2; values++)
             for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {

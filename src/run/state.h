@@ -12,7 +12,7 @@
  */
 #ifndef VB_RUN_STATE_H
 #define VB_RUN_STATE_H
-#include "plan/device.h"
+#include "plan/player.h"
 
 typedef struct {
     const vb_plan *plan;
@@ -24,11 +24,16 @@ typedef struct {
     size_t *memories, shelves, shelf_bytes; /* where a memory begins in a shelf, and the first shelf; one's size */
     int held[VB_MEMORIES_KEPT]; /* the position whose memories a shelf holds, 0: nothing */
     uint64_t stop;   /* which stopped evaluation (cpu.h) has left its values here; 0: none, or they were changed since */
+    vb_device device; /* keeps copies of rows under this id; ops NULL: nobody does */
+    uint64_t id;
+    uint64_t rows[2]; /* as vb_player's state_rows */
     int from, to, safe; /* shelves of the evaluation, from -1: position 0; the position that may not be given up */
 } vb_state;
 
 vb_status vb_state_open(vb_state **out, const vb_plan *plan, int context, vb_kv kv, vb_err *err);
 void vb_state_close(vb_state *s);
+/* From this position on rows are not what a device may have copied. */
+void vb_state_forget(const vb_state *s, int from);
 /* The first n positions. */
 vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err);
 /* Positions from..from+n to and from a buffer that holds `held` of them, as vb_player says. */

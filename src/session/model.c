@@ -68,7 +68,7 @@ static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *er
     m->like_ggml = opts->like_ggml;
     vb_cpu_name(m->cpu, sizeof m->cpu);
     m->threads = opts->threads > 0 ? opts->threads : vb_topology_cores();
-    vb_play_opts play = {m->arith, opts->isa, m->threads, m->like_ggml};
+    vb_play_opts play = {.arith = m->arith, .isa = opts->isa, .threads = m->threads, .like_ggml = m->like_ggml};
     return m->player->open(&m->playing, &m->plan, &play, err);
 }
 
