@@ -3,8 +3,8 @@
  *   int8   x --quantize--> acts --linear_int8 or, where small integers are multiplied at once, linear_dot--> y
  *   f32    x --linear_float--> y
  *
- * Up to MOST_TOKENS rows of the batch meet a weight's row while it is unpacked; those of experts come one by one, because
- * their experts differ.
+ * Up to MOST_TOKENS rows of the batch meet a weight's row while it is unpacked; those of experts come one by one,
+ * because their experts differ.
  */
 #include "gpu/steps.h"
 
@@ -98,7 +98,8 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     int floats = act_kind(r, s) == VB_ACT_F32, fast = vb_gpu_facts_of(r->gpu)->integer_dot;
     vb_format f = s->weight->format;
     uint32_t cols = (uint32_t)s->weight->cols;
-    vb_gpu_dispatch d = vb_gpu_dispatch_of(r, s, note, floats ? shaders[f].floats : fast ? shaders[f].dot : shaders[f].int8);
+    vb_gpu_shader integers = fast ? shaders[f].dot : shaders[f].int8;
+    vb_gpu_dispatch d = vb_gpu_dispatch_of(r, s, note, floats ? shaders[f].floats : integers);
     d.range[VB_GPU_A] = floats ? r->value(r->player, s->in[0]) : r->acts;
     d.range[VB_GPU_OUT] = r->value(r->player, s->out);
     if (s->bias != NULL) d.range[VB_GPU_W2] = r->weight(r->player, s->bias)->windows[0].range;

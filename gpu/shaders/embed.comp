@@ -1,7 +1,8 @@
 #version 450
 /* embed.comp - the table's row of a token's id or position, or row 0, dequantised (docs/ARITHMETIC.md C6, H).
  *
- * c[2]: columns, c[3]: 0 by id, 1 by position, 2 row 0, c[4]: first row of the window, c[5]: its rows, c[6]: bytes of a row.
+ * c[2]: columns, c[3]: 0 by id, 1 by position, 2 row 0, c[4]: first row of the window, c[5]: its rows,
+ * c[6]: bytes of a row.
  */
 #include "step.glsl"
 #include "block.glsl"

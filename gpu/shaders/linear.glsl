@@ -7,8 +7,8 @@
  *   c[5]  how many            c[6]  row of the window that is the first of them, or (EXPERTS) the window's first row
  *   c[7]  1: there is a bias  c[8]  floats of an output row c[9]  words of an input row
  *   EXPERTS: c[10] rows of the window  c[11] used  c[12] rows of an expert's output  c[13] rows of an expert in all
- *            c[14] where its rows begin there  c[15] words from one expert's input to the next's  c[16] words of a row of `b`
- *            c[17] experts
+ *            c[14] where its rows begin there  c[15] words from one expert's input to the next's
+ *            c[16] words of a row of `b`  c[17] experts
  *
  * TOKENS inputs meet a row at once, so that it is unpacked once for them; with EXPERTS it is one.
  */

@@ -2,8 +2,8 @@
  *
  *   a work group   8 rows x 8 lanes, TOKENS inputs (1, 2, 4 or 8)
  *   blocks of 32   lane l takes block b where b mod 8 = l, as D1 has eight accumulators; then D1's tree
- *   blocks of 256  a lane takes an eighth of a block; integers may be added in any order. UNITS of blocks and inputs meet
- *                  in shared memory, there lane l makes the term of unit l, and the terms are added in D2's order:
+ *   blocks of 256  a lane takes an eighth of a block; integers may be added in any order. UNITS of blocks and inputs
+ *                  meet in shared memory, there lane l makes the term of unit l, and these are added in D2's order:
  *
  *                  TOKENS 1: | b0 b1 b2 b3 b4 b5 b6 b7 |     TOKENS 4: | b0 for input 0, 1, 2, 3 | b1 for input 0 ... |
  *
@@ -121,7 +121,8 @@ ivec2 meet(uint q[8], ivec2 scale, int least, uint lane, uint input_word, uint b
         sum.y += dot4(q[k + 4u], a_at(at + PART_APART / 4u + k));
     }
 #if OFFSET != 0
-    uint x = a_at(sums + part_at(lane) / 32u), y = a_at(sums + (part_at(lane) + PART_APART) / 32u), shift = (lane & 1u) * 16u;
+    uint x = a_at(sums + part_at(lane) / 32u), y = a_at(sums + (part_at(lane) + PART_APART) / 32u);
+    uint shift = (lane & 1u) * 16u;
     sum -= OFFSET * ivec2(low_sum(x >> shift), low_sum(y >> shift));
 #endif
     ivec2 both = ivec2(scale.x * sum.x + scale.y * sum.y, 0);
