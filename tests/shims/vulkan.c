@@ -1,5 +1,5 @@
-/* vulkan.c - a Vulkan loader that lies on command: named by VERBATIM_VULKAN it stands before the real one, passes calls
- * on, counts them, and does what the words of VULKAN_SHIM (with commas between) ask for:
+/* vulkan.c - a Vulkan loader that lies on command: named by VERBATIM_VULKAN it stands before the real one, passes
+ * calls on, counts them, and does what the words of VULKAN_SHIM (with commas between) ask for:
  *
  *   fail=N:CODE         the Nth call that can fail does, without reaching the driver; fail=vkName@N:CODE the Nth of that
  *                       name. CODE: lost, device_memory, host_memory, timeout, init, and with a + behind it all calls
@@ -113,7 +113,7 @@ static int fails(int function, VkResult *result)
     static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name params                                                           \
     {                                                                                                                  \
         VkResult r;                                                                                                    \
-        return fails(AT_##name, &r) ? r : real(name) args;                                                     \
+        return fails(AT_##name, &r) ? r : real(name) args;                                                             \
     }
 
 /* --- objects: how many of each kind are alive */
@@ -136,11 +136,11 @@ static void lives(int kind, int64_t by)
 }
 
 #define CREATES(name, info, object)                                                                                    \
-    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(VkDevice d, const info *how, const VkAllocationCallbacks *a,\
-                                                            object *out)                                               \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_Create##name(                                                           \
+        VkDevice d, const info *how, const VkAllocationCallbacks *a, object *out)                                      \
     {                                                                                                                  \
         VkResult r;                                                                                                    \
-        if (fails(AT_Create##name, &r)) return r;                                                                   \
+        if (fails(AT_Create##name, &r)) return r;                                                                      \
         r = real(Create##name)(d, how, a, out);                                                                        \
         if (r == VK_SUCCESS) lives(LIVE_##name, 1);                                                                    \
         return r;                                                                                                      \

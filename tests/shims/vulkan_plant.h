@@ -139,7 +139,7 @@ static VKAPI_ATTR void VKAPI_CALL wrap_CmdFillBuffer(VkCommandBuffer c, VkBuffer
     real(CmdFillBuffer)(c, b, at, bytes, with);
 }
 
-/* Word E of the output that was just written becomes one (1.0f), behind all that was before and ahead of all that comes. */
+/* Word E of the output that was just written becomes one (1.0f), behind all before it and ahead of all that comes. */
 static void spoil(VkCommandBuffer c)
 {
     const char *w = word("spoil"), *colon = w != NULL ? strchr(w, ':') : NULL;

@@ -227,8 +227,8 @@ static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements(VkDevice d, V
     if (word("discrete") != NULL) r->memoryTypeBits = 7;
 }
 
-static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements2(VkDevice d, const VkBufferMemoryRequirementsInfo2 *b,
-                                                                    VkMemoryRequirements2 *r)
+static VKAPI_ATTR void VKAPI_CALL wrap_GetBufferMemoryRequirements2(
+    VkDevice d, const VkBufferMemoryRequirementsInfo2 *b, VkMemoryRequirements2 *r)
 {
     real(GetBufferMemoryRequirements2)(d, b, r);
     if (word("discrete") != NULL) r->memoryRequirements.memoryTypeBits = 7;
