@@ -4,14 +4,14 @@
  *   state 12  pages 0
  *   free      1 3 5 6 8 ...
  *
- *   begin   pages for all positions of the batch, other states give theirs up; what the host has and the device lacks is
- *   uploaded
+ *   begin   pages for all positions of the batch, for which other states may give theirs up; what the host has and the
+ *           device lacks is uploaded
  *   play    kv_write stores the batch's rows in their pages and, one behind the other, in the slot's mirror
  *   end     mirror -> host's states; from now on the device has these positions
  *
- * Invariant: of each state and slot the device has the positions 0 .. valid - 1, as they are in the host's memory; `valid`
- * is known to the table (table.h) and everything behind it is as good as nothing. Before a player evaluates tokens from a
- * position on, wherever it does so, it says `forget` from there on.
+ * Invariant: of each state and slot the device has the positions 0 .. valid - 1 as they are in the host's memory; the
+ * table (table.h) knows `valid`, and everything behind it is as good as nothing. Before a player evaluates tokens from
+ * a position on, wherever it does so, it says `forget` from there on.
  */
 #ifndef VB_GPU_PAGES_H
 #define VB_GPU_PAGES_H
@@ -35,8 +35,8 @@ uint64_t vb_gpu_pages_need(const vb_plan *plan, const uint8_t *slots, vb_kv kv, 
 /* Room for the positions of the options in this type, before the first batch comes. */
 vb_status vb_gpu_pages_reserve(vb_gpu_pages *p, vb_kv kv, vb_err *err);
 
-/* Before steps from..from+n for at most `bucket` rows; nothing may be in flight. VB_E_UNSUPPORTED: there is no room for
- * these states, so that the player has to do without the device this time; the device itself is fine if vb_gpu says so. */
+/* Before steps from..from+n for at most `bucket` rows; nothing may be in flight. VB_E_MEMORY: there is no room for
+ * these states, so that the player has to do this batch itself; the device is well. */
 vb_status vb_gpu_pages_begin(vb_gpu_pages *p, const vb_batch *batch, int from, int n, int bucket, vb_err *err);
 /* After they were played and waited for, if nothing was noted: the batch's rows of all slots that they write. */
 void vb_gpu_pages_end(vb_gpu_pages *p, const vb_batch *batch, int from, int n);
@@ -49,8 +49,8 @@ uint32_t vb_gpu_pages_generation(const vb_gpu_pages *p);
 const vb_gpu_slot *vb_gpu_pages_slot(const vb_gpu_pages *p, int slot);
 /* Words of the page tables of the batch, at most one a page of the pool. */
 int vb_gpu_pages_words(const vb_gpu_pages *p, const vb_batch *batch);
-/* Writes them to `tables` and to word 3 of each token's row (VB_GPU_ROW_WORDS, the first at `rows`) where its own begins,
- * counted from `tables`. */
+/* Writes them to `tables`, and to word 3 of each token's row (VB_GPU_ROW_WORDS; the first is at `rows`) where its own
+ * begins, counted from `tables`. */
 void vb_gpu_pages_tables(const vb_gpu_pages *p, const vb_batch *batch, uint32_t *rows, uint32_t *tables);
 
 #endif
