@@ -108,7 +108,7 @@ void main()
     weigh(most);
     if (HOW == 1u) normalise();
     for (uint i = gl_LocalInvocationID.x; i < c[3]; i += THREADS) {
-        F32 number = I2F(int(numbers[i]));
+        F32 number = I2F(U2I(numbers[i]));
         F32 w = asf(chosen[i]) * asf(FACTORS != 0u ? w_at(numbers[i]) : 0x3f800000u);
         store(to + i, number, row);
         store(to + c[3] + i, w, row);

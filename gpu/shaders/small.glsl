@@ -11,7 +11,7 @@
 /* x * 2^64 */
 uint scaled_up(uint x)
 {
-    F32 count = I2F(int(x & 0x7fffffu)) * asf(0x15000000u); /* * 2^-85 */
+    F32 count = I2F(U2I(x & 0x7fffffu)) * asf(0x15000000u); /* * 2^-85 */
     uint magnitude = x & 0x7fffffffu;
     return (x & 0x80000000u) | (magnitude < 0x00800000u ? asu(count) : magnitude + 0x20000000u);
 }
