@@ -1,8 +1,8 @@
 /* vulkan.c - a Vulkan loader that lies on command: named by VERBATIM_VULKAN it stands before the real one, passes
  * calls on, counts them, and does what the words of VULKAN_SHIM (with commas between) ask for:
  *
- *   fail=N:CODE         the Nth call that can fail does, without reaching the driver; fail=vkName@N:CODE the Nth of that
- *                       name. CODE: lost, device_memory, host_memory, timeout, init, and with a + behind it all calls
+ *   fail=N:CODE         the Nth call that can fail does, without reaching the driver; fail=vkName@N:CODE the Nth of
+ *                       that name. CODE: lost, device_memory, host_memory, timeout, init, and with a + behind it all calls
  *                       from there on. A device that is lost stays so.
  *   validate            the Khronos layer with synchronisation validation stands in between; what it says is noted
  *   nobarrier[=N]       all barriers, or the Nth, are forgotten         wide=N    the Nth descriptor is too long
