@@ -27,7 +27,12 @@ MACHINE   := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISAS       = portable $(if $(filter x86_64,$(MACHINE)),avx2 avxvnni avx512) $(if $(filter aarch64,$(MACHINE)),neon)
 # Rooms above verbatim.h: part of the command, not of the library.
 OUTER      = $(sort $(wildcard src/serve/*.c src/store/*.c src/reply/*.c src/convert/*.c src/quantize/*.c))
-ENGINE     = $(sort $(filter-out $(OUTER),$(wildcard src/*/*.c)) $(wildcard oracle/*.c traces/*.c)) simd/kernels.c simd/attend.c simd/cpu.c
+# Devices: gpu/none.c alone where Vulkan's headers are missing, or with VULKAN=0.
+ifndef VULKAN
+VULKAN    := $(shell $(CC) -fsyntax-only -include vulkan/vulkan_core.h -x c /dev/null 2>/dev/null && echo 1)
+endif
+GPU        = $(if $(filter-out 0,$(VULKAN)),$(sort $(filter-out gpu/none.c,$(wildcard gpu/*.c))),gpu/none.c)
+ENGINE     = $(sort $(filter-out $(OUTER),$(wildcard src/*/*.c)) $(wildcard oracle/*.c traces/*.c)) $(GPU) simd/kernels.c simd/attend.c simd/cpu.c
 LIB_OBJ    = $(ENGINE:%.c=$B/%.o) $(ISAS:%=$B/simd/isa_%.o)
 CLI_OBJ    = $(patsubst %.c,$B/%.o,$(sort $(wildcard cli/*.c page/*.c parity/*.c prove/*.c)) $(OUTER))
 

@@ -25,6 +25,7 @@ typedef struct {
     uint32_t subgroup;
     int modes;      /* float modes offered: VB_GPU_RTE | VB_GPU_SIGNED_ZERO | VB_GPU_SUBNORMALS */
     int integer_dot, imports, unified; /* unified: host and device share their memory */
+    const char *lacks; /* what it would need to be started: "Vulkan 1.2"; NULL: nothing */
 } vb_gpu_facts;
 enum { VB_GPU_RTE = 1, VB_GPU_SIGNED_ZERO = 2, VB_GPU_SUBNORMALS = 4 };
 
@@ -34,6 +35,7 @@ int vb_gpu_list(vb_gpu_facts *facts, int cap, vb_err *err);
 vb_status vb_gpu_start(vb_gpu **out, int index, vb_err *err); /* by its place in that list */
 void vb_gpu_stop(vb_gpu *g); /* NULL is fine; buffers and tapes must have been freed before */
 const vb_gpu_facts *vb_gpu_facts_of(const vb_gpu *g);
+int vb_gpu_lost(const vb_gpu *g);
 int vb_gpu_keeps_subnormals(const vb_gpu *g); /* offered by the driver, so that no result may depend on luck */
 
 /* --- memory */
@@ -53,6 +55,7 @@ vb_status vb_gpu_alloc(vb_gpu_buffer *out, vb_gpu *g, vb_gpu_kind kind, uint64_t
 vb_status vb_gpu_import(vb_gpu_buffer *out, uint64_t *at, vb_gpu *g, const void *host, uint64_t bytes, vb_err *err);
 void vb_gpu_free(vb_gpu *g, vb_gpu_buffer *b); /* zeroed is fine */
 uint64_t vb_gpu_in_use(const vb_gpu *g);       /* bytes allocated now */
+uint64_t vb_gpu_free_bytes(const vb_gpu *g);   /* of LOCAL, by the driver's budget now; 0: it does not say */
 
 /* --- shaders: one a line of shaders.def */
 typedef enum {
