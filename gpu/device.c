@@ -12,11 +12,16 @@
 
 vb_status vb_gpu_result(vb_gpu *g, VkResult r, const char *call, vb_err *err)
 {
-    if (r == VK_SUCCESS) return VB_OK;
-    const char *name = g->about.facts.name, *text = vb_vulkan_text(r);
     if (r == VK_ERROR_OUT_OF_HOST_MEMORY || r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_TOO_MANY_OBJECTS) {
-        VB_FAIL(err, VB_E_MEMORY, "gpu: %s: %s: %s", name, call, text);
+        VB_FAIL(err, VB_E_MEMORY, "gpu: %s: %s: %s", g->about.facts.name, call, vb_vulkan_text(r));
     }
+    return vb_gpu_lose(g, r, call, err);
+}
+
+vb_status vb_gpu_lose(vb_gpu *g, VkResult r, const char *call, vb_err *err)
+{
+    const char *name = g->about.facts.name, *text = vb_vulkan_text(r);
+    if (r == VK_SUCCESS) return VB_OK;
     if (!g->lost) vb_log(VB_LOG_WARNING, "gpu: %s: %s: %s; this device is not used any more", name, call, text);
     g->lost = 1;
     g->n_pending = 0;

@@ -62,6 +62,8 @@ int vb_gpu_local_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, 
 
 /* VB_E_MEMORY if the driver has none; any other failure loses the device, and says so once. */
 vb_status vb_gpu_result(vb_gpu *g, VkResult r, const char *call, vb_err *err);
+/* The same, but a lack of memory is a failure too: what was played is neither done nor to come. */
+vb_status vb_gpu_lose(vb_gpu *g, VkResult r, const char *call, vb_err *err);
 #define VB_VK(g, err, name, ...) vb_gpu_result(g, (g)->vk.name(__VA_ARGS__), "vk" #name, err)
 vb_status vb_gpu_alive(const vb_gpu *g, vb_err *err);
 /* Before something is destroyed: waits until a lost device leaves its memory alone. 0: it never did. */

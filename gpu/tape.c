@@ -242,7 +242,7 @@ vb_status vb_gpu_wait_for(vb_gpu *g, uint64_t submission, vb_err *err)
                                     .semaphoreCount = 1,
                                     .pSemaphores = &g->timeline,
                                     .pValues = &next};
-        VB_TRY(VB_VK(g, err, WaitSemaphores, g->device, &wait, g->wait_ns));
+        VB_TRY(vb_gpu_lose(g, g->vk.WaitSemaphores(g->device, &wait, g->wait_ns), "vkWaitSemaphores", err));
         g->done = next;
     }
     return VB_OK;
@@ -267,7 +267,7 @@ vb_status vb_gpu_flush(vb_gpu *g, vb_err *err)
                          .pSignalSemaphores = &g->timeline};
     g->n_pending = 0;
     g->pending_work = 0;
-    VB_TRY(vb_gpu_result(g, g->vk.QueueSubmit(g->queue, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit", err));
+    VB_TRY(vb_gpu_lose(g, g->vk.QueueSubmit(g->queue, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit", err));
     g->submitted = number;
     return VB_OK;
 }
