@@ -5,7 +5,6 @@
  * NAME is one of the lots below. Without a device there is nothing to ask, which is said; the last line is
  * "N passed, N failed".
  */
-#include "tests/gpu_attend.h"
 #include "tests/gpu_core.h"
 #include "tests/gpu_linear.h"
 #include "tests/gpu_rows.h"
@@ -18,7 +17,6 @@ static const struct {
     int rounds;
 } lots[] = {
     {"core", check_gpu_core, 20},
-    {"attend", check_gpu_attend, 12},
     {"rows", check_gpu_rows, 20},
     {"linear", check_gpu_linear, 14},
 };
