@@ -145,6 +145,11 @@ static void core_refusals(vb_gpu *g)
     core_expect(vb_gpu_alloc(&big, g, VB_GPU_LOCAL, f->most_alloc + 1, &err), VB_E_MEMORY, "too much memory");
     core_expect(vb_gpu_alloc(&b, g, VB_GPU_LOCAL, 256, &err), VB_OK, "a buffer");
     core_expect(vb_gpu_tape_open(&t, g, &err), VB_OK, "a tape");
+    if (b.inside == NULL || t == NULL) {
+        vb_gpu_tape_close(t);
+        vb_gpu_free(g, &b);
+        return;
+    }
     vb_gpu_dispatch d = {.shader = VB_SHADER_ADD, .range = {[VB_GPU_A] = {&b, 252, 8}}};
     core_expect(vb_gpu_tape_dispatch(t, &d, &err), VB_E_ARGUMENT, "a range beyond its buffer");
     d.range[VB_GPU_A] = (vb_gpu_range){&b, 2, 8};
@@ -167,7 +172,7 @@ static void core_import(vb_gpu *g)
     const vb_gpu_facts *f = vb_gpu_facts_of(g);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint32_t *host = aligned_alloc(page, page);
-    vb_gpu_buffer b, down;
+    vb_gpu_buffer b, down = {0};
     vb_gpu_tape *t = NULL;
     uint64_t at = 0;
     vb_err err;
@@ -186,10 +191,10 @@ static void core_import(vb_gpu *g)
     VB_TRY_OUT(s, vb_gpu_play(g, t, 64, &err));
     VB_TRY_OUT(s, vb_gpu_wait(g, &err));
     core_expect(memcmp(down.host, host + 3, 64), 0, "imported words");
-    vb_gpu_free(g, &down);
 out:
     if (s < 0) failed("core: import: %s", err.text);
     vb_gpu_tape_close(t);
+    vb_gpu_free(g, &down);
     vb_gpu_free(g, &b);
     free(host);
 }
