@@ -5,6 +5,7 @@
  * NAME is one of the lots below. Without a device there is nothing to ask, which is said; the last line is
  * "N passed, N failed".
  */
+#include "tests/gpu_attend.h"
 #include "tests/gpu_core.h"
 #include "tests/gpu_linear.h"
 #include "tests/gpu_rows.h"
@@ -19,6 +20,7 @@ static const struct {
     {"core", check_gpu_core, 20},
     {"rows", check_gpu_rows, 20},
     {"linear", check_gpu_linear, 14},
+    {"attend", check_gpu_attend, 4},
 };
 
 static const char *option(int argc, char **argv, const char *name, const char *otherwise)
