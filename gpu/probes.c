@@ -1,4 +1,4 @@
-/* probes.c - the cases on which a device is tried. Operands are the same in every process: xorshift64 from a fixed seed.
+/* probes.c - the cases on which a device is tried. Operands are the same in every process: xorshift64, a fixed seed.
  *
  * Every function of base/canon.inc and base/exact.inc is here, every operation that a shader may use on floats, what
  * compilers like to do with several of them (fuse, reorder, cancel), and integers and shared memory, so that a device

@@ -34,7 +34,8 @@ extern const int vb_n_probes;
 void vb_probe_fill(uint32_t *operands, vb_probe_domain domain);
 /* What is right for case i. */
 uint32_t vb_probe_answer(const vb_probe *p, const uint32_t *operands, uint32_t i);
-/* Whether `found` will do: the same word, or a NaN for a NaN; without subnormals, anything where one may have been made. */
+/* Whether `found` will do: the same word, or a NaN for a NaN; without subnormals, anything where one may have been
+ * made. */
 int vb_probe_agrees(const vb_probe *p, uint32_t found, uint32_t answer, int subnormals);
 
 #endif

@@ -1,5 +1,5 @@
-/* qualify.c - the device performs every operation that steps are made of (probes.h), this machine does the same, and all
- * words have to be equal.
+/* qualify.c - the device performs every operation that steps are made of (probes.h), this machine does the same, and
+ * all words have to be equal.
  *
  *   up     x, y, z of each domain | a word of ones          written by the host
  *   down   64 Ki words of each operation | the note          written by the device: one tape, played once
@@ -45,7 +45,8 @@ static vb_gpu_range note_of(const trial *t)
 static vb_status put_on_tape(const trial *t, int i, vb_err *err)
 {
     const vb_probe *p = &vb_probes[i];
-    vb_gpu_dispatch d = {.shader = p->needs == VB_PROBE_NEEDS_DOT ? VB_SHADER_PROBE_DOT : VB_SHADER_PROBE, .x = WORDS / GROUP};
+    vb_gpu_dispatch d = {.shader = VB_SHADER_PROBE, .x = WORDS / GROUP};
+    if (p->needs == VB_PROBE_NEEDS_DOT) d.shader = VB_SHADER_PROBE_DOT;
     d.c[NUMBER_OP] = p->op;
     d.range[VB_GPU_A] = operand(t, p, 0);
     d.range[VB_GPU_B] = operand(t, p, 1);
@@ -120,7 +121,8 @@ static vb_status judge(const trial *t, void (*each)(void *ud, const vb_gpu_probe
     VB_FAIL(err, VB_E_UNSUPPORTED,
             "gpu: %s: refused, for it does not compute %s as every machine has to: expected 0x%08x, found 0x%08x "
             "(x 0x%08x, y 0x%08x, z 0x%08x; %d of %d cases)",
-            vb_gpu_facts_of(t->gpu)->name, bad.name, bad.right, bad.found, bad.x, bad.y, bad.z, bad.different, bad.tried);
+            vb_gpu_facts_of(t->gpu)->name, bad.name, bad.right, bad.found, bad.x, bad.y, bad.z, bad.different,
+            bad.tried);
 }
 
 vb_status vb_gpu_qualify_each(vb_gpu *g, void (*each)(void *ud, const vb_gpu_probed *p), void *ud, vb_err *err)
