@@ -1,7 +1,7 @@
 /* gpu_attend.h - keys, values and attention on a device against the oracle, bit for bit, through the pool of pages.
  *
  *   a case   a plan of two steps, attend and attend_kept, of a random shape; some states, a pool that is small at first
- *   a turn   states go back, positions are evaluated elsewhere, then a batch of some tokens of some states on the device
+ *   a turn   states go back, positions are evaluated elsewhere, then a batch of tokens of some states on the device
  *
  * After each turn the outputs, the notes and all rows of the host's states are those of the oracle.
  */
@@ -57,7 +57,7 @@ static int at_below(at_case *c, int n)
     return (int)(rng_word(&c->random) % (uint32_t)n);
 }
 
-/* --- a case -------------------------------------------------------------------------------------------------------- */
+/* --- a case ------------------------------------------------------------------------------------------------------ */
 
 static int at_dim(at_case *c)
 {
@@ -117,7 +117,7 @@ static void at_plan(at_case *c)
     c->value_bytes = vb_oracle_kv_size(c->kv, c->shape.dim_v);
 }
 
-/* --- states -------------------------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------------------ */
 
 static vb_head_rows at_head(const void *state, int slot, int head)
 {
@@ -203,7 +203,7 @@ static void at_elsewhere(at_case *c, at_state *s, int n)
     }
 }
 
-/* --- a batch ------------------------------------------------------------------------------------------------------- */
+/* --- a batch ----------------------------------------------------------------------------------------------------- */
 
 static void at_rows(at_case *c)
 {
@@ -282,7 +282,7 @@ static int at_fill(at_case *c, const vb_batch *b)
     return 1;
 }
 
-/* --- on the device ------------------------------------------------------------------------------------------------- */
+/* --- on the device ----------------------------------------------------------------------------------------------- */
 
 static vb_gpu_range at_range(const at_case *c, const vb_gpu_buffer *b, int part)
 {
@@ -338,7 +338,7 @@ out:
     return s;
 }
 
-/* --- what it must be ----------------------------------------------------------------------------------------------- */
+/* --- what it must be --------------------------------------------------------------------------------------------- */
 
 /* Returns 0 if the row is not finite. */
 static int at_expect_row(at_case *c, int step, int row)
@@ -370,8 +370,8 @@ static int at_expect(at_case *c, int step)
 static void at_fail(const at_case *c, const char *what, long long at)
 {
     const vb_heads *h = &c->shape, *k = &c->kept;
-    failed("attend: KV %d, heads %d/%d of %d and %d, kept %d, windows %d %d, caps %g %g, %d tokens, %s %lld", (int)c->kv,
-           h->heads, h->kv_heads, h->dim_k, h->dim_v, k->heads, h->window, k->window, (double)h->softcap,
+    failed("attend: KV %d, heads %d/%d of %d and %d, kept %d, windows %d %d, caps %g %g, %d tokens, %s %lld",
+           (int)c->kv, h->heads, h->kv_heads, h->dim_k, h->dim_v, k->heads, h->window, k->window, (double)h->softcap,
            (double)k->softcap, c->tokens, what, at);
 }
 
