@@ -41,6 +41,7 @@ typedef struct {
     const char *name;
     void (*shape)(rows_case *c);
     void (*expect)(const rows_case *c, float *y, int row);
+    void (*fill)(rows_case *c); /* numbers of its own; NULL: by mood */
 } rows_kind;
 
 /* --- numbers ------------------------------------------------------------------------------------------------------- */
@@ -76,6 +77,13 @@ static const float *rows_floats(const rows_case *c, int part)
 static const float *rows_in(const rows_case *c, int i, int row)
 {
     return rows_floats(c, i == 0 ? PART_A : PART_B) + (size_t)row * vb_gpu_stride(c->values[i].width);
+}
+
+/* How many rows a value has room for, or those that are asked for. */
+static int rows_of(const rows_case *c, int value, int asked)
+{
+    if (c->values[value].wanted) return asked ? c->n_wanted : c->wanted_bucket;
+    return asked ? c->tokens : c->bucket;
 }
 
 /* --- kinds --------------------------------------------------------------------------------------------------------- */
@@ -278,20 +286,76 @@ static void expect_mix(const rows_case *c, float *y, int row)
     vb_oracle_mix(y, rows_in(c, 0, row), rows_in(c, 1, row), c->values[1].width / 2, c->values[2].width);
 }
 
+/* --- crumbs: rows whose results hang on a subnormal in between ----------------------------------------------------- */
+
+static float *rows_crumbs(rows_case *c, int part, int i, int row)
+{
+    return (float *)(void *)(c->words + c->at[part]) + (size_t)row * vb_gpu_stride(c->values[i].width);
+}
+
+/* 2^-143 is left of the first two; beside each number that follows it decides which way a tie goes. */
+static void fill_mix_crumbs(rows_case *c)
+{
+    static const float x[] = {0x1.000002p-60f, -0x1p-60f, 0x1.fffffep-59f, 0x1.fffffep-34f, 0x1.fffffep-9f, 0x1.fffffep16f};
+    for (int row = 0; row < rows_of(c, 0, 0); row++)
+        for (int e = 0; e < 6; e++) {
+            float *to = rows_crumbs(c, PART_A, 0, row) + e * c->values[2].width;
+            for (int i = 0; i < c->values[2].width; i++) to[i] = row % 2 ? -x[e] : x[e];
+            rows_crumbs(c, PART_B, 1, row)[6 + e] = 0x1p-60f;
+        }
+}
+
+static void shape_mix_crumbs(rows_case *c)
+{
+    c->step.op = VB_OP_MIX;
+    c->values[2].width = 1 + rows_below(c, 200);
+    c->values[0].width = c->values[2].width * 6;
+    c->values[1].width = 12;
+}
+
+/* The mean is 2^-66, whose square is the first term of lane 0; the others were looked for until it decided. */
+static void fill_norm_crumbs(rows_case *c)
+{
+    static const uint32_t x[] = {0x232927eb, 0x252f7315, 0x2755f6bc, 0x29173edd, 0x2b39e8af};
+    for (int row = 0; row < rows_of(c, 0, 0); row++) {
+        float *to = rows_crumbs(c, PART_A, 0, row);
+        for (int i = 0; i < 128; i++) to[i] = 0.0f;
+        to[2] = 0x1p-59f;
+        for (int i = 0; i < 5; i++) {
+            memcpy(&to[16 * i + 16], &x[i], sizeof *x);
+            to[16 * i + 17] = -to[16 * i + 16];
+        }
+    }
+    for (int i = 0; i < 128; i++) {
+        rows_crumbs(c, PART_W, 0, 0)[i] = 1.0f;
+        rows_crumbs(c, PART_W2, 0, 0)[i] = 0.0f;
+    }
+}
+
+static void shape_norm_crumbs(rows_case *c)
+{
+    shape_norm_layer(c);
+    c->values[0].width = c->values[2].width = c->step.u.norm.group = 128;
+    c->size[PART_W] = c->size[PART_W2] = 128;
+    c->step.u.norm.eps = 0x1p-100f;
+}
+
 static const rows_kind rows_kinds[] = {
-    {"add", shape_add, expect_add},
-    {"scale", shape_scale, expect_scale},
-    {"act", shape_act, expect_act},
-    {"glu", shape_glu, expect_glu},
-    {"softcap", shape_softcap, expect_softcap},
-    {"gate", shape_gate, expect_gate},
-    {"slice", shape_slice, expect_slice},
-    {"wanted", shape_wanted, expect_wanted},
-    {"norm_rms", shape_norm_rms, expect_norm_rms},
-    {"norm_layer", shape_norm_layer, expect_norm_layer},
-    {"rope", shape_rope, expect_rope},
-    {"route", shape_route, expect_route},
-    {"mix", shape_mix, expect_mix},
+    {"add", shape_add, expect_add, NULL},
+    {"scale", shape_scale, expect_scale, NULL},
+    {"act", shape_act, expect_act, NULL},
+    {"glu", shape_glu, expect_glu, NULL},
+    {"softcap", shape_softcap, expect_softcap, NULL},
+    {"gate", shape_gate, expect_gate, NULL},
+    {"slice", shape_slice, expect_slice, NULL},
+    {"wanted", shape_wanted, expect_wanted, NULL},
+    {"norm_rms", shape_norm_rms, expect_norm_rms, NULL},
+    {"norm_layer", shape_norm_layer, expect_norm_layer, NULL},
+    {"rope", shape_rope, expect_rope, NULL},
+    {"route", shape_route, expect_route, NULL},
+    {"mix", shape_mix, expect_mix, NULL},
+    {"mix of crumbs", shape_mix_crumbs, expect_mix, fill_mix_crumbs},
+    {"norm_layer of crumbs", shape_norm_crumbs, expect_norm_layer, fill_norm_crumbs},
 };
 
 /* --- one case ------------------------------------------------------------------------------------------------------ */
@@ -314,12 +378,6 @@ static void rows_start(rows_case *c, const rows_kind *kind)
                         .n_ropes = 1, .output = -1};
 }
 
-static int rows_of(const rows_case *c, int value, int asked)
-{
-    if (c->values[value].wanted) return asked ? c->n_wanted : c->wanted_bucket;
-    return asked ? c->tokens : c->bucket;
-}
-
 static size_t rows_words(const rows_case *c, int value)
 {
     return (size_t)rows_of(c, value, 0) * vb_gpu_stride(c->values[value].width);
@@ -336,7 +394,7 @@ static void rows_batch(rows_case *c)
     for (int i = 0; i < c->n_wanted; i++) w[list + (size_t)i] = (uint32_t)c->wanted[i];
 }
 
-static int rows_fill(rows_case *c)
+static int rows_fill(rows_case *c, const rows_kind *kind)
 {
     c->size[PART_ROWS] = VB_GPU_ROWS_WORDS + (size_t)c->bucket * VB_GPU_ROW_WORDS + (size_t)c->wanted_bucket;
     c->size[PART_NOTES] = ROWS_NOTES;
@@ -353,6 +411,7 @@ static int rows_fill(rows_case *c)
     rows_batch(c);
     memset(c->words + c->at[PART_NOTES], 0xff, ROWS_NOTES * sizeof *c->words);
     for (int i = PART_A; i < PART_OUT; i++) rows_numbers(c, i);
+    if (kind->fill != NULL) kind->fill(c);
     c->weight.data = c->words + c->at[PART_W];
     c->weight.cols = (int64_t)c->size[PART_W];
     c->bias.data = c->words + c->at[PART_W2];
@@ -447,7 +506,7 @@ static void rows_check(vb_gpu *g, const rows_kind *kind, uint64_t seed)
     vb_err err;
     rows_start(&c, kind);
     uint32_t note = rng_word(&c.random) % ROWS_NOTES;
-    if (!rows_fill(&c))
+    if (!rows_fill(&c, kind))
         failed("%s: out of memory", kind->name);
     else if (!vb_gpu_has_step(g, &c.plan, &c.step, VB_ARITH_INT8))
         passed();

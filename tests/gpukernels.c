@@ -1,10 +1,12 @@
 /* gpukernels.c - every shader against the oracle, bit for bit, on a device of this machine.
  *
- *   gpukernels [--device N] [--seed N] [--rounds N] [NAME]
+ *   gpukernels [--device N] [--seed N] [--rounds N] [--flush 1] [NAME]
  *
+ * --flush: the device is opened by a host that has subnormal numbers flushed to zero, which lavapipe then does too.
  * NAME is one of the lots below. Without a device there is nothing to ask, which is said; the last line is
  * "N passed, N failed".
  */
+#include "base/fp.h"
 #include "tests/gpu_attend.h"
 #include "tests/gpu_core.h"
 #include "tests/gpu_linear.h"
@@ -18,10 +20,17 @@ static const struct {
     int rounds;
 } lots[] = {
     {"core", check_gpu_core, 20},
+    {"attend", check_gpu_attend, 4},
     {"rows", check_gpu_rows, 20},
     {"linear", check_gpu_linear, 14},
-    {"attend", check_gpu_attend, 4},
 };
+
+/* Modes of the host's floats: subnormals as they are, or flushed to zero. */
+#if defined(__x86_64__)
+enum { KEPT = 0x1f80, FLUSHED = 0x1f80 | 0x8040 };
+#else
+enum { KEPT = 0, FLUSHED = 1 << 24 };
+#endif
 
 static const char *option(int argc, char **argv, const char *name, const char *otherwise)
 {
@@ -37,7 +46,10 @@ int main(int argc, char **argv)
     const char *wanted = argc % 2 == 0 ? argv[argc - 1] : "";
     uint64_t seed = strtoull(option(argc, argv, "--seed", "1"), NULL, 10) * 0x9e3779b97f4a7c15u | 1;
     int rounds = atoi(option(argc, argv, "--rounds", "0"));
-    if (vb_gpu_start(&g, atoi(option(argc, argv, "--device", "0")), &err) < 0) {
+    vb_fp_leave(atoi(option(argc, argv, "--flush", "0")) != 0 ? FLUSHED : KEPT);
+    vb_status s = vb_gpu_start(&g, atoi(option(argc, argv, "--device", "0")), &err);
+    vb_fp_enter();
+    if (s < 0) {
         printf("no device: %s\n1 passed, 0 failed\n", err.text);
         return 0;
     }
