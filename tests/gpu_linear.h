@@ -336,6 +336,8 @@ static linear_case linear_any(linear_bench *b, vb_format format, int tokens)
     how.with_bias = (int)vb_check_random(&b->c, 2);
     how.wanted = (int)vb_check_random(&b->c, 2);
     how.weights = (vb_fill)vb_check_random(&b->c, VB_FILLS);
+    /* Where products may be subnormal numbers, only a device that keeps them is asked. */
+    if (!vb_gpu_keeps_subnormals(b->gpu) && (format == VB_FMT_F32 || format == VB_FMT_BF16)) how.weights = VB_FILL_PLAIN;
     how.inputs = (vb_fill)vb_check_random(&b->c, VB_FILLS);
     return how;
 }
@@ -359,6 +361,7 @@ static linear_case linear_any_embed(linear_bench *b, vb_format format, int token
 {
     linear_case how = linear_any(b, format, tokens);
     how.op = VB_OP_EMBED;
+    how.weights = (vb_fill)vb_check_random(&b->c, VB_FILLS);
     how.wanted = how.with_bias = 0;
     how.by = (vb_embed_by)vb_check_random(&b->c, 3);
     how.rows = 1 + (int)vb_check_random(&b->c, 200);
