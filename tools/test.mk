@@ -38,7 +38,7 @@ $B/fuzz/reply: $(patsubst %.c,$B/%.o,$(wildcard src/reply/*.c))
 $(FUZZERS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
 
-tests: $(UNIT) $(PROGRAMS) $(SHIMS) $B/bench/speed examples model-tools $(BENCH)
+tests: $(UNIT) $(PROGRAMS) $(SHIMS) $B/bench/speed examples model-tools $B/tools/spvlint $(BENCH)
 fuzzers: $(FUZZERS)
 faults-programs: $B/verbatim $(SHIMS)
 
