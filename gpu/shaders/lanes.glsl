@@ -1,12 +1,17 @@
 /* lanes.glsl - E1 by a work group: what many threads made, added by 16 of them in the one order there is.
  *
- *   terms    a tile of the row's terms, one a word, made by all threads
+ *   terms    a tile of the row's terms, one a word, made by all threads; zeros up to a multiple of STRIDE, which change
+ *            nothing (A4)
  *   lanes    lane k adds terms k, k + 16, k + 32, ... of all tiles; then the halving tree
  *
- * All threads of a work group call these functions together.
+ * A lane's sums wait for each other, so its terms are fetched before: STRIDE / 16 at a time. All threads of a work group
+ * call these functions together.
  */
 #include "small.glsl"
-const uint THREADS = 128u, TILE = 1024u;
+#ifndef TILE
+#define TILE 2048u
+#endif
+const uint THREADS = 128u, STRIDE = 128u;
 layout(local_size_x = 128) in;
 shared uint terms[TILE];
 shared uint lanes[16];
@@ -17,16 +22,24 @@ void clear_lanes()
     if (gl_LocalInvocationID.x < 16u) lanes[gl_LocalInvocationID.x] = 0u;
 }
 
+uint filled(uint n)
+{
+    return (n + STRIDE - 1u) & ~(STRIDE - 1u);
+}
+
 /* E1 goes on with the first n of terms; small: its numbers may be subnormal. */
 void add_terms(uint n, bool small)
 {
-    uint lane = gl_LocalInvocationID.x;
+    uint lane = gl_LocalInvocationID.x, next[STRIDE / 16u];
     barrier();
     if (lane < 16u) {
         uint sum = lanes[lane];
-        for (uint i = lane; i < n; i += 16u) {
-            F32 y = asf(sum) + asf(terms[i]);
-            sum = small ? small_sum(sum, terms[i]) : asu(y);
+        for (uint from = lane; from < n; from += STRIDE) {
+            for (uint i = 0u; i < STRIDE / 16u; i++) next[i] = terms[from + 16u * i];
+            for (uint i = 0u; i < STRIDE / 16u; i++) {
+                F32 y = asf(sum) + asf(next[i]);
+                sum = small ? small_sum(sum, next[i]) : asu(y);
+            }
         }
         lanes[lane] = sum;
     }

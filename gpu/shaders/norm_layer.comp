@@ -26,7 +26,8 @@ uint mean_of_row()
     clear_lanes();
     for (uint from = 0u; from < c[2]; from += TILE) {
         uint n = min(TILE, c[2] - from);
-        for (uint i = gl_LocalInvocationID.x; i < n; i += THREADS) terms[i] = a_at(row_start() + from + i);
+        for (uint i = gl_LocalInvocationID.x; i < filled(n); i += THREADS)
+            terms[i] = i < n ? a_at(row_start() + from + i) : 0u;
         add_terms(n, false);
     }
     F32 mean = asf(sum_lanes(false)) * asf(c[3]);
@@ -38,7 +39,8 @@ uint mean_of_squares(uint mean)
     clear_lanes();
     for (uint from = 0u; from < c[2]; from += TILE) {
         uint n = min(TILE, c[2] - from);
-        for (uint i = gl_LocalInvocationID.x; i < n; i += THREADS) terms[i] = small_square(centred(from + i, mean));
+        for (uint i = gl_LocalInvocationID.x; i < filled(n); i += THREADS)
+            terms[i] = i < n ? small_square(centred(from + i, mean)) : 0u;
         add_terms(n, true);
     }
     F32 variance = asf(sum_lanes(true)) * asf(c[3]);

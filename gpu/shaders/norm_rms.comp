@@ -20,8 +20,8 @@ uint squares()
     clear_lanes();
     for (uint from = 0u; from < c[3]; from += TILE) {
         uint n = min(TILE, c[3] - from);
-        for (uint i = gl_LocalInvocationID.x; i < n; i += THREADS) {
-            F32 x = asf(a_at(group_start() + from + i));
+        for (uint i = gl_LocalInvocationID.x; i < filled(n); i += THREADS) {
+            F32 x = asf(i < n ? a_at(group_start() + from + i) : 0u);
             F32 y = x * x;
             terms[i] = asu(y);
         }

@@ -11,6 +11,7 @@
  * a subnormal factor they are guarded away.
  */
 #include "step.glsl"
+#define TILE 1024u
 #include "lanes.glsl"
 layout(constant_id = 0) const uint HOW = 0u;
 layout(constant_id = 1) const uint FACTORS = 0u;
@@ -79,7 +80,8 @@ uint inverse(uint x)
 void weigh(uint most)
 {
     uint n = HOW == 2u ? c[3] : c[2];
-    for (uint i = gl_LocalInvocationID.x; i < n; i += THREADS) terms[i] = exponential(HOW == 2u ? numbers[i] : i, most);
+    for (uint i = gl_LocalInvocationID.x; i < filled(n); i += THREADS)
+        terms[i] = i < n ? exponential(HOW == 2u ? numbers[i] : i, most) : 0u;
     F32 by = asf(inverse(sum_of_terms(n)));
     for (uint i = gl_LocalInvocationID.x; i < c[3]; i += THREADS) {
         F32 w = asf(exponential(numbers[i], most)) * by;
@@ -90,7 +92,7 @@ void weigh(uint most)
 
 void normalise()
 {
-    for (uint i = gl_LocalInvocationID.x; i < c[3]; i += THREADS) terms[i] = chosen[i];
+    for (uint i = gl_LocalInvocationID.x; i < filled(c[3]); i += THREADS) terms[i] = i < c[3] ? chosen[i] : 0u;
     F32 by = asf(inverse(max(sum_of_terms(c[3]), 0x38800000u))); /* 2^-14 */
     for (uint i = gl_LocalInvocationID.x; i < c[3]; i += THREADS) {
         F32 w = asf(chosen[i]) * by;
