@@ -6,7 +6,8 @@
 # (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
 # may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
 # parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_page, serve_tools,
-# serve_traces, serve_hostile, convert, store, pull, dialogue, quantize.
+# serve_traces, serve_hostile, convert, store, pull, dialogue, quantize; gpu_* is that lot of tests/gpukernels, for which
+# the shaders are compiled anew (glslc); what the lint of SPIR-V refuses is noticed too.
 set -u
 jobs=$(nproc)
 every=${1:-1}
@@ -54,14 +55,29 @@ run_killer() {
     serve_traces) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/slow.gguf" &&
         python3 tests/cli/serve_traces.py "$B/verbatim" "$B/slow.gguf" ;;
     serve_hostile) python3 tests/cli/serve_hostile.py "$B/verbatim" ;;
+    gpu_*) "$B/tests/gpukernels" "${1#gpu_}" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
+}
+
+# The mutant's shaders; 1: they do not compile, 2: the lint refuses them.
+shaders() {
+    make -s -j"$jobs" B="$B" spirv >make.log 2>&1 && return 0
+    grep -q 'passed, [1-9][0-9]* failed' make.log && return 2
+    return 1
 }
 
 kill_one() {
     B=build/mutant
     export B
     program=tests/$1
+    case $1 in
+    gpu_*)
+        program=tests/gpukernels
+        shaders
+        case $? in 1) echo "FAIL does not compile: $2: $3"; return 1 ;; 2) return 0 ;; esac
+        ;;
+    esac
     case $1 in unit | vocab) program=tests ;; esac
     target="$B/$program"
     [ "$program" = tests ] && target=tests
@@ -79,6 +95,7 @@ kill_one() {
 
 sed -n '/^run_killer()/,/^}/p' "$0" >"$work/killer.sh"
 cd "$work" || exit 1
+cp -r gpu/spv spv.original
 while read -r killer file expression; do
     case $killer in '' | '#'*) continue ;; esac
     turn=$(((turn + 1) % every))
@@ -92,6 +109,7 @@ while read -r killer file expression; do
     fi
     if kill_one "$killer" "$file" "$expression"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     cp original "$file"
+    case $killer in gpu_*) cp spv.original/* gpu/spv/ ;; esac
 done <"$here/tests/mutants.txt"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
