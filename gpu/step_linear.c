@@ -8,7 +8,7 @@
  */
 #include "gpu/steps.h"
 
-enum { MOST_TOKENS = 8, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 4, SUBNORMALS = 1, INTEGERS = 2 };
+enum { MOST_TOKENS = 8, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 16, SUBNORMALS = 1, INTEGERS = 2 };
 
 /* What a format needs: kept subnormal numbers, where products of its elements can be some (R4 in the words of A5); and
  * whether it has a rule in C. */
@@ -186,7 +186,7 @@ vb_status vb_gpu_record_embed(vb_gpu_recording *r, const vb_step *s, uint32_t no
     d.c[2] = (uint32_t)s->weight->cols;
     d.c[3] = by[s->u.embed.by];
     d.c[6] = (uint32_t)s->weight->row_bytes;
-    d.x = groups(s->weight->cols, 64);
+    d.x = groups(s->weight->cols, 256);
     d.y = (uint32_t)r->bucket;
     for (int i = 0; i < w->n_windows; i++) {
         d.range[VB_GPU_W] = w->windows[i].range;

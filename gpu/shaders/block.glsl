@@ -1,6 +1,6 @@
 /* block.glsl - what the bytes of a weight block mean: docs/ARITHMETIC.md C and C6, layouts as in oracle/decode.c.
  *
- *   element(o, j)   element j of the block at byte o, by C6
+ *   four(from, i)   elements i to i + 3 of the row at byte `from`, by C6; i is a multiple of 4
  *   unpack(...)     blocks of 32: eight words of four small integers each, in order of elements, and the scales
  *   part(...)       blocks of 256: an eighth of it, 16 elements and 16 others; eight lanes take one block
  *
@@ -12,6 +12,13 @@ uint half_at(uint o) { return w_at(o >> 2) >> ((o & 2u) * 8u) & 0xffffu; }
 uint byte_at(uint o) { return w_at(o >> 2) >> ((o & 3u) * 8u) & 0xffu; }
 int signed_byte(uint x) { return bitfieldExtract(int(x), 0, 8); }
 
+/* Four bytes at a multiple of 2. */
+uint word_at(uint o)
+{
+    uint low = w_at(o >> 2);
+    return (o & 2u) == 0u ? low : low >> 16 | w_at((o >> 2) + 1u) << 16;
+}
+
 /* Bits 0 to 3 as bit 4 of each byte. */
 uint fifth_bits(uint x) { return ((x & 15u) * 0x00204081u & 0x01010101u) << 4; }
 
@@ -20,15 +27,41 @@ uint fifth_bits(uint x) { return ((x & 15u) * 0x00204081u & 0x01010101u) << 4; }
 #if defined FORMAT_f32
 #define BLOCK 1
 #define BYTES 4u
-F32 element(uint o, uint j) { return asf(w_at(o >> 2)); }
-#elif defined FORMAT_f16
+/* Of a row of c[2]; behind its end stands the last one again. */
+void four(uint from, uint i, out F32 y[4])
+{
+    for (uint k = 0u; k < 4u; k++) y[k] = asf(w_at((from >> 2) + min(i + k, c[2] - 1u)));
+}
+#elif defined FORMAT_f16 || defined FORMAT_bf16
 #define BLOCK 1
 #define BYTES 2u
-F32 element(uint o, uint j) { return c_h2f(half_at(o)); }
-#elif defined FORMAT_bf16
-#define BLOCK 1
-#define BYTES 2u
-F32 element(uint o, uint j) { return asf(half_at(o) << 16); }
+
+F32 one(uint x)
+{
+#if defined FORMAT_f16
+    F32 y = c_h2f(x);
+#else
+    F32 y = asf(x << 16);
+#endif
+    return y;
+}
+
+/* Of a row of c[2]; behind its end stands the last one again. */
+void four(uint from, uint i, out F32 y[4])
+{
+    uint o = from + 2u * i;
+    uvec2 v;
+    if (i + 4u <= c[2]) {
+        v = uvec2(word_at(o), word_at(o + 4u));
+    } else {
+        uvec4 at = from + 2u * min(uvec4(i, i + 1u, i + 2u, i + 3u), uvec4(c[2] - 1u));
+        v = uvec2(half_at(at.x) | half_at(at.y) << 16, half_at(at.z) | half_at(at.w) << 16);
+    }
+    y[0] = one(v.x & 0xffffu);
+    y[1] = one(v.x >> 16);
+    y[2] = one(v.y & 0xffffu);
+    y[3] = one(v.y >> 16);
+}
 
 /* --- blocks of 32 ------------------------------------------------------------------------------------------------ */
 
@@ -80,19 +113,18 @@ void unpack(uint o, out uint q[8], out uint d, out uint m)
 #endif
 }
 
-F32 element(uint o, uint j)
+void four(uint from, uint i, out F32 y[4])
 {
+    uint o = from + i / 32u * BYTES, j = i % 32u;
     F32 d = c_h2f(half_at(o));
 #if defined FORMAT_q8_0
-    int q = signed_byte(byte_at(o + 2u + j));
+    uint q = word_at(o + 2u + j);
 #elif defined FORMAT_q4_0
-    int q = int(byte_at(o + 2u + (j & 15u)) >> (j >> 4) * 4u & 15u) - OFFSET;
+    uint q = word_at(o + 2u + (j & 15u)) >> (j >> 4) * 4u & 0x0f0f0f0fu;
 #else
-    uint fifth = byte_at(o + 2u + (j >> 3)) >> (j & 7u) & 1u;
-    int q = int(byte_at(o + 6u + (j & 15u)) >> (j >> 4) * 4u & 15u | fifth << 4) - OFFSET;
+    uint q = word_at(o + 6u + (j & 15u)) >> (j >> 4) * 4u & 0x0f0f0f0fu | fifth_bits(word_at(o + 2u) >> j);
 #endif
-    F32 y = d * float(q);
-    return y;
+    for (uint k = 0u; k < 4u; k++) y[k] = d * float(signed_byte(q >> 8u * k) - OFFSET);
 }
 #elif defined FORMAT_q4_1
 #define BLOCK 32
@@ -112,13 +144,15 @@ void unpack(uint o, out uint q[8], out uint d, out uint m)
     }
 }
 
-F32 element(uint o, uint j)
+void four(uint from, uint i, out F32 y[4])
 {
+    uint o = from + i / 32u * BYTES, j = i % 32u;
     F32 d = c_h2f(half_at(o)), m = c_h2f(half_at(o + 2u));
-    int q = int(byte_at(o + 4u + (j & 15u)) >> (j >> 4) * 4u & 15u);
-    F32 y = d * float(q);
-    y = y + m;
-    return y;
+    uint q = w_at((o + 4u + (j & 15u)) >> 2) >> (j >> 4) * 4u & 0x0f0f0f0fu;
+    for (uint k = 0u; k < 4u; k++) {
+        y[k] = d * float(signed_byte(q >> 8u * k));
+        y[k] = y[k] + m;
+    }
 }
 
 /* --- blocks of 256 ----------------------------------------------------------------------------------------------- */
@@ -167,19 +201,20 @@ void part(uint o, uint lane, out uint q[8], out ivec2 scale, out int min)
 uint part_at(uint lane) { return (lane >> 1) * 64u + (lane & 1u) * 16u; }
 #define PART_APART 32u
 
-F32 element(uint o, uint j)
+void four(uint from, uint i, out F32 y[4])
 {
+    uint o = from + i / 256u * BYTES, j = i % 256u, s = j >> 5;
     F32 d = c_h2f(half_at(o)), m = c_h2f(half_at(o + 2u));
-    uint s = j >> 5;
-    uint q = byte_at(o + NIBBLES + (j >> 6) * 32u + (j & 31u)) >> (s & 1u) * 4u & 15u;
-#if defined FORMAT_q5_k
-    q |= (byte_at(o + 16u + (j & 31u)) >> s & 1u) << 4;
-#endif
-    F32 y = d * float(packed(o, s, 0u));
-    y = y * float(int(q));
+    d = d * float(packed(o, s, 0u));
     m = m * float(packed(o, s, 1u));
-    y = y - m;
-    return y;
+    uint q = w_at((o + NIBBLES + (j >> 6) * 32u + (j & 31u)) >> 2) >> (s & 1u) * 4u & 0x0f0f0f0fu;
+#if defined FORMAT_q5_k
+    q |= (w_at((o + 16u + (j & 31u)) >> 2) >> s & 0x01010101u) << 4;
+#endif
+    for (uint k = 0u; k < 4u; k++) {
+        y[k] = d * float(signed_byte(q >> 8u * k));
+        y[k] = y[k] - m;
+    }
 }
 #elif defined FORMAT_q6_k
 #define BLOCK 256
@@ -212,14 +247,14 @@ void part(uint o, uint lane, out uint q[8], out ivec2 scale, out int min)
 uint part_at(uint lane) { return (lane >> 2) * 128u + (lane & 3u) * 16u; }
 #define PART_APART 64u
 
-F32 element(uint o, uint j)
+void four(uint from, uint i, out F32 y[4])
 {
+    uint o = from + i / 256u * BYTES, j = i % 256u, side = j >> 7, quarter = j >> 5 & 3u;
     F32 d = c_h2f(half_at(o + 208u));
-    uint side = j >> 7, quarter = j >> 5 & 3u;
-    uint low = byte_at(o + side * 64u + (quarter & 1u) * 32u + (j & 31u)) >> (quarter >> 1) * 4u & 15u;
-    uint high = byte_at(o + 128u + side * 32u + (j & 31u)) >> quarter * 2u & 3u;
-    F32 y = d * float(signed_byte(byte_at(o + 192u + (j >> 4))));
-    y = y * float(int(low | high << 4) - OFFSET);
-    return y;
+    d = d * float(signed_byte(byte_at(o + 192u + (j >> 4))));
+    uint low = word_at(o + side * 64u + (quarter & 1u) * 32u + (j & 31u)) >> (quarter >> 1) * 4u & 0x0f0f0f0fu;
+    uint high = word_at(o + 128u + side * 32u + (j & 31u)) >> quarter * 2u & 0x03030303u;
+    uint q = low | high << 4;
+    for (uint k = 0u; k < 4u; k++) y[k] = d * float(signed_byte(q >> 8u * k) - OFFSET);
 }
 #endif

@@ -10,10 +10,11 @@ layout(local_size_x = 64) in;
 
 void main()
 {
-    uint i = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
+    uint i = gl_GlobalInvocationID.x * 4u, row = gl_WorkGroupID.y;
     if (i >= c[2] || row >= row_count()) return;
     uint of = c[3] == 0u ? row_id(row) : c[3] == 1u ? row_position(row) : 0u;
     if (of - c[4] >= c[5]) return;
-    F32 y = element((of - c[4]) * c[6] + i / uint(BLOCK) * BYTES, i % uint(BLOCK));
-    store(row * stride(c[2]) + i, y, row);
+    F32 y[4];
+    four((of - c[4]) * c[6], i, y);
+    for (uint k = 0u; k < min(4u, c[2] - i); k++) store(row * stride(c[2]) + i + k, y[k], row);
 }

@@ -1,39 +1,48 @@
 #version 450
 /* linear_float.comp - rows of weights, dequantised exactly (docs/ARITHMETIC.md C6), against floats in E1's order.
  *
- * A work group has 4 rows x 16 lanes; lane l takes elements i where i mod 16 = l.
+ * A work group has 16 rows x 4 lanes; lane l has the accumulators 4l to 4l + 3 of a row and so takes elements i to i + 3
+ * where i mod 16 = 4l. In shared memory an input's accumulators stand as the rows and lanes do.
  */
 #include "step.glsl"
 #include "block.glsl"
 #include "linear.glsl"
 
-const uint LANES = 16u;
-shared uint accumulators[64u * TOKENS];
+const uint LANES = 4u;
+shared uint accumulators[256u * TOKENS];
+
+/* Products of four elements and input words from `at` on, of which `n` are there. */
+void add_four(F32 w[4], uint at, uint n, inout F32 acc[4])
+{
+    for (uint k = 0u; k < 4u; k++) {
+        F32 product = asf(k < n ? a_at(at + k) : 0u) * w[k];
+        acc[k] = acc[k] + product;
+    }
+}
 
 void add_products(uint from, uint lane, uint first)
 {
-    F32 acc[TOKENS];
+    F32 acc[TOKENS][4];
     uint input_of[TOKENS];
     for (uint t = 0u; t < TOKENS; t++) {
-        acc[t] = asf(0u);
+        for (uint k = 0u; k < 4u; k++) acc[t][k] = asf(0u);
         input_of[t] = input_at(min(first + t, inputs() - 1u));
     }
-    for (uint i = lane; i < c[2]; i += LANES) {
-        F32 w = element(from + i / uint(BLOCK) * BYTES, i % uint(BLOCK));
-        for (uint t = 0u; t < TOKENS; t++) {
-            F32 product = asf(a_at(input_of[t] + i)) * w;
-            acc[t] = acc[t] + product;
-        }
+    for (uint i = lane * 4u; i < c[2]; i += 16u) {
+        F32 w[4];
+        four(from, i, w);
+        for (uint t = 0u; t < TOKENS; t++) add_four(w, input_of[t] + i, c[2] - i, acc[t]);
     }
-    for (uint t = 0u; t < TOKENS; t++) accumulators[gl_LocalInvocationID.x * TOKENS + t] = asu(acc[t]);
+    for (uint t = 0u; t < TOKENS; t++)
+        for (uint k = 0u; k < 4u; k++) accumulators[(t * 64u + gl_LocalInvocationID.x) * 4u + k] = asu(acc[t][k]);
 }
 
 /* E1's halving tree for one row and input. */
 F32 tree(uint row, uint t)
 {
-    F32 s[LANES];
-    for (uint l = 0u; l < LANES; l++) s[l] = asf(accumulators[(row * LANES + l) * TOKENS + t]);
-    for (uint half_of = LANES / 2u; half_of > 0u; half_of /= 2u)
+    F32 s[16];
+    for (uint l = 0u; l < 16u; l++) s[l] = asf(accumulators[(t * 64u + row * LANES) * 4u + l]);
+    for (uint half_of = 8u; half_of > 0u; half_of /= 2u)
         for (uint l = 0u; l < half_of; l++) s[l] = s[l] + s[l + half_of];
     F32 y = s[0];
     return y;
@@ -48,7 +57,8 @@ void main()
     bool is_here = place(i, first, out_row, at_row, bias);
     add_products(at_row * c[3], lane, first);
     barrier();
-    if (!is_here || lane >= TOKENS || first + lane >= inputs()) return;
-    F32 sum = tree(row, lane);
-    finish(sum, first + lane, out_row, bias);
+    for (uint t = lane; is_here && t < TOKENS && first + t < inputs(); t += LANES) {
+        F32 sum = tree(row, t);
+        finish(sum, first + t, out_row, bias);
+    }
 }
