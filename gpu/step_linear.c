@@ -8,19 +8,21 @@
  */
 #include "gpu/steps.h"
 
-enum { MOST_TOKENS = 8, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 16, SUBNORMALS = 1, INTEGERS = 2 };
+#include <string.h>
 
-/* What a format needs: kept subnormal numbers, where products of its elements can be some (R4 in the words of A5); and
- * whether it has a rule in C. */
+enum { MOST_TOKENS = 8, MOST_AHEAD = 4, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 16 };
+
+/* Of each format: whether products of its elements can be subnormal (A5), and its shaders; int8 and dot where it has a
+ * rule in C. */
 #define SHADERS(ID) VB_SHADER_LINEAR_FLOAT_##ID, VB_SHADER_EMBED_##ID
-#define QUANTISED(ID) [VB_FMT_##ID] = {1, INTEGERS, VB_SHADER_LINEAR_INT8_##ID, VB_SHADER_LINEAR_DOT_##ID, SHADERS(ID)}
-#define FLOATS(ID, needs) [VB_FMT_##ID] = {1, needs, VB_SHADERS, VB_SHADERS, SHADERS(ID)}
+#define QUANTISED(ID) [VB_FMT_##ID] = {1, 0, VB_SHADER_LINEAR_INT8_##ID, VB_SHADER_LINEAR_DOT_##ID, SHADERS(ID)}
+#define FLOATS(ID, subnormals) [VB_FMT_##ID] = {1, subnormals, VB_SHADERS, VB_SHADERS, SHADERS(ID)}
 static const struct {
-    int known, flags;
+    int known, subnormals;
     vb_gpu_shader int8, dot, floats, embed;
 } shaders[VB_FORMATS] = {
-    FLOATS(F32, SUBNORMALS), FLOATS(F16, 0),   FLOATS(BF16, SUBNORMALS), QUANTISED(Q4_0), QUANTISED(Q4_1),
-    QUANTISED(Q5_0),         QUANTISED(Q8_0),  QUANTISED(Q4_K),          QUANTISED(Q5_K), QUANTISED(Q6_K),
+    FLOATS(F32, 1),  FLOATS(F16, 0),  FLOATS(BF16, 1), QUANTISED(Q4_0), QUANTISED(Q4_1),
+    QUANTISED(Q5_0), QUANTISED(Q8_0), QUANTISED(Q4_K), QUANTISED(Q5_K), QUANTISED(Q6_K),
 };
 #undef SHADERS
 #undef QUANTISED
@@ -40,7 +42,7 @@ int vb_gpu_has_linear(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb
     if (!is_placed(s->weight) || !is_placed(s->bias)) return 0;
     if (s->op == VB_OP_EMBED) return 1; /* moves bits and guards them */
     if (s->op == VB_OP_LINEAR_EXPERTS && s->u.experts.used > 65535 / VB_GPU_MOST_ROWS) return 0;
-    return (shaders[s->weight->format].flags & SUBNORMALS) == 0 || vb_gpu_keeps_subnormals(g);
+    return !shaders[s->weight->format].subnormals || vb_gpu_keeps_subnormals(g);
 }
 
 uint64_t vb_gpu_act_bytes(int64_t cols)
@@ -92,8 +94,15 @@ static vb_status quantize(vb_gpu_recording *r, const vb_step *s, uint32_t note, 
     return vb_gpu_tape_dispatch(r->tape, &d, err);
 }
 
+/* A device that has no memory to wait for only does more work by asking ahead. */
+static int is_cpu(const vb_gpu *g)
+{
+    return strcmp(vb_gpu_facts_of(g)->type, "cpu") == 0;
+}
+
 /* The dispatch but for its windows; the input's rows as the shader meets them. */
-static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t note, uint32_t parts)
+static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t note, uint32_t parts,
+                                uint32_t tokens)
 {
     int floats = act_kind(r, s) == VB_ACT_F32, fast = vb_gpu_facts_of(r->gpu)->integer_dot;
     vb_format f = s->weight->format;
@@ -103,6 +112,8 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.range[VB_GPU_A] = floats ? r->value(r->player, s->in[0]) : r->acts;
     d.range[VB_GPU_OUT] = r->value(r->player, s->out);
     if (s->bias != NULL) d.range[VB_GPU_W2] = r->weight(r->player, s->bias)->windows[0].range;
+    d.variant[0] = tokens;
+    d.variant[2] = tokens == 1 && !is_cpu(r->gpu) ? MOST_AHEAD : 1;
     d.c[2] = cols;
     d.c[3] = (uint32_t)s->weight->row_bytes;
     d.c[7] = s->bias != NULL;
@@ -141,8 +152,7 @@ vb_status vb_gpu_record_linear(vb_gpu_recording *r, const vb_step *s, uint32_t n
     int bucket = bucket_of(r, s), tokens = 1;
     while (tokens < bucket && tokens < MOST_TOKENS) tokens *= 2;
     VB_TRY(quantize(r, s, note, 1, err));
-    vb_gpu_dispatch d = multiply(r, s, note, 1);
-    d.variant[0] = (uint32_t)tokens;
+    vb_gpu_dispatch d = multiply(r, s, note, 1, (uint32_t)tokens);
     d.y = groups(bucket, tokens);
     for (int i = 0; i < w->n_windows; i++) VB_TRY(window(r, &d, &w->windows[i], rows_of_group(r, s), err));
     return VB_OK;
@@ -155,8 +165,8 @@ vb_status vb_gpu_record_experts(vb_gpu_recording *r, const vb_step *s, uint32_t 
     const vb_gpu_weight *w = r->weight(r->player, s->weight);
     uint32_t parts = (uint32_t)r->plan->values[s->in[0]].parts, used = (uint32_t)s->u.experts.used;
     VB_TRY(quantize(r, s, note, parts, err));
-    vb_gpu_dispatch d = multiply(r, s, note, parts);
-    d.variant[0] = d.variant[1] = 1;
+    vb_gpu_dispatch d = multiply(r, s, note, parts, 1);
+    d.variant[1] = 1;
     d.range[VB_GPU_B] = r->value(r->player, s->in[1]);
     d.c[5] = d.c[12] = (uint32_t)s->u.experts.rows;
     d.c[11] = used;

@@ -11,12 +11,12 @@
 const uint LANES = 4u;
 shared uint accumulators[256u * TOKENS];
 
-/* Products of four elements and input words from `at` on, of which `n` are there. */
-void add_four(F32 w[4], uint at, uint n, inout F32 acc[4])
+/* Products of the elements from i on, as far as there are some, and an input's. */
+void add_four(F32 w[4], uint input_word, uint i, inout F32 acc[4])
 {
     for (uint k = 0u; k < 4u; k++) {
-        F32 product = asf(k < n ? a_at(at + k) : 0u) * w[k];
-        acc[k] = acc[k] + product;
+        F32 product = asf(a_at(input_word + min(i + k, c[2] - 1u))) * w[k];
+        acc[k] = acc[k] + asf(i + k < c[2] ? asu(product) : 0u);
     }
 }
 
@@ -28,10 +28,11 @@ void add_products(uint from, uint lane, uint first)
         for (uint k = 0u; k < 4u; k++) acc[t][k] = asf(0u);
         input_of[t] = input_at(min(first + t, inputs() - 1u));
     }
-    for (uint i = lane * 4u; i < c[2]; i += 16u) {
-        F32 w[4];
-        four(from, i, w);
-        for (uint t = 0u; t < TOKENS; t++) add_four(w, input_of[t] + i, c[2] - i, acc[t]);
+    for (uint turn = lane * 4u; turn < c[2]; turn += 16u * AHEAD) {
+        F32 w[AHEAD][4];
+        [[unroll]] for (uint n = 0u; n < AHEAD; n++) four(from, min(turn + 16u * n, c[2] - 1u & ~3u), w[n]);
+        [[unroll]] for (uint n = 0u; n < AHEAD; n++)
+            for (uint t = 0u; t < TOKENS; t++) add_four(w[n], input_of[t], turn + 16u * n, acc[t]);
     }
     for (uint t = 0u; t < TOKENS; t++)
         for (uint k = 0u; k < 4u; k++) accumulators[(t * 64u + gl_LocalInvocationID.x) * 4u + k] = asu(acc[t][k]);

@@ -54,7 +54,23 @@ uint scales_at() { return c[2] / 4u + c[2] / 32u; }
 #if BLOCK == 32
 shared uint accumulators[64u * TOKENS];
 
-/* Row `row` begins at byte `from`. Returns the accumulator of this lane's blocks for each input. */
+/* With the term of block b, if there is one, against an input. */
+F32 add_term(F32 acc, uint q[8], uvec2 scales, uint input_word, uint b)
+{
+    uint here = min(b, blocks() - 1u);
+    int sum = 0, mins = 0;
+    for (uint k = 0u; k < 8u; k++) sum += dot4(q[k], a_at(input_word + here * 8u + k));
+#if defined MINS || OFFSET != 0
+    uint pair = a_at(input_word + sums_at() + here);
+    mins = low_sum(pair) + high_sum(pair);
+    sum -= OFFSET * mins;
+#endif
+    F32 y = term(scales, a_at(input_word + scales_at() + here), sum, mins);
+    y = acc + asf(b < blocks() ? asu(y) : 0u);
+    return y;
+}
+
+/* This lane's accumulators, one for each input, of the row at byte `from`. */
 void add_blocks(uint from, uint lane, uint first)
 {
     F32 acc[TOKENS];
@@ -63,22 +79,13 @@ void add_blocks(uint from, uint lane, uint first)
         acc[t] = asf(0u);
         input_of[t] = input_at(min(first + t, inputs() - 1u));
     }
-    for (uint b = lane; b < blocks(); b += LANES) {
-        uint q[8];
-        uvec2 scales;
-        unpack(from + b * BYTES, q, scales.x, scales.y);
-        for (uint t = 0u; t < TOKENS; t++) {
-            uint at = input_of[t] + b * 8u;
-            int sum = 0, mins = 0;
-            for (uint k = 0u; k < 8u; k++) sum += dot4(q[k], a_at(at + k));
-#if defined MINS || OFFSET != 0
-            uint pair = a_at(input_of[t] + sums_at() + b);
-            mins = low_sum(pair) + high_sum(pair);
-            sum -= OFFSET * mins;
-#endif
-            F32 y = term(scales, a_at(input_of[t] + scales_at() + b), sum, mins);
-            acc[t] = acc[t] + y;
-        }
+    for (uint turn = lane; turn < blocks(); turn += LANES * AHEAD) {
+        uint q[AHEAD][8];
+        uvec2 scales[AHEAD];
+        [[unroll]] for (uint n = 0u; n < AHEAD; n++)
+            unpack(from + min(turn + LANES * n, blocks() - 1u) * BYTES, q[n], scales[n].x, scales[n].y);
+        [[unroll]] for (uint n = 0u; n < AHEAD; n++)
+            for (uint t = 0u; t < TOKENS; t++) acc[t] = add_term(acc[t], q[n], scales[n], input_of[t], turn + LANES * n);
     }
     for (uint t = 0u; t < TOKENS; t++) accumulators[gl_LocalInvocationID.x * TOKENS + t] = asu(acc[t]);
 }
