@@ -100,10 +100,11 @@ vb_status vb_gpu_tape_dispatch(vb_gpu_tape *t, const vb_gpu_dispatch *d, vb_err 
 vb_status vb_gpu_tape_copy(vb_gpu_tape *t, vb_gpu_range to, vb_gpu_range from, vb_err *err);
 /* Afterwards it can be played, and the host sees what it wrote. */
 vb_status vb_gpu_tape_end(vb_gpu_tape *t, vb_err *err);
-/* work: about as many bytes as the tape reads; submissions are kept small enough for a driver's watchdog. Returns at
- * once
- * unless too much is in flight. Buffers of kind UP must not be written before vb_gpu_wait. */
+/* work: about as many bytes as the tape reads, times the rows that meet them; submissions are kept small enough for a
+ * driver's watchdog. Returns at once unless too much is in flight. Buffers of kind UP must not be written before
+ * vb_gpu_wait. A lack of memory in here loses the device. */
 vb_status vb_gpu_play(vb_gpu *g, vb_gpu_tape *t, uint64_t work, vb_err *err);
-vb_status vb_gpu_wait(vb_gpu *g, vb_err *err); /* for all that was played; at most 10 seconds a submission */
+/* For all that was played; at most 10 seconds a submission, 5 minutes on a device that is a processor. */
+vb_status vb_gpu_wait(vb_gpu *g, vb_err *err);
 
 #endif

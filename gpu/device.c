@@ -1,7 +1,7 @@
 /* device.c - a device opened, its failures, and its end.
  *
  * A device is lost with its first failure, and stays so: what it was doing may be half done, and nothing tells which
- * half. Only a lack of memory is no failure, for the driver did nothing then.
+ * half. Only a lack of memory is no failure while nothing is played, for the driver did nothing then.
  */
 #include "gpu/inside.h"
 
@@ -41,7 +41,8 @@ int vb_gpu_lost(const vb_gpu *g)
 
 int vb_gpu_settled(vb_gpu *g)
 {
-    if (g->hung || !g->lost || g->done == g->submitted) return !g->hung;
+    if (!g->lost && g->done < g->submitted) vb_gpu_wait_for(g, g->submitted, NULL);
+    if (g->hung || g->done == g->submitted) return !g->hung;
     VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                                 .semaphoreCount = 1,
                                 .pSemaphores = &g->timeline,
@@ -178,7 +179,6 @@ static void destroy_parts(vb_gpu *g)
 void vb_gpu_stop(vb_gpu *g)
 {
     if (g == NULL) return;
-    if (g->device != VK_NULL_HANDLE && !g->lost && g->submitted > 0) vb_gpu_wait(g, NULL);
     if (vb_gpu_settled(g)) { /* else the driver keeps what a hung device may still use */
         if (g->device != VK_NULL_HANDLE && g->vk.DestroyDevice != NULL) destroy_parts(g);
         vb_vulkan_close(&g->vk);

@@ -57,6 +57,8 @@ vb_status vb_gpu_physical(VkPhysicalDevice **out, int *n, const vb_vulkan *v, vb
 vb_status vb_gpu_look(vb_gpu_about *out, const vb_vulkan *v, VkPhysicalDevice p, vb_err *err);
 /* Bytes that the driver would still give of a heap; 0: it does not say. */
 uint64_t vb_gpu_budget(const vb_vulkan *v, VkPhysicalDevice p, uint32_t heap);
+/* Whether it is one of these types, and has no property that makes it a matter of its own. */
+int vb_gpu_plain_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, uint32_t i);
 /* Where buffers that only shaders use are; -1 where there is no such memory. */
 int vb_gpu_local_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, int mapped);
 
@@ -66,7 +68,7 @@ vb_status vb_gpu_result(vb_gpu *g, VkResult r, const char *call, vb_err *err);
 vb_status vb_gpu_lose(vb_gpu *g, VkResult r, const char *call, vb_err *err);
 #define VB_VK(g, err, name, ...) vb_gpu_result(g, (g)->vk.name(__VA_ARGS__), "vk" #name, err)
 vb_status vb_gpu_alive(const vb_gpu *g, vb_err *err);
-/* Before something is destroyed: waits until a lost device leaves its memory alone. 0: it never did. */
+/* Before something is destroyed: waits until the device leaves its memory alone. 0: it never did. */
 int vb_gpu_settled(vb_gpu *g);
 
 /* The shader's text with modes of floats, malloc'ed; *words: its length. */

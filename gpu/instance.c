@@ -99,21 +99,24 @@ static void read_features(vb_gpu_about *a, const vb_vulkan *v, VkPhysicalDevice 
     if (!f12.timelineSemaphore) a->facts.lacks = "timeline semaphores";
 }
 
+int vb_gpu_plain_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, uint32_t i)
+{
+    const VkMemoryPropertyFlags known = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    return (bits >> i & 1) != 0 && (m->memoryTypes[i].propertyFlags & ~known) == 0;
+}
+
 int vb_gpu_local_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, int mapped)
 {
     const VkMemoryPropertyFlags seen = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     int any = -1;
-    for (int i = (int)m->memoryTypeCount - 1; i >= 0; i--) {
+    for (uint32_t i = 0; i < m->memoryTypeCount; i++) {
         VkMemoryPropertyFlags f = m->memoryTypes[i].propertyFlags;
-        if ((bits >> i & 1) == 0 || (f & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) == 0) continue;
-        any = i;
-    }
-    for (uint32_t i = 0; any >= 0 && i < m->memoryTypeCount; i++) {
-        VkMemoryPropertyFlags f = m->memoryTypes[i].propertyFlags;
-        if ((bits >> i & 1) == 0 || (f & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) == 0) continue;
+        if (!vb_gpu_plain_type(m, bits, i) || (f & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) == 0) continue;
         if (mapped ? (f & seen) == seen : (f & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) == 0) return (int)i;
+        if (any < 0 && !mapped) any = (int)i;
     }
-    return mapped ? -1 : any;
+    return any;
 }
 
 uint64_t vb_gpu_budget(const vb_vulkan *v, VkPhysicalDevice p, uint32_t heap)

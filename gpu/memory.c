@@ -38,7 +38,7 @@ static int types_of(int types[VK_MAX_MEMORY_TYPES], const vb_gpu *g, vb_gpu_kind
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < g->memory.memoryTypeCount; i++) {
             VkMemoryPropertyFlags f = g->memory.memoryTypes[i].propertyFlags;
-            if ((bits >> i & 1) == 0 || (f & seen) != seen) continue;
+            if (!vb_gpu_plain_type(&g->memory, bits, i) || (f & seen) != seen) continue;
             int good = (f & best) == best && (f & other) == 0;
             if (good == (round == 0)) types[n++] = (int)i;
         }

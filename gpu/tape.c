@@ -57,7 +57,6 @@ void vb_gpu_tape_close(vb_gpu_tape *t)
     if (t == NULL) return;
     vb_gpu *g = t->g;
     if (!g->lost && t->last > g->submitted) vb_gpu_flush(g, NULL);
-    if (!g->lost && t->last > g->done) vb_gpu_wait_for(g, t->last, NULL);
     if (vb_gpu_settled(g)) {
         for (int i = 0; i < t->n_pieces; i++)
             g->vk.FreeCommandBuffers(g->device, g->commands, 1, &t->pieces[i].commands);
