@@ -54,15 +54,15 @@ typedef struct {
     int acts_kind;
 } vb_gpu_recording;
 
-/* Whether this room has a shader for the step: its kind, formats and shape. */
+/* Whether this room has a shader for the step: its kind, formats and shape, and numbers that cannot meet subnormals where
+ * the device keeps none. Attention is asked for with keys and values of f16; vb_gpu_has_attend knows of other types. */
 int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_arith arith);
 /* Puts the step on the tape; note: its place in `notes`. */
 vb_status vb_gpu_record(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 
 /* Bytes of `acts` a row for a matrix of so many columns, or for so many rows of it. */
 uint64_t vb_gpu_act_bytes(int64_t cols);
-/* A dispatch with what all steps have: shader, rows, notes, c[0], c[1]; one work group in x for `each` elements of n,
- * one in y a row. */
+/* A dispatch with what all steps have: shader, rows, notes, c[0], c[1]; work groups in y are the rows of its bucket. */
 vb_gpu_dispatch vb_gpu_dispatch_of(const vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_gpu_shader shader);
 static inline uint32_t vb_gpu_stride(int width) { return ((uint32_t)width + 15u) & ~15u; }
 
