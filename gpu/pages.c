@@ -2,6 +2,7 @@
  *
  *   slot's buffer   keys: page 0, page 1, ... | values: page 0, page 1, ...
  *   mirror          a row of the batch: keys of all heads, values of all heads
+ *   parts           one for all slots: what work groups that share the chunks of a head leave to each other
  *
  * A pool that has become too small is thrown away for one twice as large: what was in it is uploaded again when it is
  * needed. Where there is no more memory, states that are not in the batch give up their pages.
@@ -20,7 +21,7 @@ typedef struct {
     vb_gpu_buffer pool, mirror;
     uint64_t key_page, value_page, mirror_row; /* bytes */
     size_t key_bytes, value_bytes;             /* of a row, before it is rounded up */
-    int heads, on;
+    int heads;
 } shelf;
 
 struct vb_gpu_pages {
@@ -28,11 +29,13 @@ struct vb_gpu_pages {
     const vb_plan *plan;
     vb_gpu_table *table;
     shelf *slots;
+    uint8_t *on; /* [n_slots] */
     vb_kv kv;
     uint64_t most_bytes;
     int first_pages, pages, most_pages, mirror_rows; /* most_pages: more were refused */
     uint32_t generation;
     vb_gpu_buffer staging; /* no buffer where the host sees the pages themselves */
+    vb_gpu_buffer parts;
 };
 
 /* --- sizes ------------------------------------------------------------------------------------------------------- */
@@ -59,20 +62,40 @@ static int pages_for(int positions)
     return positions / VB_GPU_PAGE + (positions % VB_GPU_PAGE > 0);
 }
 
-uint64_t vb_gpu_pages_need(const vb_plan *plan, const uint8_t *slots, vb_kv kv, int positions)
+static uint64_t parts_of_step(const vb_step *s, int pages)
 {
     uint64_t bytes = 0;
-    for (int i = 0; i < plan->n_slots; i++)
-        if (slots[i]) bytes += page_bytes(&plan->slots[i], kv) * (uint64_t)pages_for(positions);
+    for (int rows = 1; rows <= VB_GPU_MOST_ROWS; rows *= 2) {
+        uint64_t more = vb_gpu_parts_bytes(s, pages, rows);
+        if (more > bytes) bytes = more;
+    }
     return bytes;
 }
 
-static uint64_t page_of_all(const vb_gpu_pages *p, vb_kv kv)
+/* The most that a step needs. */
+static uint64_t parts_bytes(const vb_plan *plan, const uint8_t *slots, int pages)
 {
     uint64_t bytes = 0;
-    for (int i = 0; i < p->plan->n_slots; i++)
-        if (p->slots[i].on) bytes += page_bytes(&p->plan->slots[i], kv);
+    for (int i = 0; i < plan->n_steps; i++) {
+        const vb_step *s = &plan->steps[i];
+        if ((s->op != VB_OP_ATTEND && s->op != VB_OP_ATTEND_KEPT) || !slots[s->u.attend.slot]) continue;
+        uint64_t more = parts_of_step(s, pages);
+        if (more > bytes) bytes = more;
+    }
     return bytes;
+}
+
+static uint64_t bytes_of(const vb_plan *plan, const uint8_t *slots, vb_kv kv, int pages)
+{
+    uint64_t bytes = parts_bytes(plan, slots, pages);
+    for (int i = 0; i < plan->n_slots; i++)
+        if (slots[i]) bytes += page_bytes(&plan->slots[i], kv) * (uint64_t)pages;
+    return bytes;
+}
+
+uint64_t vb_gpu_pages_need(const vb_plan *plan, const uint8_t *slots, vb_kv kv, int positions)
+{
+    return bytes_of(plan, slots, kv, pages_for(positions));
 }
 
 /* As many pages as every slot's ranges can hold. */
@@ -84,7 +107,7 @@ static int addressable(const vb_gpu_pages *p, vb_kv kv)
         const vb_slot *s = &p->plan->slots[i];
         int dim = s->dim_k > s->dim_v ? s->dim_k : s->dim_v;
         uint64_t larger = (uint64_t)s->kv_heads * VB_GPU_PAGE * row_bytes(kv, dim), all = page_bytes(s, kv);
-        if (!p->slots[i].on) continue;
+        if (!p->on[i]) continue;
         if (facts->most_range / larger < most) most = facts->most_range / larger;
         if (facts->most_alloc / all < most + 1) most = facts->most_alloc / all > 0 ? facts->most_alloc / all - 1 : 0;
     }
@@ -104,13 +127,14 @@ vb_status vb_gpu_pages_open(vb_gpu_pages **out, const vb_gpu_pages_opts *opts, v
     p->first_pages = opts->positions > 0 ? pages_for(opts->positions) : 1;
     p->kv = VB_KV_DEFAULT;
     p->slots = calloc((size_t)n + 1, sizeof *p->slots);
-    vb_status status = p->slots == NULL ? VB_E_MEMORY : vb_gpu_table_open(&p->table, n, err);
+    p->on = calloc((size_t)n + 1, 1);
+    vb_status status = p->slots == NULL || p->on == NULL ? VB_E_MEMORY : vb_gpu_table_open(&p->table, n, err);
     if (status < 0) {
         vb_gpu_pages_close(p);
         *out = NULL;
         VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d layers", n);
     }
-    for (int i = 0; i < n; i++) p->slots[i].on = opts->slots[i] != 0;
+    memcpy(p->on, opts->slots, (size_t)n);
     return VB_OK;
 }
 
@@ -118,8 +142,9 @@ static void free_pool(vb_gpu_pages *p)
 {
     for (int i = 0; i < p->plan->n_slots; i++) {
         vb_gpu_free(p->gpu, &p->slots[i].pool);
-        p->slots[i].at.keys = p->slots[i].at.values = (vb_gpu_range){0};
+        p->slots[i].at.keys = p->slots[i].at.values = p->slots[i].at.parts = (vb_gpu_range){0};
     }
+    vb_gpu_free(p->gpu, &p->parts);
     p->pages = 0;
     p->generation++;
 }
@@ -144,6 +169,7 @@ void vb_gpu_pages_close(vb_gpu_pages *p)
     vb_gpu_free(p->gpu, &p->staging);
     vb_gpu_table_close(p->table);
     free(p->slots);
+    free(p->on);
     free(p);
 }
 
@@ -176,7 +202,7 @@ static vb_status alloc_staging(vb_gpu_pages *p, vb_err *err)
     uint64_t bytes = 0;
     for (int i = 0; i < p->plan->n_slots; i++) {
         const shelf *s = &p->slots[i];
-        if (!s->on || s->pool.host != NULL) continue;
+        if (!p->on[i] || s->pool.host != NULL) continue;
         if (bytes < STAGING) bytes = STAGING;
         if (bytes < s->key_page) bytes = s->key_page;
         if (bytes < s->value_page) bytes = s->value_page;
@@ -186,12 +212,22 @@ static vb_status alloc_staging(vb_gpu_pages *p, vb_err *err)
     return vb_gpu_alloc(&p->staging, p->gpu, VB_GPU_UP, bytes, err);
 }
 
+static vb_status alloc_parts(vb_gpu_pages *p, int pages, vb_err *err)
+{
+    uint64_t bytes = parts_bytes(p->plan, p->on, pages);
+    if (bytes == 0 || bytes > vb_gpu_facts_of(p->gpu)->most_range) return VB_OK;
+    VB_TRY(vb_gpu_alloc(&p->parts, p->gpu, VB_GPU_LOCAL, bytes, err));
+    for (int i = 0; i < p->plan->n_slots; i++) p->slots[i].at.parts = (vb_gpu_range){&p->parts, 0, bytes};
+    return VB_OK;
+}
+
 static vb_status alloc_pool(vb_gpu_pages *p, int pages, vb_err *err)
 {
     vb_status status = VB_OK;
     for (int i = 0; i < p->plan->n_slots && status == VB_OK; i++)
-        if (p->slots[i].on) status = alloc_slot(p, &p->slots[i], pages, err);
+        if (p->on[i]) status = alloc_slot(p, &p->slots[i], pages, err);
     if (status == VB_OK) status = alloc_staging(p, err);
+    if (status == VB_OK) status = alloc_parts(p, pages, err);
     if (status == VB_OK) status = vb_gpu_table_reset(p->table, pages, err);
     if (status < 0) free_pool(p);
     else p->pages = pages;
@@ -201,12 +237,11 @@ static vb_status alloc_pool(vb_gpu_pages *p, int pages, vb_err *err)
 /* Another type, another shape. */
 static void take_type(vb_gpu_pages *p, vb_kv kv)
 {
-    uint64_t page = page_of_all(p, kv);
     free_mirrors(p);
     p->kv = kv;
     p->most_pages = addressable(p, kv);
-    if (p->most_bytes > 0 && page > 0 && p->most_bytes / page < (uint64_t)p->most_pages)
-        p->most_pages = (int)(p->most_bytes / page);
+    while (p->most_bytes > 0 && p->most_pages > 0 && bytes_of(p->plan, p->on, kv, p->most_pages) > p->most_bytes)
+        p->most_pages -= (p->most_pages + 15) / 16;
     for (int i = 0; i < p->plan->n_slots; i++) shape(&p->slots[i], &p->plan->slots[i], kv);
 }
 
@@ -289,7 +324,7 @@ static vb_status fit_mirrors(vb_gpu_pages *p, int rows, vb_err *err)
     free_mirrors(p);
     for (int i = 0; i < p->plan->n_slots && status == VB_OK; i++) {
         shelf *s = &p->slots[i];
-        if (!s->on) continue;
+        if (!p->on[i]) continue;
         status = vb_gpu_alloc(&s->mirror, p->gpu, VB_GPU_DOWN, s->mirror_row * (uint64_t)rows, err);
         s->at.mirror = (vb_gpu_range){&s->mirror, 0, s->mirror_row * (uint64_t)rows};
     }

@@ -1,13 +1,16 @@
 /* step_attend.c - attention as dispatches: first all new keys and values, if the step has any, then the queries.
  *
- *   kv_write   k, v -> their pages, and the mirror that the host reads
- *   attend     a work group for each head of each row
+ *   kv_write      k, v -> their pages, and the mirror that the host reads
+ *   attend        a work group for each head of each row; where these are few, some that share the chunks
+ *   attend_join   what they left in parts becomes one
  */
-#include "gpu/pages.h"
+#include "gpu/steps.h"
+#include "gpu/table.h"
 
 #include <string.h>
 
 enum { THREADS = 64, MOST_DIM = 512, MOST_GROUPS = 65535 };
+enum { FEW = 512, MANY = 2048, MOST_SHARES = 64, MOST_PARTS = 32 << 20 }; /* work groups, bytes */
 
 static uint32_t bits_of(float x)
 {
@@ -60,6 +63,22 @@ static vb_status record_write(vb_gpu_recording *r, const vb_step *s, uint32_t no
     return vb_gpu_tape_dispatch(r->tape, &d, err);
 }
 
+/* --- queries -------------------------------------------------------------------------------------------------- */
+
+/* Chunks that a row may see. */
+static int chunks_of(const vb_step *s, int pages)
+{
+    int window = s->u.attend.window, most = (window + VB_GPU_PAGE - 2) / VB_GPU_PAGE + 1;
+    return window > 0 && most < pages ? most : pages;
+}
+
+uint64_t vb_gpu_parts_bytes(const vb_step *s, int pages, int rows)
+{
+    uint64_t groups = (uint64_t)rows * (uint64_t)s->u.attend.heads, chunks = (uint64_t)chunks_of(s, pages);
+    uint64_t bytes = groups * chunks * ((uint64_t)s->u.attend.dim_v + 2) * 4;
+    return groups <= FEW && chunks > 1 && bytes <= MOST_PARTS ? bytes : 0;
+}
+
 static vb_gpu_dispatch reader(const vb_gpu_recording *r, const vb_step *s, uint32_t note)
 {
     const vb_gpu_slot *slot = r->slot(r->player, s->u.attend.slot);
@@ -88,11 +107,38 @@ static vb_gpu_dispatch reader(const vb_gpu_recording *r, const vb_step *s, uint3
     return d;
 }
 
+/* So many that all together are MANY. */
+static uint32_t shares(const vb_gpu_dispatch *d)
+{
+    uint32_t n = MANY / (d->x * d->y);
+    if (n > MOST_SHARES) n = MOST_SHARES;
+    return n < d->c[11] ? n : d->c[11];
+}
+
+static vb_status record_parts(vb_gpu_recording *r, const vb_gpu_dispatch *whole, const vb_gpu_slot *slot, vb_err *err)
+{
+    vb_gpu_dispatch d = *whole, join = *whole;
+    d.range[VB_GPU_OUT] = slot->parts;
+    d.range[VB_GPU_W2] = (vb_gpu_range){0};
+    d.z = d.c[12] = shares(whole);
+    d.variant[2] = 1;
+    join.shader = VB_SHADER_ATTEND_JOIN;
+    join.range[VB_GPU_A] = slot->parts;
+    join.range[VB_GPU_K] = join.range[VB_GPU_V] = (vb_gpu_range){0};
+    VB_TRY(vb_gpu_tape_dispatch(r->tape, &d, err));
+    return vb_gpu_tape_dispatch(r->tape, &join, err);
+}
+
 vb_status vb_gpu_record_attend(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err)
 {
+    const vb_gpu_slot *slot = r->slot(r->player, s->u.attend.slot);
     if (!vb_gpu_has_attend(r->gpu, r->plan, s, r->kv))
         VB_FAIL(err, VB_E_UNSUPPORTED, "device: no attention over keys and values of this type");
     if (s->op == VB_OP_ATTEND) VB_TRY(record_write(r, s, note, err));
     vb_gpu_dispatch d = reader(r, s, note);
+    int pages = (int)(slot->keys.bytes / ((uint64_t)slot->key_row * VB_GPU_PAGE * (uint64_t)s->u.attend.kv_heads));
+    uint64_t bytes = vb_gpu_parts_bytes(s, pages, (int)d.y);
+    d.c[11] = (uint32_t)chunks_of(s, pages);
+    if (bytes > 0 && slot->parts.buffer != NULL && bytes <= slot->parts.bytes) return record_parts(r, &d, slot, err);
     return vb_gpu_tape_dispatch(r->tape, &d, err);
 }

@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     vb_gpu_range keys, values; /* of one slot; no buffer: the slot is not on the device */
     vb_gpu_range mirror;       /* for the host: of each row of the batch the keys of all heads, then the values */
+    vb_gpu_range parts;        /* room for the sums of chunks, one for all slots; no buffer: there is none */
     uint32_t key_row, value_row; /* bytes of a row */
 } vb_gpu_slot;
 
@@ -75,6 +76,8 @@ vb_status vb_gpu_record_embed(vb_gpu_recording *r, const vb_step *s, uint32_t no
 /* step_attend.c */
 int vb_gpu_has_attend(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_kv kv);
 vb_status vb_gpu_record_attend(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
+/* Bytes of `parts` for so many rows over a pool of so many pages; 0: chunks are not shared out. */
+uint64_t vb_gpu_parts_bytes(const vb_step *s, int pages, int rows);
 /* step_rows.c: all others */
 int vb_gpu_has_rows(const vb_gpu *g, const vb_plan *plan, const vb_step *s);
 vb_status vb_gpu_record_rows(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);

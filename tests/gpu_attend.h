@@ -43,7 +43,8 @@ struct at_case {
     vb_gpu_pages *pages;
     vb_gpu_weight of_sinks;
     vb_gpu_window window;
-    int huge; /* numbers that overflow */
+    int huge;   /* numbers that overflow */
+    float unit; /* not 0: a turn's numbers lie half way between two integers of q8_0 */
     /* of a turn */
     vb_device_row rows[VB_GPU_MOST_ROWS];
     int tokens, bucket, wanted[VB_GPU_MOST_ROWS], n_wanted;
@@ -185,6 +186,8 @@ static int at_host(const at_case *c, const at_state *s, int position, int compar
 static float at_number(at_case *c)
 {
     float x = rng_float(&c->random);
+    if (c->unit != 0.0f && at_below(c, 9) > 0) return c->unit * (((float)at_below(c, 127) + 0.5f) / 127.0f);
+    if (c->unit != 0.0f) return -c->unit;
     int e = at_below(c, 8) == 0 ? -at_below(c, 40) : at_below(c, 3);
     if (at_below(c, 16) == 0) return 0.0f;
     return ldexpf(x, c->huge && at_below(c, 60) == 0 ? 70 : e); /* halves may be subnormal */
@@ -271,6 +274,7 @@ static int at_fill(at_case *c, const vb_batch *b)
     c->expected = malloc(c->all * sizeof *c->expected);
     if (c->expected == NULL) return 0;
     for (size_t i = 0; i < c->all; i++) c->expected[i] = AT_POISON;
+    c->unit = at_below(c, 3) == 0 ? 1.0f + (float)(rng_word(&c->random) >> 9) * 0x1p-23f : 0.0f;
     for (int part = 0; part < AT_PARTS; part++)
         for (size_t i = 0; part != AT_OUT && part != AT_OUT2 && i < c->size[part]; i++) {
             float x = part == AT_SINKS ? rng_float(&c->random) * 4.0f : vb_oracle_guard(at_number(c));

@@ -1,39 +1,26 @@
 #version 450
 /* attend.comp - attention of a query over the positions it sees (docs/ARITHMETIC.md G). A work group is one head (x) of
- * one row (y); it goes through the chunks in increasing order.
+ * one row (y), and goes through the chunks in increasing order; or, with PARTS, c[12] of them (z) share the chunks of a
+ * head and leave their sums to attend_join.comp.
+ *
+ *   a   queries     out   weighted values, or parts     w2   sinks
  *
  *   scores   8 work items a position, two of E1's accumulators each; then one work item a position
- *   sums     work item t: elements 2t, 2t+1, then those 128 behind them, and so on
+ *   sums     work item t: elements 2t, 2t+1, ...
  *
- *   a   queries     out   weighted values     w2   sinks
- *
- * c[2] heads, c[3] of keys and values, c[4] c[5] words of a key's and a value's row, c[6] window or 0, c[7] scale,
- * c[8] softcap or 0, c[9] its reciprocal, c[10] 1: with sinks.
+ * What lies in a page behind the positions that are seen is read as well, so that many reads are under way at once, and
+ * no result is made of it.
  */
 #include "step.glsl"
 #include "kv.glsl"
-layout(local_size_x = 64) in;
-layout(constant_id = 0) const uint DIM_K = 64u;
-layout(constant_id = 1) const uint DIM_V = 64u;
-const uint PAIRS = DIM_V / 2u;
-const uint EACH = (PAIRS + 63u) / 64u; /* pairs of a work item */
+#include "attend.glsl"
+layout(constant_id = 2) const uint PARTS = 0u;
 
 shared uint query[DIM_K];
 shared uint lanes[64 * 17]; /* of each position; 17: so that neighbours are in different banks */
 shared uint weights[64];
 shared uint sums[16];
 shared uint most;
-
-/* Sums over positions; o is not yet divided by l. */
-struct partial {
-    F32 m, l;
-};
-const uint MOST = 8u; /* heads have at most 512 elements */
-float o[MOST], o_chunk[MOST];
-
-/* Orders finite numbers as integers (A6). */
-uint key_of(uint bits) { return (bits >> 31) != 0u ? ~bits : bits | 0x80000000u; }
-uint bits_of(uint key) { return (key >> 31) != 0u ? key & 0x7fffffffu : ~key; }
 
 /* E1's tree over 16 words. */
 #define TREE(from)                                                                                                     \
@@ -50,23 +37,27 @@ uint bits_of(uint key) { return (key >> 31) != 0u ? key & 0x7fffffffu : ~key; }
 #define LANE(i) lanes[gl_LocalInvocationIndex * 17u + (i)]
 #define SUM(i) sums[i]
 
-/* Products of the query with the keys lo..hi of a page, E1's accumulators apart. */
-void multiply(uint keys, uint lo, uint hi)
+/* Products of the query with all keys of a page, E1's accumulators apart. */
+void multiply(uint keys)
 {
-    uint t = gl_LocalInvocationIndex & 7u;
-    for (uint j = gl_LocalInvocationIndex >> 3; j < 64u; j += 8u) {
-        F32 a = asf(0u);
-        F32 b = asf(0u);
-        uint row = keys + j * c[4];
-        for (uint i = t; i < DIM_K / 2u && j >= lo && j <= hi; i += 8u) {
-            PAIR(k_word, row, i, x, y)
-            x = asf(query[2u * i]) * x;
-            y = asf(query[2u * i + 1u]) * y;
-            a = a + x;
-            b = b + y;
+    uint t = gl_LocalInvocationIndex & 7u, j = gl_LocalInvocationIndex >> 3;
+    uint a[8], b[8];
+    for (uint k = 0u; k < 8u; k++) a[k] = b[k] = 0u;
+    for (uint i = t; i < DIM_K / 2u; i += 8u) {
+        RAW raw[8];
+        for (uint k = 0u; k < 8u; k++) raw[k] = k_raw(keys + (j + 8u * k) * c[4], i);
+        for (uint k = 0u; k < 8u; k++) {
+            F32 x = asf(query[2u * i]) * lower(raw[k]);
+            F32 y = asf(query[2u * i + 1u]) * upper(raw[k]);
+            x = asf(a[k]) + x;
+            y = asf(b[k]) + y;
+            a[k] = asu(x);
+            b[k] = asu(y);
         }
-        lanes[j * 17u + 2u * t] = asu(a);
-        lanes[j * 17u + 2u * t + 1u] = asu(b);
+    }
+    for (uint k = 0u; k < 8u; k++) {
+        lanes[(j + 8u * k) * 17u + 2u * t] = a[k];
+        lanes[(j + 8u * k) * 17u + 2u * t + 1u] = b[k];
     }
 }
 
@@ -81,39 +72,48 @@ F32 score(uint row, bool seen)
     return y;
 }
 
-/* E3 over lo..hi; the lanes of l (positions modulo 16). */
-void add_values(uint values, uint lo, uint hi)
+/* The lanes of l: positions modulo 16. Those that are not seen have no weight (A4). */
+void add_weights()
 {
     uint t = gl_LocalInvocationIndex;
-    if (t < 16u) {
-        F32 s = asf(weights[t]) + asf(weights[t + 16u]);
-        s = s + asf(weights[t + 32u]);
-        s = s + asf(weights[t + 48u]);
-        sums[t] = asu(s);
-    }
-    for (uint e = 0u; e < 2u * EACH; e++) o_chunk[e] = asf(0u);
-    for (uint j = lo; j <= hi; j++) {
-        F32 p = asf(weights[j]);
-        uint row = values + j * c[5];
-        for (uint e = 0u; e < EACH; e++) {
-            uint i = t + 64u * e;
-            if (i >= PAIRS) break;
-            PAIR(v_word, row, i, x, y)
-            x = p * x;
-            y = p * y;
-            o_chunk[2u * e] = o_chunk[2u * e] + x;
-            o_chunk[2u * e + 1u] = o_chunk[2u * e + 1u] + y;
+    if (t >= 16u) return;
+    F32 s = asf(weights[t]) + asf(weights[t + 16u]);
+    s = s + asf(weights[t + 32u]);
+    s = s + asf(weights[t + 48u]);
+    sums[t] = asu(s);
+}
+
+/* E3 over lo..hi: a sum of +0 for the others changes nothing (A4), whatever their values are. */
+void add_values(uint values, uint lo, uint hi)
+{
+    for (uint e = 0u; e < EACH; e++) {
+        uint i = gl_LocalInvocationIndex + 64u * e;
+        F32 x = asf(0u);
+        F32 y = asf(0u);
+        for (uint from = 0u; from < 64u && i < PAIRS; from += 16u) {
+            RAW raw[16];
+            for (uint k = 0u; k < 16u; k++) raw[k] = v_raw(values + (from + k) * c[5], i);
+            for (uint k = 0u; k < 16u; k++) {
+                bool seen = from + k >= lo && from + k <= hi;
+                F32 p = asf(weights[from + k]);
+                F32 v = p * lower(raw[k]);
+                F32 w = p * upper(raw[k]);
+                x = x + asf(seen ? asu(v) : 0u);
+                y = y + asf(seen ? asu(w) : 0u);
+            }
         }
+        o_chunk[2u * e] = asu(x);
+        o_chunk[2u * e + 1u] = asu(y);
     }
 }
 
 /* G1: the positions lo..hi of chunk n. */
-partial chunk(uint row, uint token, uint n, uint lo, uint hi)
+partial chunk(uint row, uint n, uint lo, uint hi)
 {
-    uint j = gl_LocalInvocationIndex, page = page_of(token, n) * c[3] + gl_WorkGroupID.x / (c[2] / c[3]);
+    uint j = gl_LocalInvocationIndex, page = page_of(token_of(row), n) * c[3] + gl_WorkGroupID.x / (c[2] / c[3]);
     bool seen = j >= lo && j <= hi;
     if (j == 0u) most = 0u;
-    multiply(page * 64u * c[4], lo, hi);
+    multiply(page * 64u * c[4]);
     barrier();
     F32 s = score(row, seen);
     if (seen) atomicMax(most, key_of(asu(s)));
@@ -123,6 +123,7 @@ partial chunk(uint row, uint token, uint n, uint lo, uint hi)
     F32 d = s - part.m;
     weights[j] = seen ? asu(c_exp(d)) : 0u;
     barrier();
+    add_weights();
     add_values(page * 64u * c[5], lo, hi);
     barrier();
     TREE(SUM)
@@ -130,64 +131,36 @@ partial chunk(uint row, uint token, uint n, uint lo, uint hi)
     return part;
 }
 
-/* G2 */
-partial combine(partial all, partial next)
+void put_part(uint row, uint chunk, partial part)
 {
-    F32 d = next.m - all.m;
-    bool keep = (key_of(asu(next.m)) <= key_of(asu(all.m)));
-    if (!keep) d = all.m - next.m;
-    F32 f = c_exp(d);
-    F32 g = keep ? next.l : all.l;
-    g = g * f;
-    all.l = g + (keep ? all.l : next.l);
-    for (uint e = 0u; e < 2u * EACH; e++) {
-        F32 x = keep ? o_chunk[e] : o[e];
-        x = x * f;
-        o[e] = x + (keep ? o[e] : o_chunk[e]);
+    uint to = at[2] + part_at(row, chunk);
+    if (gl_LocalInvocationIndex == 0u) {
+        out_words[to] = asu(part.m);
+        out_words[to + 1u] = asu(part.l);
     }
-    if (!keep) all.m = next.m;
-    return all;
-}
-
-/* F5 */
-void put_out(uint row, F32 l)
-{
-    F32 inverse = c_div_exact(asf(0x3f800000u), l);
-    uint to = row * stride(c[2] * DIM_V) + gl_WorkGroupID.x * DIM_V;
     for (uint e = 0u; e < EACH; e++) {
         uint i = gl_LocalInvocationIndex + 64u * e;
         if (i >= PAIRS) break;
-        F32 x = o[2u * e] * inverse;
-        F32 y = o[2u * e + 1u] * inverse;
-        store(to + 2u * i, x, row);
-        store(to + 2u * i + 1u, y, row);
+        out_words[to + 2u + 2u * i] = o_chunk[2u * e];
+        out_words[to + 3u + 2u * i] = o_chunk[2u * e + 1u];
     }
 }
 
 void main()
 {
-    uint row = gl_WorkGroupID.y, head = gl_WorkGroupID.x;
+    uint row = gl_WorkGroupID.y;
     if (row >= row_count()) return;
-    uint token = c[1] == 0u ? row : wanted_row(row), last = row_last(token), position = row_position(token);
-    uint first = c[6] > 0u && position >= c[6] ? position - c[6] + 1u : 0u;
+    uint last = row_last(token_of(row)), first = first_seen(token_of(row)), start = first >> 6;
     for (uint i = gl_LocalInvocationIndex; i < DIM_K; i += 64u)
-        query[i] = a_at(row * stride(c[2] * DIM_K) + head * DIM_K + i);
+        query[i] = a_at(row * stride(c[2] * DIM_K) + gl_WorkGroupID.x * DIM_K + i);
     barrier();
     partial all;
-    for (uint n = first >> 6; n <= last >> 6; n++) {
-        uint lo = n == first >> 6 ? first & 63u : 0u, hi = n == last >> 6 ? last & 63u : 63u;
-        partial next = chunk(row, token, n, lo, hi);
-        if (n == first >> 6) {
-            all = next;
-            for (uint e = 0u; e < 2u * EACH; e++) o[e] = o_chunk[e];
-        } else all = combine(all, next);
+    for (uint n = start + gl_WorkGroupID.z; n <= last >> 6; n += PARTS > 0u ? c[12] : 1u) {
+        uint lo = n == start ? first & 63u : 0u, hi = n == last >> 6 ? last & 63u : 63u;
+        partial next = chunk(row, n, lo, hi);
+        if (PARTS > 0u) put_part(row, n - start, next);
+        else if (n == start) all = take_first(next);
+        else all = combine(all, next);
     }
-    if (c[10] != 0u) { /* G4 */
-        uint sink = w2_at(head);
-        note(row, sink);
-        for (uint e = 0u; e < 2u * EACH; e++) o_chunk[e] = asf(0u);
-        partial one = partial(asf(sink), asf(0x3f800000u));
-        all = combine(all, one);
-    }
-    put_out(row, all.l);
+    if (PARTS == 0u) put_out(row, all);
 }

@@ -6,27 +6,38 @@
  *
  * A row has an even number of elements and begins at a word. K and V of a slot: page, head, position in the page, row.
  */
-#if defined(FORMAT_f16)
-#define PAIR(word, base, i, x, y)                                                                                      \
-    U32 pair = word((base) + (i));                                                                                     \
-    F32 x = c_h2f(pair & 0xffffu);                                                                                     \
-    F32 y = c_h2f(pair >> 16);
-#elif defined(FORMAT_f32)
-#define PAIR(word, base, i, x, y)                                                                                      \
-    F32 x = asf(word((base) + 2u * (i)));                                                                              \
-    F32 y = asf(word((base) + 2u * (i) + 1u));
-#elif defined(FORMAT_q8_0)
-#define PAIR(word, base, i, x, y)                                                                                      \
-    U32 block = 17u * ((i) >> 4);                                                                                      \
-    U32 at_pair = block + 1u + ((i) & 15u);                                                                            \
-    F32 scale_of = c_h2f((word((base) + (block >> 1)) >> (16u * (block & 1u))) & 0xffffu);                             \
-    U32 pair = word((base) + (at_pair >> 1)) >> (16u * (at_pair & 1u));                                                \
-    F32 x = scale_of * I2F(U2I(pair << 24) >> 24);                                                                     \
-    F32 y = scale_of * I2F(U2I(pair << 16) >> 24);
-#endif
-
 uint k_word(uint i) { return k_words[at[6] + i]; }
 uint v_word(uint i) { return v_words[at[7] + i]; }
+
+/* A pair as it is stored, and its elements. */
+#if defined(FORMAT_f16)
+#define RAW uint
+#define RAW_OF(word, base, i) word((base) + (i))
+F32 lower(RAW r) { return c_h2f(r & 0xffffu); }
+F32 upper(RAW r) { return c_h2f(r >> 16); }
+#elif defined(FORMAT_f32)
+#define RAW uvec2
+#define RAW_OF(word, base, i) uvec2(word((base) + 2u * (i)), word((base) + 2u * (i) + 1u))
+F32 lower(RAW r) { return asf(r.x); }
+F32 upper(RAW r) { return asf(r.y); }
+#else
+#define RAW uvec2 /* scale, pair */
+#define HALF_OF(word, base, h) (word((base) + ((h) >> 1)) >> (16u * ((h) & 1u)))
+#define RAW_OF(word, base, i)                                                                                          \
+    uvec2(HALF_OF(word, base, 17u * ((i) >> 4)), HALF_OF(word, base, 17u * ((i) >> 4) + 1u + ((i) & 15u)))
+F32 lower(RAW r)
+{
+    F32 x = c_h2f(r.x & 0xffffu) * I2F(U2I(r.y << 24) >> 24);
+    return x;
+}
+F32 upper(RAW r)
+{
+    F32 x = c_h2f(r.x & 0xffffu) * I2F(U2I(r.y << 16) >> 24);
+    return x;
+}
+#endif
+RAW k_raw(uint base, uint i) { return RAW_OF(k_word, base, i); }
+RAW v_raw(uint base, uint i) { return RAW_OF(v_word, base, i); }
 
 /* The page of a token's state where its positions 64 c .. 64 c + 63 are. */
 uint page_of(uint token, uint c)
