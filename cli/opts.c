@@ -97,8 +97,16 @@ const vb_opt vb_opts[] = {
      "context size in tokens (default: the model's own, at most 8192)"},
     {"threads", 't', VB_OPT_INT, "N", 0, 1024, AT(model.threads), PLANS | ON(CONVERT) | ON(QUANTIZE),
      "threads; never changes a bit (default 0: one per usable core)"},
-    {"player", 0, VB_OPT_WORD, "cpu|oracle|blas", 0, 0, AT(model.player), PLANS,
-     "who computes: cpu (default), oracle (slow, the definition), blas (f32 in free order)"},
+    {"player", 0, VB_OPT_WORD, "cpu|vulkan|oracle|blas", 0, 0, AT(model.player), PLANS,
+     "who computes: cpu (default), vulkan (a GPU, same bits), oracle (slow, the definition), blas (f32 in free order)"},
+    {"gpu-layers", 0, VB_OPT_TEXT, "N|auto|all|0-5,9,output", 0, 0, AT(model.gpu_layers), PLANS,
+     "layers that a GPU computes; never changes a bit: the last N and the output, those that have room, all, or these"},
+    {"gpu-budget", 0, VB_OPT_INT, "MB", 1, INT_MAX, AT(gpu_budget), PLANS,
+     "most of the GPU's memory to use (default: what is left of it)"},
+    {"gpu-verify", 0, VB_OPT_REAL, "P", 0, 1, AT(model.gpu_verify), PLANS,
+     "share of the GPU's steps to compute once more here and compare (default 0)"},
+    {"device", 0, VB_OPT_TEXT, "NAME|N", 0, 0, AT(model.gpu_device), PLANS,
+     "which GPU: a part of its name, or its number (default: the best that is no CPU)"},
     {"arith", 0, VB_OPT_CHOICE, "int8|f32", VB_ARITH_INT8, 0, AT(model.arith), EVAL | ON(EXPLAIN),
      "arithmetic: int8 activations (default) or f32 throughout"},
     {"kv", 0, VB_OPT_CHOICE, "f16|f32|q8_0", VB_KV_F16, 0, AT(session.kv), EVAL | ON(SERVE) | ON(SHOW),
@@ -384,6 +392,7 @@ int vb_opts_parse(vb_args *args, char **words, int n)
         if (code != 0) return code;
         i += used;
     }
+    args->model.gpu_budget_bytes = (uint64_t)args->gpu_budget << 20;
     if (args->help || (args->n_rest >= command->least && args->n_rest <= command->most)) return 0;
     return vb_wrong(command->name, "expected %s, found %d argument%s%s",
                     *command->arguments ? command->arguments : "no arguments", args->n_rest,

@@ -26,7 +26,7 @@ typedef struct {
     vb_sampling sampling;
     int taps, jsonl, diff_taps;
     const char *sign; /* a private key */
-    int max_tokens, batch, timeout;
+    int max_tokens, batch, timeout, gpu_budget;
     int to, at, sample, token; /* of traces: positions, a number of tokens, an id */
     const char *text, *signer;
     int speculate; /* a vb_speculate */

@@ -103,7 +103,7 @@ typedef enum {
 } vb_pooling;
 
 typedef struct {
-    const char *player;      /* "cpu" (default), "oracle" or "blas" */
+    const char *player;      /* "cpu" (default), "vulkan" (a GPU, by the same bits), "oracle" or "blas" */
     vb_arith arith;          /* docs/ARITHMETIC.md, the two modes */
     const char *isa;         /* "portable", "avx2", ...; NULL: the best this machine has */
     int threads;             /* 0: one per physical core that affinity and cgroup allow */
@@ -111,6 +111,16 @@ typedef struct {
     int vocab_only;          /* read only the vocabulary; works for architectures unknown to verbatim */
     const char *template_as; /* "ollama": a model without a chat template is rendered as ChatML, as Ollama does */
     int like_ggml;           /* a sum of VB_GGML_..., only for player "oracle"; such a run cannot be traced */
+    /* Layers that a GPU computes: "all", "auto" (those that have room), "20" (the last 20 and the output), "0-5,9,output".
+     * NULL: none; player "vulkan": all. Never changes a bit. Player "cpu" computes what a GPU does not take, or all where
+     * there is none, and says so in a warning; player "vulkan" is not opened then (VB_E_UNSUPPORTED). */
+    const char *gpu_layers;
+    const char *gpu_device;    /* a part of its name, or its number among all; NULL: the best one that is no CPU */
+    uint64_t gpu_budget_bytes; /* most of its memory to use; 0: what it has left */
+    float gpu_verify;          /* share of its steps computed once more here, 0 to 1; VB_E_DIFFERS tells which was wrong */
+    /* Hears of weights being copied to the GPU; returning 0 ends opening with VB_E_STOPPED. */
+    int (*gpu_progress)(void *ud, uint64_t done, uint64_t all);
+    void *gpu_progress_ud;
 } vb_model_opts;
 
 /* What ggml, the library under llama.cpp and Ollama, computes otherwise on purpose. The oracle can do so too, one by one or
@@ -149,6 +159,10 @@ typedef struct {
     const char *template_source;  /* "file", "family", "ollama" (the store's, or ChatML as Ollama takes it) or "none" */
     const char *template_language; /* "jinja" or "go"; NULL: there is no template */
     int template_can;              /* a sum of VB_CAN_... */
+    const char *device;       /* the GPU that computes some layers; NULL: none */
+    const char *device_about; /* its driver, and how its floats behave */
+    int device_layers;        /* how many layers it has */
+    uint64_t device_bytes;    /* of its memory that are in use */
 } vb_model_info;
 
 typedef struct {
@@ -257,6 +271,8 @@ typedef struct {
     uint64_t prefill_ns, decode_ns; /* evaluations of several tokens; of one token, or with drafts behind it */
     uint64_t prefill_tokens, decode_tokens; /* decoded: drafts that were not accepted do not count */
     uint64_t drafted, accepted; /* tokens evaluated ahead by vb_generate; those of them that were then chosen */
+    uint64_t cpu_rows, device_rows; /* tokens times layers that were computed here and on a GPU, what stands before and behind
+                                     * the layers counted as one each */
 } vb_stats;
 
 /* Bytes a session will take besides the weights. */

@@ -131,7 +131,7 @@ vb_status vb_pace_measure(vb_cast *c, vb_err *err)
     p->session_ns = slope(p->alone_ns, all, c->n_slots - 1);
     p->token_ns = slope(p->alone_ns, prompt, more);
     p->scale = 1;
-    c->may_stop = strcmp(c->info.player, "cpu") == 0;
+    c->may_stop = strcmp(c->info.player, "cpu") == 0 || strcmp(c->info.player, "vulkan") == 0;
     c->group.n = 0;
     for (int i = 0; i < c->n_slots; i++) VB_TRY(vb_session_rewind(c->slots[i].session, 0, err));
     return VB_OK;

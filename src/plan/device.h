@@ -53,6 +53,7 @@ typedef struct {
 typedef struct {
     void (*close)(void *device);
     const char *(*name)(const void *device); /* "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)" */
+    const char *(*about)(const void *device); /* its driver, and how its floats are told to behave */
     int (*takes)(const void *device, int step);
     /* VB_OK: what goes out of the section is in host memory. VB_E_FORMAT: bad is filled. VB_E_UNSUPPORTED: the device
      * cannot do this batch, or has failed for good, which it has said in one line; what stands in host memory for earlier

@@ -20,7 +20,7 @@
 static const vb_player *player_by_name(const char *name)
 {
     static const vb_player *const players[] = {&vb_cpu_player, &vb_oracle_player, &vb_blas_player};
-    if (name == NULL) return players[0];
+    if (name == NULL || vb_is_vulkan(name)) return players[0];
     for (size_t i = 0; i < sizeof players / sizeof players[0]; i++)
         if (strcmp(players[i]->name, name) == 0) return players[i];
     return NULL;
@@ -57,7 +57,7 @@ static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *er
 {
     m->player = player_by_name(opts->player);
     if (m->player == NULL)
-        VB_FAIL(err, VB_E_ARGUMENT, "player: expected cpu, oracle or blas, found \"%s\"", opts->player);
+        VB_FAIL(err, VB_E_ARGUMENT, "player: expected cpu, vulkan, oracle or blas, found \"%s\"", opts->player);
     if (opts->arith != VB_ARITH_INT8 && opts->arith != VB_ARITH_F32)
         VB_FAIL(err, VB_E_ARGUMENT, "arithmetic: expected int8 or f32, found %d", (int)opts->arith);
     if (opts->threads < 0 || opts->threads > 1024)
@@ -68,8 +68,13 @@ static vb_status start_player(vb_model *m, const vb_model_opts *opts, vb_err *er
     m->like_ggml = opts->like_ggml;
     vb_cpu_name(m->cpu, sizeof m->cpu);
     m->threads = opts->threads > 0 ? opts->threads : vb_topology_cores();
-    vb_play_opts play = {.arith = m->arith, .isa = opts->isa, .threads = m->threads, .like_ggml = m->like_ggml};
-    return m->player->open(&m->playing, &m->plan, &play, err);
+    m->player_name = vb_is_vulkan(opts->player) ? "vulkan" : m->player->name;
+    VB_TRY(vb_open_device(&m->device, m, opts, err));
+    vb_play_opts play = {.arith = m->arith, .isa = opts->isa, .threads = m->threads, .like_ggml = m->like_ggml,
+                         .device = m->device, .verify = opts->gpu_verify};
+    vb_status s = m->player->open(&m->playing, &m->plan, &play, err);
+    if (s < 0 && m->device.ops != NULL) m->device.ops->close(m->device.self);
+    return s;
 }
 
 static int has_token(const void *ud, const char *text)
@@ -213,7 +218,8 @@ VB_API void vb_model_describe(const vb_model *m, vb_model_info *out)
         out->longest_token = longest < INT_MAX ? (int)longest : 0;
     }
     if (m->arch == NULL) return;
-    out->player = m->player->name;
+    out->player = m->player_name;
+    vb_describe_device(m, out);
     out->isa = m->player->isa(m->playing);
     out->cpu = m->cpu;
     out->arith = m->arith;

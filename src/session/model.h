@@ -47,6 +47,8 @@ struct vb_model {
     vb_plan plan;
     const vb_player *player;
     void *playing; /* the opened player */
+    const char *player_name; /* "vulkan" is the cpu player with a device for every step */
+    vb_device device;        /* the player's; ops NULL: none */
     vb_arith arith;
     int threads, like_ggml;
     pthread_mutex_t lock;
@@ -75,6 +77,10 @@ struct vb_session {
     vb_stats stats;
 };
 
+/* device.c: as the options ask; what it is. */
+vb_status vb_open_device(vb_device *out, const vb_model *m, const vb_model_opts *opts, vb_err *err);
+void vb_describe_device(const vb_model *m, vb_model_info *out);
+int vb_is_vulkan(const char *player);
 vb_pooling vb_pooling_of(const vb_model *m); /* the file's, else what its kind of model is made for */
 /* An error that names the model if it gives embeddings. */
 vb_status vb_need_logits(const vb_model *m, vb_err *err);

@@ -183,6 +183,11 @@ VB_API void vb_session_stats(const vb_session *s, vb_stats *out)
     out->kv = s->kv;
     out->kv_bytes = state_bytes(s->model, s->context, s->kv);
     out->scratch_bytes = s->model->player->scratch_bytes(s->model->playing, s->batch, 1);
+    if (s->model->player->state_rows == NULL) return;
+    uint64_t rows[2];
+    s->model->player->state_rows(s->state, rows);
+    out->cpu_rows = rows[0];
+    out->device_rows = rows[1];
 }
 
 /* --- taps ------------------------------------------------------------------------------------------------- */

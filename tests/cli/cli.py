@@ -131,7 +131,7 @@ def test_bash_completion_completes():
     same(bash_complete("verbatim", "tr"), ["trace"])
     assert {"show", "export", "keygen", "sign", "diff", "replay", "verify", "branch", "tree"} <= set(bash_complete("verbatim", "trace", ""))
     same(bash_complete("verbatim", "run", "--pl"), ["--player"])
-    same(bash_complete("verbatim", "run", "--player", ""), ["cpu", "oracle", "blas"])
+    same(bash_complete("verbatim", "run", "--player", ""), ["cpu", "vulkan", "oracle", "blas"])
     same(bash_complete("verbatim", "run", "--arith", "=", "f"), ["f32"])
     same(bash_complete("verbatim", "trace", "diff", "greedy"), ["greedy.json"])
     assert "model.gguf" in bash_complete("verbatim", "show", "--ctx", "5", "mod")
