@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { MOST_TOKENS = 8, MOST_AHEAD = 4, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 16 };
+enum { MOST_TOKENS = 8, MOST_AHEAD = 4, MOST_DEEP = 4, MOST_GROUPS = 32768, INT8_ROWS = 8, FLOAT_ROWS = 16 };
 
 /* Of each format: whether products of its elements can be subnormal (A5), and its shaders; int8 and dot where it has a
  * rule in C. */
@@ -100,6 +100,17 @@ static int is_cpu(const vb_gpu *g)
     return strcmp(vb_gpu_facts_of(g)->type, "cpu") == 0;
 }
 
+/* Rows that a lane takes at once. */
+static uint32_t deep(const vb_gpu_recording *r, const vb_step *s, uint32_t tokens)
+{
+    return tokens == MOST_TOKENS && act_kind(r, s) == VB_ACT_Q32 ? MOST_DEEP : 1;
+}
+
+static int rows_of_group(const vb_gpu_recording *r, const vb_step *s, uint32_t tokens)
+{
+    return act_kind(r, s) == VB_ACT_F32 ? FLOAT_ROWS : INT8_ROWS * (int)deep(r, s, tokens);
+}
+
 /* The dispatch but for its windows; the input's rows as the shader meets them. */
 static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t note, uint32_t parts,
                                 uint32_t tokens)
@@ -113,6 +124,7 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.range[VB_GPU_OUT] = r->value(r->player, s->out);
     if (s->bias != NULL) d.range[VB_GPU_W2] = r->weight(r->player, s->bias)->windows[0].range;
     d.variant[0] = tokens;
+    d.variant[3] = deep(r, s, tokens);
     d.variant[2] = tokens == 1 && !is_cpu(r->gpu) ? MOST_AHEAD : 1;
     d.c[2] = cols;
     d.c[3] = (uint32_t)s->weight->row_bytes;
@@ -123,10 +135,6 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     return d;
 }
 
-static int rows_of_group(const vb_gpu_recording *r, const vb_step *s)
-{
-    return act_kind(r, s) == VB_ACT_F32 ? FLOAT_ROWS : INT8_ROWS;
-}
 
 /* --- linear ------------------------------------------------------------------------------------------------------ */
 
@@ -154,7 +162,8 @@ vb_status vb_gpu_record_linear(vb_gpu_recording *r, const vb_step *s, uint32_t n
     VB_TRY(quantize(r, s, note, 1, err));
     vb_gpu_dispatch d = multiply(r, s, note, 1, (uint32_t)tokens);
     d.y = groups(bucket, tokens);
-    for (int i = 0; i < w->n_windows; i++) VB_TRY(window(r, &d, &w->windows[i], rows_of_group(r, s), err));
+    int each = rows_of_group(r, s, (uint32_t)tokens);
+    for (int i = 0; i < w->n_windows; i++) VB_TRY(window(r, &d, &w->windows[i], each, err));
     return VB_OK;
 }
 
@@ -174,7 +183,7 @@ vb_status vb_gpu_record_experts(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.c[14] = (uint32_t)s->u.experts.from;
     d.c[16] = vb_gpu_stride(r->plan->values[s->in[1]].width);
     d.c[17] = (uint32_t)s->u.experts.experts;
-    d.x = groups(s->u.experts.rows, rows_of_group(r, s));
+    d.x = groups(s->u.experts.rows, rows_of_group(r, s, 1));
     d.y = (uint32_t)bucket_of(r, s) * used;
     for (int i = 0; i < w->n_windows; i++) {
         d.range[VB_GPU_W] = w->windows[i].range;

@@ -352,7 +352,8 @@ static linear_case linear_any(linear_bench *b, vb_format format, int tokens)
     how.wanted = (int)vb_check_random(&b->c, 2);
     how.weights = (vb_fill)vb_check_random(&b->c, VB_FILLS);
     /* Where products may be subnormal numbers, only a device that keeps them is asked. */
-    if (!vb_gpu_keeps_subnormals(b->gpu) && (format == VB_FMT_F32 || format == VB_FMT_BF16)) how.weights = VB_FILL_PLAIN;
+    int subnormals = format == VB_FMT_F32 || format == VB_FMT_BF16;
+    if (subnormals && !vb_gpu_keeps_subnormals(b->gpu)) how.weights = VB_FILL_PLAIN;
     how.inputs = (vb_fill)vb_check_random(&b->c, VB_FILLS);
     return how;
 }

@@ -10,15 +10,16 @@
  *            c[14] where its rows begin there  c[15] words from one expert's input to the next's
  *            c[16] words of a row of `b`  c[17] experts
  *
- * TOKENS inputs meet a row at once, so that it is unpacked once for them; with EXPERTS it is one. A lane asks for what
- * it needs for AHEAD turns of its loop before it uses it, without a branch: behind the row's end it takes the last piece
- * once more, and adds +0 (A4).
+ * TOKENS inputs meet a row at once, so that it is unpacked once for them; with EXPERTS it is one. DEEP rows meet an
+ * input at once, where there are many. A lane asks for what it needs for AHEAD turns of its loop before it uses it,
+ * without a branch: behind the row's end it takes the last piece once more, and adds +0 (A4).
  */
 #extension GL_EXT_control_flow_attributes : enable
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint TOKENS = 1u;
 layout(constant_id = 1) const uint EXPERTS = 0u;
 layout(constant_id = 2) const uint AHEAD = 1u;
+layout(constant_id = 3) const uint DEEP = 1u;
 
 uint inputs() { return row_count() * (EXPERTS != 0u ? c[11] : 1u); }
 uint token_of(uint k) { return EXPERTS != 0u ? k / c[11] : k; }

@@ -1,8 +1,8 @@
 #version 450
 /* linear_float.comp - rows of weights, dequantised exactly (docs/ARITHMETIC.md C6), against floats in E1's order.
  *
- * A work group has 16 rows x 4 lanes; lane l has the accumulators 4l to 4l + 3 of a row and so takes elements i to i + 3
- * where i mod 16 = 4l. In shared memory an input's accumulators stand as the rows and lanes do.
+ * A work group has 16 rows x 4 lanes; lane l has the accumulators 4l to 4l + 3 of a row and so takes elements i to
+ * i + 3 where i mod 16 = 4l. In shared memory an input's accumulators stand as the rows and lanes do.
  */
 #include "step.glsl"
 #include "block.glsl"

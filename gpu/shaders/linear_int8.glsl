@@ -1,6 +1,6 @@
 /* linear_int8.glsl - rows of quantised weights against quantised activations (docs/ARITHMETIC.md C, D).
  *
- *   a work group   8 rows x 8 lanes, TOKENS inputs (1, 2, 4 or 8)
+ *   a work group   DEEP times 8 rows x 8 lanes, TOKENS inputs (1, 2, 4 or 8)
  *   blocks of 32   lane l takes block b where b mod 8 = l, as D1 has eight accumulators; then D1's tree
  *   blocks of 256  a lane takes an eighth of a block; integers may be added in any order. UNITS of blocks and inputs
  *                  meet in shared memory, there lane l makes the term of unit l, and these are added in D2's order:
@@ -46,48 +46,63 @@ F32 term(uvec2 scales, uint activation, int sum, int mins)
     return y;
 }
 
-const uint LANES = 8u;
+const uint LANES = 8u, ROWS = 64u / LANES;
 uint blocks() { return c[2] / uint(BLOCK); }
 uint sums_at() { return c[2] / 4u; }
 uint scales_at() { return c[2] / 4u + c[2] / 32u; }
 
 #if BLOCK == 32
-shared uint accumulators[64u * TOKENS];
+shared uint accumulators[64u * TOKENS * DEEP];
 
-/* With the term of block b, if there is one, against an input. */
-F32 add_term(F32 acc, uint q[8], uvec2 scales, uint input_word, uint b)
+/* An input's block: integers, sums, scale. */
+void load_input(uint input_word, uint b, out uint x[8], out uint pair, out uint scale)
 {
-    uint here = min(b, blocks() - 1u);
-    int sum = 0, mins = 0;
-    for (uint k = 0u; k < 8u; k++) sum += dot4(q[k], a_at(input_word + here * 8u + k));
+    for (uint k = 0u; k < 8u; k++) x[k] = a_at(input_word + b * 8u + k);
+    pair = 0u;
 #if defined MINS || OFFSET != 0
-    uint pair = a_at(input_word + sums_at() + here);
-    mins = low_sum(pair) + high_sum(pair);
-    sum -= OFFSET * mins;
+    pair = a_at(input_word + sums_at() + b);
 #endif
-    F32 y = term(scales, a_at(input_word + scales_at() + here), sum, mins);
-    y = acc + asf(b < blocks() ? asu(y) : 0u);
+    scale = a_at(input_word + scales_at() + b);
+}
+
+/* With the term of a block, if it is one, against an input's. */
+F32 add_term(F32 acc, uint q[8], uvec2 scales, uint x[8], uvec2 input_scales, bool is_there)
+{
+    int sum = 0, mins = low_sum(input_scales.x) + high_sum(input_scales.x);
+    for (uint k = 0u; k < 8u; k++) sum += dot4(q[k], x[k]);
+    sum -= OFFSET * mins;
+    F32 y = term(scales, input_scales.y, sum, mins);
+    y = acc + asf(is_there ? asu(y) : 0u);
     return y;
 }
 
-/* This lane's accumulators, one for each input, of the row at byte `from`. */
-void add_blocks(uint from, uint lane, uint first)
+/* This lane's accumulators, one for each row and input. from: bytes at which the rows begin. */
+void add_blocks(uint from[DEEP], uint lane, uint first)
 {
-    F32 acc[TOKENS];
+    F32 acc[DEEP][TOKENS];
     uint input_of[TOKENS];
     for (uint t = 0u; t < TOKENS; t++) {
-        acc[t] = asf(0u);
+        for (uint r = 0u; r < DEEP; r++) acc[r][t] = asf(0u);
         input_of[t] = input_at(min(first + t, inputs() - 1u));
     }
     for (uint turn = lane; turn < blocks(); turn += LANES * AHEAD) {
-        uint q[AHEAD][8];
-        uvec2 scales[AHEAD];
+        uint q[AHEAD][DEEP][8];
+        uvec2 scales[AHEAD][DEEP];
         [[unroll]] for (uint n = 0u; n < AHEAD; n++)
-            unpack(from + min(turn + LANES * n, blocks() - 1u) * BYTES, q[n], scales[n].x, scales[n].y);
+            [[unroll]] for (uint r = 0u; r < DEEP; r++)
+                unpack(from[r] + min(turn + LANES * n, blocks() - 1u) * BYTES, q[n][r], scales[n][r].x, scales[n][r].y);
         [[unroll]] for (uint n = 0u; n < AHEAD; n++)
-            for (uint t = 0u; t < TOKENS; t++) acc[t] = add_term(acc[t], q[n], scales[n], input_of[t], turn + LANES * n);
+            for (uint t = 0u; t < TOKENS; t++) {
+                uint x[8], b = turn + LANES * n;
+                uvec2 s;
+                load_input(input_of[t], min(b, blocks() - 1u), x, s.x, s.y);
+                [[unroll]] for (uint r = 0u; r < DEEP; r++)
+                    acc[r][t] = add_term(acc[r][t], q[n][r], scales[n][r], x, s, b < blocks());
+            }
     }
-    for (uint t = 0u; t < TOKENS; t++) accumulators[gl_LocalInvocationID.x * TOKENS + t] = asu(acc[t]);
+    for (uint r = 0u; r < DEEP; r++)
+        for (uint t = 0u; t < TOKENS; t++)
+            accumulators[(r * 64u + gl_LocalInvocationID.x) * TOKENS + t] = asu(acc[r][t]);
 }
 
 F32 lane_of(uint row, uint l, uint t) { return asf(accumulators[(row * LANES + l) * TOKENS + t]); }
@@ -105,13 +120,12 @@ F32 tree(uint row, uint t)
     return y;
 }
 
-/* Of input `first` + lane, if it is one. */
-F32 multiply(uint from, uint row, uint lane, uint first)
+/* Of each row against input `first` + lane, if it is one. */
+void multiply(uint from[DEEP], uint row, uint lane, uint first, out F32 y[DEEP])
 {
     add_blocks(from, lane, first);
     barrier();
-    F32 y = lane < TOKENS ? tree(row, lane) : asf(0u);
-    return y;
+    for (uint r = 0u; r < DEEP; r++) y[r] = lane < TOKENS ? tree(r * ROWS + row, lane) : asf(0u);
 }
 #else
 const uint UNITS = 8u;
@@ -171,8 +185,7 @@ void make_term(uint from, uint row, uint lane, uint first, uint b)
     terms[row * LANES + lane] = asu(y);
 }
 
-/* Of input `first` + lane, if it is one. */
-F32 multiply(uint from, uint row, uint lane, uint first)
+F32 multiply_one(uint from, uint row, uint lane, uint first)
 {
     F32 acc = asf(0u);
     for (uint b = 0u; b < blocks(); b += UNITS / TOKENS) {
@@ -185,15 +198,28 @@ F32 multiply(uint from, uint row, uint lane, uint first)
     }
     return acc;
 }
+
+/* Of each row against input `first` + lane, if it is one. */
+void multiply(uint from[DEEP], uint row, uint lane, uint first, out F32 y[DEEP])
+{
+    for (uint r = 0u; r < DEEP; r++) y[r] = multiply_one(from[r], row, lane, first);
+}
 #endif
 
 void main()
 {
     uint row = gl_LocalInvocationID.x / LANES, lane = gl_LocalInvocationID.x % LANES;
-    uint i = gl_WorkGroupID.x * (64u / LANES) + row, first = gl_WorkGroupID.y * TOKENS;
+    uint first = gl_WorkGroupID.y * TOKENS, from[DEEP], out_row[DEEP], bias[DEEP];
+    bool is_here[DEEP];
+    F32 y[DEEP];
     if (first >= inputs() || is_elsewhere(first)) return;
-    uint out_row, at_row, bias;
-    bool is_here = place(i, first, out_row, at_row, bias);
-    F32 sum = multiply(at_row * c[3], row, lane, first);
-    if (is_here && lane < TOKENS && first + lane < inputs()) finish(sum, first + lane, out_row, bias);
+    for (uint r = 0u; r < DEEP; r++) {
+        uint at_row;
+        is_here[r] = place((gl_WorkGroupID.x * DEEP + r) * ROWS + row, first, out_row[r], at_row, bias[r]);
+        from[r] = at_row * c[3];
+    }
+    multiply(from, row, lane, first, y);
+    if (lane >= TOKENS || first + lane >= inputs()) return;
+    for (uint r = 0u; r < DEEP; r++)
+        if (is_here[r]) finish(y[r], first + lane, out_row[r], bias[r]);
 }
