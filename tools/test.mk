@@ -13,6 +13,7 @@ $B/tests/unit/own_store: $(patsubst %.c,$B/%.o,$(wildcard src/store/*.c))
 $B/tests/unit/own_store: LDLIBS += $(CURL_FLAGS)
 $B/tests/unit/pickle $B/tests/unit/mlx $B/tests/unit/vocabulary: $(patsubst %.c,$B/%.o,$(wildcard src/convert/*.c src/quantize/*.c))
 $B/tests/unit/gpu_table: $B/gpu/table.o
+$B/tests/gpukernels.o: CPPFLAGS += $(if $(filter-out 0,$(VULKAN)),,-DVB_NO_VULKAN)
 $B/tests/unit/encode: $(patsubst %,$B/src/quantize/%.o,encode encode_32 encode_256 encode_fit rows)
 $(PROGRAMS): $B/%: $B/%.o $B/libverbatim.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $B/libverbatim.a $(LDLIBS)
