@@ -18,7 +18,7 @@ model) program python3 python3; python3 -m pip --version >/dev/null 2>&1 || miss
 test)
     need="$build openmpi-bin libopenmpi-dev libcriterion-dev libopenblas0 libcurl4-openssl-dev zlib1g-dev"
     # Devices: headers, a driver that is a processor, the layers that look over our shoulder; mutants compile shaders.
-    need="$need libvulkan-dev mesa-vulkan-drivers vulkan-validationlayers glslc"
+    need="$need libvulkan-dev mesa-vulkan-drivers vulkan-validationlayers"
     program glslc glslc
     program cc gcc; program make make; program git git; program python3 python3; program pkg-config pkg-config
     program c++ g++; program clang clang; program bash bash; program mandoc mandoc
