@@ -1,8 +1,10 @@
-/* cmd_doctor.c - `verbatim doctor`: the machine, and whether each instruction set computes what the oracle computes; with
- * --prove also whether all conditions give the published answers, with --quorum whether other machines say the same.
+/* cmd_doctor.c - `verbatim doctor`: the machine, whether each instruction set computes what the oracle computes, and
+ * whether its devices do; with --prove also whether all conditions give the published answers, with --quorum whether
+ * other machines say the same.
  */
 #include "cli/prove.h"
 #include "commands.h"
+#include "devices.h"
 #include "out.h"
 
 #include <inttypes.h>
@@ -22,6 +24,7 @@ typedef struct {
     verdict kernels[N_ISAS];
     char smollm2[512]; /* path; empty: not there */
     int64_t ollama, own;
+    vb_devices devices; /* one that is refused is no failure: no layer is given to it */
     int failed; /* instruction sets whose kernels differ or cannot be judged */
     const vb_proving *proving; /* NULL: not asked for */
 } findings;
@@ -76,6 +79,20 @@ static void print_kernels(const findings *f)
     }
 }
 
+static void print_devices(const vb_devices *d)
+{
+    const char *none = vb_devices_none(d);
+    if (none != NULL) printf("device    %snone%s (%s)\n", vb_colour(stdout, "2"), vb_colour(stdout, "0"), none);
+    for (int i = 0; i < d->n; i++) {
+        const vb_device_entry *e = &d->entries[i];
+        printf("device    %-8d %s%s%s (", e->index, vb_colour(stdout, e->qualified ? "32" : "31"),
+               e->qualified ? "ok" : "refused", vb_colour(stdout, "0"));
+        const char *text = e->qualified ? e->name : e->why;
+        vb_put_escaped(stdout, text, strlen(text));
+        puts(")");
+    }
+}
+
 static void print_text(const findings *f)
 {
     const vb_machine *m = &f->machine;
@@ -92,6 +109,7 @@ static void print_text(const findings *f)
     vb_put_bytes(stdout, m->available_bytes);
     putchar('\n');
     print_kernels(f);
+    print_devices(&f->devices);
     printf("smollm2   %s\n", f->smollm2[0] ? f->smollm2 : "absent (make model fetches it)");
     printf("stores    %" PRId64 " models of Ollama, %" PRId64 " of verbatim\n", f->ollama, f->own);
     if (f->proving != NULL) vb_proving_print(f->proving);
@@ -112,8 +130,9 @@ static int print_json(const findings *f)
         m->features, "cores", m->cores, "threads", m->threads, "packages", m->packages, "numa_nodes", m->numa_nodes,
         "l2_bytes", (json_int_t)m->l2_bytes, "l3_bytes", (json_int_t)m->l3_bytes, "memory_bytes",
         (json_int_t)m->memory_bytes, "available_bytes", (json_int_t)m->available_bytes);
-    json_t *all = json_pack("{s:s, s:i, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
-                            VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "smollm2",
+    json_t *all = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "version", vb_version(), "arithmetic",
+                            VB_ARITHMETIC_VERSION, "machine", machine, "kernels", kernels, "devices",
+                            vb_devices_json(&f->devices), "smollm2",
                             vb_json_string(f->smollm2[0] ? f->smollm2 : NULL), "stores", "ollama",
                             (json_int_t)f->ollama, "verbatim", (json_int_t)f->own);
     if (all != NULL && f->proving != NULL) json_object_set_new(all, "proof", vb_proving_json(f->proving));
@@ -143,9 +162,11 @@ int vb_cmd_doctor(const vb_args *args)
         if (proving.status == VB_E_STOPPED) return VB_EXIT_INTERRUPTED;
     }
     if (args->quorum) return vb_proving_gather(&proving, args->json);
+    if (vb_devices_find(&f.devices) < 0) return vb_no_memory();
     examine(&f, args->sampling.seed);
     if (args->json) code = print_json(&f);
     else print_text(&f);
+    vb_devices_free(&f.devices);
     if (code == 0 && args->prove) code = vb_proving_code(&proving);
     return code ? code : f.failed ? VB_EXIT_DIFFERS : VB_EXIT_OK;
 }

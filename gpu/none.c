@@ -23,3 +23,10 @@ vb_status vb_gpu_open(vb_device *out, const vb_plan *plan, const vb_gpu_opts *op
     memset(out, 0, sizeof *out);
     return none(err);
 }
+
+VB_API vb_status vb_device_list(int (*fn)(void *ud, const vb_device_entry *entry), void *ud, vb_err *err)
+{
+    (void)fn;
+    (void)ud;
+    return none(err);
+}

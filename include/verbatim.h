@@ -82,6 +82,22 @@ typedef struct {
 } vb_machine;
 VB_API void vb_machine_describe(vb_machine *out);
 
+/* Every device that speaks Vulkan, in the driver's order; `fn` returns 0 to go on. Each is opened and tried: it performs
+ * every operation that layers are made of, and what it computes is compared with what this machine computes, bit for
+ * bit. VB_E_UNSUPPORTED: there is no loader or no driver, or this build has no Vulkan; the text says which. */
+enum { VB_FLOATS_TO_NEAREST = 1, VB_FLOATS_SIGNED_ZERO = 2, VB_FLOATS_SUBNORMALS = 4 };
+typedef struct {
+    int index;
+    const char *name, *driver;
+    const char *type;      /* "discrete", "integrated", "virtual", "cpu", "other" */
+    uint64_t memory_bytes; /* of its own, or of this machine where they share it */
+    uint64_t free_bytes;   /* 0: the driver does not say */
+    int float_modes;       /* what the driver promises, a sum of VB_FLOATS_... */
+    int qualified;         /* 1: it may compute layers */
+    const char *why;       /* it may not; "" where it may */
+} vb_device_entry;
+VB_API vb_status vb_device_list(int (*fn)(void *ud, const vb_device_entry *entry), void *ud, vb_err *err);
+
 /* Compares every kernel of instruction set `isa` with the oracle, bit for bit, on random input made from `seed`, for
  * about a second.
  * Returns VB_OK if all are equal, VB_E_DIFFERS naming the first kernel that is not, VB_E_UNSUPPORTED if the

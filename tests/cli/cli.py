@@ -29,7 +29,7 @@ REAL = os.environ.get("SMOLLM2", "")
 REAL = REAL if os.path.isfile(REAL) else ""
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-cli-"))
 ENV = {"PATH": os.environ["PATH"], "HOME": str(WORK), "TERM": "xterm", "LANG": "C.UTF-8",
-       "OLLAMA_MODELS": str(WORK / "nowhere")}
+       "OLLAMA_MODELS": str(WORK / "nowhere"), "VERBATIM_VULKAN": str(WORK / "nowhere")}
 ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_"))})
 PAGE = ROOT / "docs/man/verbatim.1"
 

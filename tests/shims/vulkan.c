@@ -9,6 +9,7 @@
  *   leak=N              the Nth buffer that goes is kept                spoil=N:E the Nth dispatch recorded has its
  *                                                                       output's word E overwritten
  *   constant=OLD:NEW    that word becomes this one in every shader's constants (hexadecimal)
+ *   operation=OLD:NEW   every shader does this one (131: subtract floats) as if it were that one (129: add them)
  *   ftz                 the host's threads, and so a driver's on a CPU, keep no subnormals
  *   discrete, norte, subnormals, nosubnormals, range=, align=, heap=, budget=, alloc=, noimport, nodot
  *                       what the device says of itself (vulkan_pretend.h), and is held to

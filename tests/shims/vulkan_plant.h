@@ -167,22 +167,39 @@ static VKAPI_ATTR void VKAPI_CALL wrap_CmdDispatch(VkCommandBuffer c, uint32_t x
 }
 
 /* --- shaders */
+enum { SPIRV_CONSTANT = 43, SPIRV_HEADER = 5 };
+
+static void plant_constant(uint32_t *code, uint32_t n)
+{
+    const char *w = word("constant"), *colon = w != NULL ? strchr(w, ':') : NULL;
+    for (uint32_t i = SPIRV_HEADER; colon != NULL && i < n && code[i] >> 16 != 0; i += code[i] >> 16) {
+        if (code[i] != (4u << 16 | SPIRV_CONSTANT) || code[i + 3] != strtoul(w, NULL, 16)) continue;
+        code[i + 3] = (uint32_t)strtoul(colon + 1, NULL, 16);
+        planted++;
+    }
+}
+
+static void plant_operation(uint32_t *code, uint32_t n)
+{
+    const char *w = word("operation"), *colon = w != NULL ? strchr(w, ':') : NULL;
+    for (uint32_t i = SPIRV_HEADER; colon != NULL && i < n && code[i] >> 16 != 0; i += code[i] >> 16) {
+        if ((code[i] & 0xffffu) != strtoul(w, NULL, 10)) continue;
+        code[i] = (code[i] & 0xffff0000u) | (uint32_t)strtoul(colon + 1, NULL, 10);
+        planted++;
+    }
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateShaderModule(VkDevice d, const VkShaderModuleCreateInfo *how,
                                                               const VkAllocationCallbacks *a, VkShaderModule *out)
 {
-    enum { CONSTANT = 43, HEADER = 5 };
-    const char *w = word("constant"), *colon = w != NULL ? strchr(w, ':') : NULL;
     VkShaderModuleCreateInfo mine = *how;
     VkResult r;
     if (fails(AT_CreateShaderModule, &r)) return r;
     uint32_t *code = malloc(how->codeSize), n = (uint32_t)(how->codeSize / 4);
     if (code == NULL) return VK_ERROR_OUT_OF_HOST_MEMORY;
     memcpy(code, how->pCode, how->codeSize);
-    for (uint32_t i = HEADER; i < n && code[i] >> 16 != 0; i += code[i] >> 16) {
-        if (colon == NULL || code[i] != (4u << 16 | CONSTANT) || code[i + 3] != strtoul(w, NULL, 16)) continue;
-        code[i + 3] = (uint32_t)strtoul(colon + 1, NULL, 16);
-        planted++;
-    }
+    plant_constant(code, n);
+    plant_operation(code, n);
     mine.pCode = code;
     r = real(CreateShaderModule)(d, &mine, a, out);
     if (r == VK_SUCCESS) lives(LIVE_ShaderModule, 1);
