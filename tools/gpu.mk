@@ -21,6 +21,14 @@ $B/gpu/none.o: gpu/none.c
 	@echo "verbatim: built without Vulkan$(if $(VULKAN),,: libvulkan-dev is missing)" >&2
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# The command as it is without Vulkan, for its test.
+$B/tests/no-vulkan/none.o: gpu/none.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$B/tests/verbatim-no-vulkan: $(CLI_OBJ) $(filter-out $B/gpu/%,$(LIB_OBJ)) $B/tests/no-vulkan/none.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CLI_LIBS)
+tests: $B/tests/verbatim-no-vulkan
+
 define spirv_rule
 $B/spv/$(1).spv: gpu/shaders/$(firstword $(subst ., ,$(1))).comp tools/gpu.mk
 	@mkdir -p $$(@D)
