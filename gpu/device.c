@@ -5,8 +5,6 @@
  */
 #include "gpu/inside.h"
 
-#include "base/log.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +20,6 @@ vb_status vb_gpu_lose(vb_gpu *g, VkResult r, const char *call, vb_err *err)
 {
     const char *name = g->about.facts.name, *text = vb_vulkan_text(r);
     if (r == VK_SUCCESS) return VB_OK;
-    if (!g->lost) vb_log(VB_LOG_WARNING, "gpu: %s: %s: %s; this device is not used any more", name, call, text);
     g->lost = 1;
     g->n_pending = 0;
     VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: %s: %s: %s", name, call, text);

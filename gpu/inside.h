@@ -62,7 +62,7 @@ int vb_gpu_plain_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, 
 /* Where buffers that only shaders use are; -1 where there is no such memory. */
 int vb_gpu_local_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, int mapped);
 
-/* VB_E_MEMORY if the driver has none; any other failure loses the device, and says so once. */
+/* VB_E_MEMORY if the driver has none; any other failure loses the device. */
 vb_status vb_gpu_result(vb_gpu *g, VkResult r, const char *call, vb_err *err);
 /* The same, but a lack of memory is a failure too: what was played is neither done nor to come. */
 vb_status vb_gpu_lose(vb_gpu *g, VkResult r, const char *call, vb_err *err);

@@ -300,8 +300,9 @@ static int knows_kv(const vb_gpu_offload *o, int from, int n, vb_kv kv)
 static vb_status give_up(vb_gpu_offload *o, const vb_err *why, vb_err *err)
 {
     int lost = vb_gpu_wait(o->gpu, NULL) < 0;
+    const char *name = vb_gpu_facts_of(o->gpu)->name, *of = strstr(why->text, name) == NULL ? name : "";
     if (lost || !o->said)
-        vb_log(VB_LOG_WARNING, "%s: %s; the CPU computes %s", vb_gpu_facts_of(o->gpu)->name, why->text,
+        vb_log(VB_LOG_WARNING, "%s%s%s; the CPU computes %s", of, of[0] != 0 ? ": " : "", why->text,
                lost ? "from here on" : "instead");
     o->lost = lost;
     o->said = 1;
