@@ -22,6 +22,7 @@ typedef int no_headers_no_shim;
 #include "vulkan.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 /* --- every function that is wrapped; real(Name) is what stands behind it */
 #define WRAPPED(X)                                                                                                     \
@@ -212,6 +213,15 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_CreateInstance(const VkInstanceCreate
     return r;
 }
 
+/* What a driver leaks is told by the name of its library, which must still be there when the program ends. */
+static int pin(struct dl_phdr_info *library, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    if (library->dlpi_name[0] == '/') dlopen(library->dlpi_name, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    return 0;
+}
+
 static VKAPI_ATTR void VKAPI_CALL wrap_DestroyInstance(VkInstance i, const VkAllocationCallbacks *a)
 {
     if (i != VK_NULL_HANDLE) lives(LIVE_Instance, -1);
@@ -219,6 +229,7 @@ static VKAPI_ATTR void VKAPI_CALL wrap_DestroyInstance(VkInstance i, const VkAll
         (PFN_vkDestroyDebugUtilsMessengerEXT)loader(i, "vkDestroyDebugUtilsMessengerEXT");
     if (messenger != VK_NULL_HANDLE && hush != NULL) hush(i, messenger, NULL);
     messenger = VK_NULL_HANDLE;
+    dl_iterate_phdr(pin, NULL);
     real(DestroyInstance)(i, a);
 }
 
