@@ -136,13 +136,16 @@ typedef struct {
     vb_session *session, *draft;
 } opened;
 
-/* The draft model runs as the model does, over as many tokens. */
+/* The draft model runs as the model does, over as many tokens, but for a GPU, which is the model's. */
 static vb_status open_draft(opened *o, const vb_args *args, vb_err *err)
 {
     vb_stats stats;
     vb_session_stats(o->session, &stats);
     vb_session_opts opts = {.context = stats.context};
-    vb_status status = vb_model_open(&o->draft_model, args->draft, &args->model, err);
+    vb_model_opts as = args->model;
+    as.gpu_layers = NULL;
+    if (as.player != NULL && strcmp(as.player, "vulkan") == 0) as.player = NULL;
+    vb_status status = vb_model_open(&o->draft_model, args->draft, &as, err);
     if (status == VB_OK) status = vb_draft_check(o->model, o->draft_model, err);
     return status == VB_OK ? vb_session_open(&o->draft, o->draft_model, &opts, err) : status;
 }

@@ -309,12 +309,21 @@ static vb_status give_up(vb_gpu_offload *o, const vb_err *why, vb_err *err)
     VB_FAIL(err, VB_E_UNSUPPORTED, "%s", why->text);
 }
 
+static const char *name(const void *device)
+{
+    return vb_gpu_facts_of(((const vb_gpu_offload *)device)->gpu)->name;
+}
+
 static vb_status perform(void *device, const vb_batch *batch, int from, int n, vb_device_bad *bad, vb_err *err)
 {
     vb_gpu_offload *o = device;
     vb_err why = {0};
     if (o->lost) VB_FAIL(err, VB_E_UNSUPPORTED, "the device is lost");
-    if (!knows_kv(o, from, n, batch->kv)) VB_FAIL(err, VB_E_UNSUPPORTED, "steps or a KV type that the device does not take");
+    if (!knows_kv(o, from, n, batch->kv)) {
+        if (!o->said_kv) vb_log(VB_LOG_WARNING, "%s does not take keys and values of this type; the CPU computes their layers", name(o));
+        o->said_kv = 1;
+        VB_FAIL(err, VB_E_UNSUPPORTED, "steps or a KV type that the device does not take");
+    }
     o->rope_at = batch->rope_at;
     vb_status s = perform_all(o, batch, from, n, bad, &why);
     while (s == VB_E_MEMORY && o->work.most_rows > 1 && vb_gpu_wait(o->gpu, NULL) == VB_OK) {
@@ -325,11 +334,6 @@ static vb_status perform(void *device, const vb_batch *batch, int from, int n, v
     if (s != VB_E_FORMAT) return give_up(o, &why, err);
     if (err != NULL) *err = why;
     return s;
-}
-
-static const char *name(const void *device)
-{
-    return vb_gpu_facts_of(((const vb_gpu_offload *)device)->gpu)->name;
 }
 
 static const char *about(const void *device)

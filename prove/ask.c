@@ -208,8 +208,10 @@ vb_status vb_ask(const vb_question *q, vb_model *m, const vb_condition *c, char 
 
 void vb_condition_text(char *buf, size_t cap, const vb_question *q, const vb_condition *c)
 {
-    int n = snprintf(buf, cap, "%s %s %d threads%s%s", q->arith == VB_ARITH_F32 ? "f32" : "int8", c->isa != NULL ? c->isa : c->device, c->threads,
-                     c->hard != NULL ? ", by chance " : "", c->hard != NULL ? c->hard : "");
+    int n = snprintf(buf, cap, "%s %s %d threads%s%s%s%s", q->arith == VB_ARITH_F32 ? "f32" : "int8",
+                     c->isa != NULL ? c->isa : c->device, c->threads, c->hard != NULL ? ", by chance " : "",
+                     c->hard != NULL ? c->hard : "", c->layers != NULL ? ", gpu layers " : "",
+                     c->layers != NULL ? c->layers : "");
     if (n < 0 || (size_t)n >= cap) return;
     if (c->generates)
         snprintf(buf + n, cap - (size_t)n, ", generation, speculation %s", vb_speculation_names[c->speculation]);
@@ -239,6 +241,7 @@ vb_status vb_question_open(vb_question *q, vb_err *err)
     vb_model_describe(m, &info);
     vb_model_close(m);
     q->row = info.embeds ? info.width : info.vocab;
+    q->layers = info.layers;
     q->encoder = info.encoder;
     if (q->want <= 0 || q->want > q->n) q->want = q->n;
     q->expected = calloc((size_t)q->want * (size_t)q->row, sizeof(float));

@@ -21,13 +21,14 @@ typedef struct {
     int n, want;
     vb_arith arith;
     vb_kv kv;
-    int row, encoder;         /* row: floats of one */
+    int row, layers, encoder; /* row: floats of one */
     float *expected, *found;  /* [want][row] */
     vb_answered generated;    /* expected */
 } vb_question;
 
 typedef struct {
     const char *device, *isa, *hard; /* hard: a seed of VB_HARD or NULL */
+    const char *layers;              /* of a GPU; NULL: none */
     int threads, chunk, together;
     vb_history how;
     vb_fp_mode fp;
@@ -35,7 +36,7 @@ typedef struct {
     int speculation;
 } vb_condition;
 
-/* Fills row and encoder, then allocates; want 0 or above n becomes n. */
+/* Fills row, layers and encoder, then allocates; want 0 or above n becomes n. */
 vb_status vb_question_open(vb_question *q, vb_err *err);
 void vb_question_close(vb_question *q);
 /* The oracle's answers become the expected ones. */

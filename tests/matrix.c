@@ -2,11 +2,15 @@
  * again on the cpu player, in both arithmetic modes and with each KV type. All logits must have the same bytes.
  *
  *   matrix MODEL TOKENS.json|- [--tokens N] [--want N] [--kv TYPE] [--quick] [--every N]
+ *          [--gpu DEVICE [--also] [--must] [--splits N]]
  *
  * TOKENS.json is an array of ids; `-` makes N ids spread over the vocabulary. --want compares the logits of the last
  * tokens only (large vocabularies). --quick takes fewer thread counts and one chunk size beside all; --every N asks
- * one in N of the conditions. `verbatim doctor --prove` walks the same table with one model that it brings along.
+ * one in N of the conditions. --gpu asks with layers split between the CPU and that device, in one of N --splits;
+ * --also: beside the other conditions; --must: it has to take some. `verbatim doctor --prove` walks the same table with
+ * one model that it brings along.
  */
+#include "gpu/core.h"
 #include "prove/walk.h"
 #include "tests/ids.h"
 #include "tests/tally.h"
@@ -72,6 +76,16 @@ static void spread(ids *tokens, const char *path)
     }
 }
 
+/* 1: there is none, which is said. */
+static int lacks_gpu(void)
+{
+    vb_gpu_facts facts[16];
+    vb_err err = {0};
+    int n = vb_gpu_list(facts, 16, &err);
+    if (n <= 0) printf("matrix: no device: %s\n", err.text);
+    return n <= 0;
+}
+
 int main(int argc, char **argv)
 {
     vb_question q = {0};
@@ -83,10 +97,18 @@ int main(int argc, char **argv)
     q.path = argv[1];
     for (int i = 3; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) w.quick = 1;
+        if (strcmp(argv[i], "--must") == 0) w.gpu_must = 1;
+        if (strcmp(argv[i], "--also") == 0) w.gpu_also = 1;
+        if (i + 1 < argc && strcmp(argv[i], "--gpu") == 0) w.gpu = argv[i + 1];
+        if (i + 1 < argc && strcmp(argv[i], "--splits") == 0) w.splits = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--tokens") == 0) limit = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--every") == 0) w.every = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--want") == 0) q.want = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--kv") == 0) kv = argv[i + 1];
+    }
+    if (w.gpu != NULL && lacks_gpu()) {
+        if (!w.gpu_also) return printf("0 passed, 0 failed\n"), 0;
+        w.gpu = NULL;
     }
     static const char *const types[] = {"default", "f16", "f32", "q8_0"};
     for (int i = 0; i < 4; i++)
@@ -96,6 +118,7 @@ int main(int argc, char **argv)
     else
         tokens = ids_make(limit > 0 ? limit : 24), spread(&tokens, q.path);
     if (tokens.n < 2) return fprintf(stderr, "matrix: expected at least 2 tokens\n"), 2;
+    for (const char *c = q.path; w.gpu != NULL && *c != 0; c++) w.split += (unsigned char)*c; /* each begins elsewhere */
     q.ids = tokens.id;
     q.n = tokens.n;
     for (int a = 0; a < 2; a++) {

@@ -75,10 +75,13 @@ static vb_status put_header(vb_trace *t, const vb_session *session, const vb_tra
     memcpy(h.plan, info.plan_digest, sizeof h.plan);
     memcpy(h.tokenizer, info.tokenizer_digest, sizeof h.tokenizer);
     memcpy(h.template_, info.template_digest, sizeof h.template_);
+    char where[512]; /* nobody compares it */
+    if (info.device == NULL) snprintf(where, sizeof where, "%s", info.cpu);
+    else snprintf(where, sizeof where, "%s, %s (%s)", info.cpu, info.device, info.device_about);
     char *absolute = strcmp(info.path, VB_MODEL_EMBEDDED) != 0 ? realpath(info.path, NULL) : NULL;
     const char *texts[VB_TRACE_TEXTS] = {
         [VB_TRACE_BY] = vb_version(),       [VB_TRACE_PLAYER] = info.player,
-        [VB_TRACE_ISA] = info.isa,          [VB_TRACE_CPU] = info.cpu,
+        [VB_TRACE_ISA] = info.isa,          [VB_TRACE_CPU] = where,
         [VB_TRACE_MODEL_NAME] = info.name,  [VB_TRACE_MODEL_PATH] = absolute != NULL ? absolute : info.path,
         [VB_TRACE_MODEL_ARCH] = info.arch,  [VB_TRACE_PROMPT] = opts->prompt,
     };
