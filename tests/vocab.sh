@@ -3,8 +3,8 @@
 # back from the folder that it came from; or how fast it encodes.
 passed=0
 failed=0
-work=$1/vocab
-mkdir -p "$work"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 judge() {
     out=$("$@" 2>&1)
     line=$(echo "$out" | grep -a ' passed, [0-9]* failed$' | tail -n 1)

@@ -6,7 +6,7 @@ ARM_CC     = aarch64-linux-gnu-gcc --sysroot=$(CURDIR)/$(ARM)/root
 ARM_TESTS  = kernelcheck matrix bits
 
 arm-build: $(if $(filter aarch64,$(MACHINE)),,$(ARM)/root/complete)
-	@$(if $<,$(MAKE) -s CC="$(ARM_CC)" B=$(ARM) $(ARM)/verbatim $(ARM_TESTS:%=$(ARM)/tests/%))
+	@$(if $<,$(MAKE) -s $(ALL_CORES) CC="$(ARM_CC)" B=$(ARM) $(ARM)/verbatim $(ARM_TESTS:%=$(ARM)/tests/%))
 $(ARM)/root/complete: tools/arm-root.sh
 	@tools/arm-root.sh $(@D)
 arm-check: all tests arm-build                 ## NEON under qemu: kernels, matrix and traces beside this machine's

@@ -3,12 +3,14 @@
 # Nth mistake is planted; the commit decides with which to begin, so that over N commits or so all have their turn.
 #
 # Each line of tests/mutants.txt: the killer, a file, a sed expression. The tree is copied, the expression applied
-# (it must change exactly that file), the killer's program built and run: it must fail. Survivors are printed; none
-# may be left. Killers: kernelcheck, matrix, golden, unit, forge, vocab, canon_all, page, partners,
-# parity, faults, kill, traces, family, serve_http, serve_leave, serve_ollama, serve_page, serve_tools,
-# serve_traces, serve_hostile, convert, store, pull, dialogue, quantize; gpu_* is that lot of tests/gpukernels, for which
-# the shaders are compiled anew (glslc); what the lint of SPIR-V refuses is noticed too.
+# (it must change exactly that file), the killer's program built and run: it must fail. What is built in $B is taken
+# over, so that only what a mistake changes is compiled. Survivors are printed; none may be left. Killers: kernelcheck,
+# matrix, golden, unit, forge, vocab, canon_all, page, partners, parity, faults, kill, traces, family, serve_http,
+# serve_leave, serve_ollama, serve_page, serve_tools, serve_traces, serve_hostile, convert, store, pull, dialogue,
+# quantize; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew (glslc); what the lint of
+# SPIR-V refuses is noticed too.
 set -u
+B=${B:-build}
 jobs=$(nproc)
 every=${1:-1}
 turn=$((0x$(git rev-parse HEAD 2>/dev/null | cut -c1-6 | grep . || echo 0) % every))
@@ -20,6 +22,11 @@ rm -rf "$work"
 mkdir -p "$work"
 git ls-files -co --exclude-standard | grep -vE '^(docs|fuzz)/' |
     tar -cf - -T - | tar -xf - -C "$work"
+# Objects keep their names, for make knows of headers by them.
+for room in $(git ls-files '*.c' | cut -d/ -f1 | sort -u | grep -vE '^(fuzz|bindings)$'); do
+    [ ! -d "$B/$room" ] || find "$B/$room" -type f ! -perm -u+x ! -name '*.gguf'
+done | tar -cf - -T - | tar -xf - -C "$work"
+[ ! -f "$B/libverbatim.a" ] || cp -p "$B/libverbatim.a" "$work/$B/"
 
 run_killer() {
     case $1 in
@@ -28,7 +35,7 @@ run_killer() {
         "$B/tests/matrix" tests/golden/gemma3/model.gguf tests/golden/gemma3/tokens.json --quick &&
         "$B/tests/matrix" tests/golden/bert-mean/model.gguf tests/golden/bert-mean/tokens.json --quick ;;
     golden) "$B/tests/golden" $(dirname tests/golden/*/model.gguf) ;;
-    unit) tests/unit.sh "$B" ;;
+    unit) for test in tests/unit/*.c; do tests/unit.sh "$B" "$(basename "$test" .c)" || return 1; done ;;
     cast_schedules) "$B/tests/cast_schedules" tests/golden/gptneo/model.gguf 40 ;;
     forge) "$B/tests/forge" tests/golden/llama-gqa/model.gguf 1000 ;;
     vocab) tests/vocab.sh "$B" ;;
@@ -68,7 +75,6 @@ shaders() {
 }
 
 kill_one() {
-    B=build/mutant
     export B
     program=tests/$1
     case $1 in
@@ -78,12 +84,16 @@ kill_one() {
         case $? in 1) echo "FAIL does not compile: $2: $3"; return 1 ;; 2) return 0 ;; esac
         ;;
     esac
-    case $1 in unit | vocab) program=tests ;; esac
     target="$B/$program"
-    [ "$program" = tests ] && target=tests
-    [ "$1" = prove ] && target=prove-programs
-    case $1 in partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;; faults) target=faults-programs ;; esac
-    if ! make -s -j"$jobs" B="$B" OPT=-O1 "$target" >make.log 2>&1; then
+    case $1 in
+    unit) target=unit-programs ;;
+    vocab) target="$B/tests/tokenizer_golden $B/tests/vocabulary_back $B/tests/vocab_pairs" ;;
+    prove) target=prove-programs ;;
+    partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
+    faults) target=faults-programs ;;
+    esac
+    # shellcheck disable=SC2086
+    if ! make -s -j"$jobs" B="$B" OPT=-O1 $target >make.log 2>&1; then
         echo "FAIL does not compile: $2: $3"
         return 1
     fi

@@ -1,10 +1,19 @@
 #!/bin/sh
-# suite.sh TAG=BUILD... [-- TAG=BUILD...] - runs every line of tests/suite.txt that has the TAG with the programs of
-# BUILD, for each argument in turn, those behind -- at the same time as the others; prints one line each and the sum of
-# all at the end. The output of a failing command is shown; all output stays in BUILD/logs.
+# suite.sh TAG=BUILD... - runs every line of tests/suite.txt that has one of the TAGs with the programs of its BUILD, as
+# many at a time as there are processors and one more (JOBS), for some of them wait for most of their time; lines named
+# "build" come first, one after the other, for each of them is given all processors. Prints one line each, with the seconds by the clock and those of processors, then the failed
+# ones once more and the sum of all. The output of a failing command is shown; all output stays in BUILD/logs.
+# A command that has not ended after LIMIT seconds (none unless set) has failed.
 set -u
-passed=0
-failed=0
+export LC_ALL=C
+
+# TAG BUILD NAME COMMAND of every line with the tag of "TAG=BUILD".
+rows() {
+    for pair in "$@"; do
+        awk -v tag="${pair%%=*}" -v build="${pair#*=}" '$1 !~ /^#/ && index("," $1 ",", "," tag ",") {
+            name = $2; sub(/^[^ ]+ +[^ ]+ +/, ""); print tag, build, name, $0 }' tests/suite.txt
+    done
+}
 
 # The counts a command printed: the last "N passed, N failed" line, else its exit status.
 count() {
@@ -20,45 +29,38 @@ count() {
     fi
 }
 
-run_tag() {
-    mkdir -p "$logs"
-    while read -r tags name command; do
-        case $tags in '' | '#'*) continue ;; esac
-        case ",$tags," in *",$tag,"*) ;; *) continue ;; esac
-        start=$(date +%s)
-        sh -c "$command" >"$logs/$name.log" 2>&1 </dev/null
-        count "$logs/$name.log" $?
-        passed=$((passed + p))
-        failed=$((failed + f))
-        printf '%-5s %-20s %7d passed, %d failed, %ds\n' "$tag" "$name" "$p" "$f" $(($(date +%s) - start))
-        [ "$f" -eq 0 ] || tail -n 40 "$logs/$name.log" | sed 's/^/    /'
-    done <tests/suite.txt
+# Runs one row; its line goes to the output and to the file $RESULTS.
+run_row() {
+    tag=$1 B=$2 name=$3
+    export B
+    log=$B/logs/$tag/$name.log
+    mkdir -p "$B/logs/$tag"
+    start=$(date +%s)
+    timeout --foreground --kill-after=10 "${LIMIT:-0}" sh -c "$4" >"$log" 2>&1 </dev/null
+    status=$?
+    [ $status -ne 124 ] || echo "no end after $LIMIT s" >>"$log"
+    # The second line of `times` is of those that ran: 1m2.50s of their own and 0m0.20s in the kernel.
+    times >"$log.times"
+    cpu=$(awk 'NR == 2 { split($1 $2, t, "[ms]"); printf "%.0f", t[1] * 60 + t[2] + t[3] * 60 + t[4] }' "$log.times")
+    rm -f "$log.times"
+    count "$log" $status
+    line=$(printf '%-8s %-20s %7d passed, %d failed, %ds, cpu %ds' "$tag" "$name" "$p" "$f" $(($(date +%s) - start)) "$cpu")
+    echo "$line" >>"$RESULTS"
+    [ "$f" -eq 0 ] || line=$(echo "$line"; tail -n 40 "$log" | sed 's/^/    /')
+    echo "$line"
 }
 
-run_tags() {
-    for pair in "$@"; do
-        tag=${pair%%=*}
-        B=${pair#*=}
-        export B
-        logs=$B/logs/$tag
-        run_tag
-    done
-}
-
-beside=$(mktemp)
-first=
-while [ $# -gt 0 ]; do
-    [ "$1" != -- ] || { shift; break; }
-    first="$first $1"
-    shift
-done
-# What runs beside leaves its sums in a file; if it ended without, that is a failure.
-(run_tags "$@"; echo "$passed $failed" >"$beside") &
-run_tags $first
-wait
-read -r p f <"$beside" || p=0 f=1
-rm -f "$beside"
-passed=$((passed + p))
-failed=$((failed + f))
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+if [ "$1" = --row ]; then
+    echo "$2" | { read -r tag build name command; run_row "$tag" "$build" "$name" "$command"; }
+    exit 0
+fi
+RESULTS=$(mktemp)
+export RESULTS
+trap 'rm -f "$RESULTS"' EXIT
+rows "$@" | awk '$3 == "build"' | xargs -r -d '\n' -n 1 "$0" --row
+rows "$@" | awk '$3 != "build"' | xargs -r -d '\n' -n 1 -P "${JOBS:-$(($(nproc) + 1))}" "$0" --row
+asked=$(rows "$@" | wc -l)
+grep -v ' passed, 0 failed, ' "$RESULTS" | sed 's/^/FAIL /'
+awk -v asked="$asked" '{ p += $3; f += $5 } END {
+    if (NR != asked) { printf "FAIL %d of %d lines came to an end\n", NR, asked; f += asked - NR }
+    printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' "$RESULTS"
