@@ -9,6 +9,7 @@
  * arguments and no other engine are two traces: the same as `trace diff`.
  */
 #include "commands.h"
+#include "gpu.h"
 #include "out.h"
 #include "parity/parity.h"
 #include "parity_page.h"
@@ -212,7 +213,7 @@ static int open_ours(comparison *c)
     const char *name = args->ours ? args->ours : args->other_model ? args->other_model : c->answers.item[0].model;
     if (name == NULL) return vb_wrong("diff", "expected --ours MODEL, found none");
     if (strcmp(c->answers.item[0].engine, "ollama") == 0) opts.template_as = "ollama";
-    vb_status status = vb_model_open(&c->model, name, &opts, &c->err);
+    vb_status status = vb_open_with_bar(&c->model, name, &opts, args->json, &c->err);
     return status < 0 ? vb_report(status, &c->err) : vb_need_logits_of(c->model);
 }
 

@@ -6,6 +6,7 @@
  * Nine digits say a float exactly, so nothing is lost in print.
  */
 #include "commands.h"
+#include "gpu.h"
 #include "input.h"
 #include "out.h"
 
@@ -121,7 +122,7 @@ static int open_all(embedding *e)
     vb_stats stats;
     vb_model_opts opts = e->args->model;
     opts.embeddings = 1;
-    vb_status status = vb_model_open(&e->model, e->args->rest[0], &opts, &err);
+    vb_status status = vb_open_with_bar(&e->model, e->args->rest[0], &opts, e->args->json, &err);
     if (status == VB_OK) status = vb_session_open(&e->session, e->model, &e->args->session, &err);
     if (status < 0) return vb_report(status, &err);
     vb_model_describe(e->model, &info);

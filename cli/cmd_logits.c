@@ -5,6 +5,7 @@
  * Rows leave memory as soon as they are written, so any number of tokens takes the room of one evaluation.
  */
 #include "commands.h"
+#include "gpu.h"
 #include "input.h"
 #include "out.h"
 
@@ -59,8 +60,8 @@ static int print(const evaluation *e, const vb_args *args, const vb_ids *ids)
     vb_digest_get(e->digest, digest);
     vb_hex_text(text, digest, 16);
     if (args->json)
-        return vb_print_json(json_pack("{s:s, s:i, s:i, s:o}", "digest", text, "tokens", (int)ids->n, "vocab",
-                                       e->vocab, "out", vb_json_string(e->path)));
+        return vb_print_json(json_pack("{s:s, s:i, s:i, s:o, s:o}", "digest", text, "tokens", (int)ids->n, "vocab",
+                                       e->vocab, "out", vb_json_string(e->path), "gpu", vb_json_gpu(e->session)));
     puts(text);
     return 0;
 }
@@ -107,7 +108,7 @@ int vb_cmd_logits(const vb_args *args)
     int sources = (args->tokens != NULL) + (args->tokens_file != NULL) + (args->prompt != NULL);
     if (sources != 1)
         return vb_wrong("logits", "expected one of --tokens, --tokens-file and --prompt, found %d of them", sources);
-    vb_status status = vb_model_open(&model, args->rest[0], &args->model, &err);
+    vb_status status = vb_open_with_bar(&model, args->rest[0], &args->model, args->json, &err);
     if (status < 0) return vb_report(status, &err);
     int code = vb_need_logits_of(model);
     if (code == 0) code = read_tokens(model, args, &ids);

@@ -5,6 +5,7 @@
  * Exit code 0: every difference is explained, 1: not.
  */
 #include "commands.h"
+#include "gpu.h"
 #include "out.h"
 #include "parity/parity.h"
 #include "parity_page.h"
@@ -89,7 +90,7 @@ int vb_cmd_parity(const vb_args *args)
     if (vb_partners_named(args) == 0)
         return vb_wrong("parity", "expected --recording, --ollama or --llama-server, found none of them");
     if (args->llama_server == NULL) c.opts.template_as = "ollama";
-    vb_status status = vb_model_open(&c.model, args->rest[0], &c.opts, &c.err);
+    vb_status status = vb_open_with_bar(&c.model, args->rest[0], &c.opts, args->json, &c.err);
     if (status < 0) return vb_report(status, &c.err);
     vb_interrupt_catch();
     int code = vb_need_logits_of(c.model);

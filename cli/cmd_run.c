@@ -2,6 +2,7 @@
 #include "answer.h"
 #include "chat.h"
 #include "commands.h"
+#include "gpu.h"
 #include "opening.h"
 #include "out.h"
 
@@ -39,13 +40,13 @@ static int print_json(const vb_turn *answer, const vb_session *session, const vb
     vb_model_describe(vb_session_model(session), &info);
     for (int i = (int)ids->n; i < n; i++) json_array_append_new(new_ids, json_integer(tokens[i]));
     return vb_print_json(json_pack(
-        "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o}", "model", vb_json_string(info.path), "text",
+        "{s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "model", vb_json_string(info.path), "text",
         vb_json_text(answer->text.data, answer->text.len), "ids", new_ids, "prompt_tokens", (int)ids->n,
         "known_tokens", answer->known, "tokens", answer->generated.tokens, "end", vb_end_name(answer->generated.end),
         "prefill", speed(answer->stats.prefill_tokens, answer->stats.prefill_ns), "decode",
         speed(answer->stats.decode_tokens, answer->stats.decode_ns), "drafted", (json_int_t)answer->stats.drafted,
         "accepted", (json_int_t)answer->stats.accepted, "trace", vb_json_string(answer->trace), "digest",
-        answer->trace ? vb_json_hex(answer->digest, 32) : json_null()));
+        answer->trace ? vb_json_hex(answer->digest, 32) : json_null(), "gpu", vb_json_gpu(session)));
 }
 
 /* The grammar that the answer is held to, if there is one. */
@@ -154,7 +155,7 @@ static int open_all(opened *o, const vb_args *args)
 {
     vb_err err = {0};
     int drafts = args->draft != NULL && args->speculate != VB_SPECULATE_OFF && args->speculate != VB_SPECULATE_NGRAM;
-    vb_status status = vb_model_open(&o->model, args->rest[0], &args->model, &err);
+    vb_status status = vb_open_with_bar(&o->model, args->rest[0], &args->model, args->json, &err);
     int refused = status == VB_OK ? vb_need_logits_of(o->model) : 0;
     if (refused) return refused;
     if (status == VB_OK) status = vb_session_open(&o->session, o->model, &args->session, &err);

@@ -12,6 +12,7 @@
  */
 #include "run/cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,12 @@ static int takes(const vb_cpu *p, const vb_stage *stage)
     return 1;
 }
 
+static int n_steps(const vb_cpu *p, int i, int stages)
+{
+    const vb_stage *last = &p->stages[i + stages - 1];
+    return last->first + last->steps - p->stages[i].first;
+}
+
 void vb_cpu_away_find(vb_cpu *p)
 {
     p->chance = 1;
@@ -32,6 +39,8 @@ void vb_cpu_away_find(vb_cpu *p)
         int all = takes(p, &p->stages[i]);
         for (end = i + 1; end < p->n_stages && !p->stages[end].begins; end++) all &= takes(p, &p->stages[end]);
         p->stages[i].away = all ? end - i : 0;
+        for (int k = p->stages[i].first; all && k < p->stages[i].first + n_steps(p, i, end - i); k++)
+            snprintf(p->names[k], sizeof p->names[k], "%s/gpu", vb_op_name(p->plan->steps[k].op));
     }
 }
 
@@ -42,12 +51,6 @@ static int reach(vb_cpu *p, int i)
     if (p->watched || p->pausable || p->opts.verify > 0.0f) return end - i;
     while (end < p->n_stages && p->stages[end].away > 0 && vb_hard_choice(p->hard, 1)) end += p->stages[end].away;
     return end - i;
-}
-
-static int n_steps(const vb_cpu *p, int i, int stages)
-{
-    const vb_stage *last = &p->stages[i + stages - 1];
-    return last->first + last->steps - p->stages[i].first;
 }
 
 static uint64_t n_sections(const vb_cpu *p, int i, int stages)
