@@ -254,10 +254,9 @@ static vb_status take_memory(opening *b, vb_err *err)
     vb_err why = {0};
     VB_TRY(take_pages(b, err));
     VB_TRY(load(b, &why, err));
-    if (why.code != VB_OK && b->opts->must) VB_FAIL(err, why.code, "%s", why.text);
+    if (!mark_steps(b) || (why.code != VB_OK && b->opts->must)) VB_FAIL(err, why.code, "%s", why.text);
     if (why.code != VB_OK) vb_log(VB_LOG_WARNING, "%s; the CPU computes what is left", why.text);
-    if (mark_steps(b)) return VB_OK;
-    VB_FAIL(err, VB_E_MEMORY, "%s", why.text);
+    return VB_OK;
 }
 
 /* --- all ----------------------------------------------------------------------------------------------------------- */
