@@ -43,7 +43,8 @@ struct at_case {
     vb_gpu_pages *pages;
     vb_gpu_weight of_sinks;
     vb_gpu_window window;
-    int huge;   /* numbers that overflow */
+    int huge;   /* 0, or a power of two by which some of a turn's keys and values, or queries, are too large */
+    int huge_queries;
     float unit; /* not 0: a turn's numbers lie half way between two integers of q8_0 */
     /* of a turn */
     vb_device_row rows[VB_GPU_MOST_ROWS];
@@ -183,14 +184,16 @@ static int at_host(const at_case *c, const at_state *s, int position, int compar
     return same;
 }
 
-static float at_number(at_case *c)
+static float at_number(at_case *c, int part)
 {
+    int is_query = part == AT_Q || part == AT_Q2;
     float x = rng_float(&c->random);
     if (c->unit != 0.0f && at_below(c, 9) > 0) return c->unit * (((float)at_below(c, 127) + 0.5f) / 127.0f);
     if (c->unit != 0.0f) return -c->unit;
     int e = at_below(c, 8) == 0 ? -at_below(c, 40) : at_below(c, 3);
     if (at_below(c, 16) == 0) return 0.0f;
-    return ldexpf(x, c->huge && at_below(c, 60) == 0 ? 70 : e); /* halves may be subnormal */
+    if (c->huge > 0 && is_query == c->huge_queries && at_below(c, 60) == 0) e = c->huge;
+    return ldexpf(x, e); /* halves may be subnormal */
 }
 
 /* Positions that somebody else evaluates. */
@@ -210,13 +213,13 @@ static void at_elsewhere(at_case *c, at_state *s, int n)
 
 static void at_rows(at_case *c)
 {
-    int most = at_below(c, 3) == 0 ? 70 : 1 + at_below(c, 6);
+    int most = at_below(c, 3) == 0 ? 70 : at_below(c, 2) ? 12 : 1 + at_below(c, 3);
     c->tokens = c->n_wanted = 0;
     for (int i = 0; i < AT_STATES; i++) {
         at_state *s = &c->states[i];
         int n = at_below(c, 3) == 0 && i > 0 ? 0 : 1 + at_below(c, most);
         if (at_below(c, 3) == 0) s->n = at_below(c, s->n + 1);
-        if (at_below(c, 2) == 0) at_elsewhere(c, s, at_below(c, at_below(c, 2) ? 400 : 20));
+        if (at_below(c, 2) == 0) at_elsewhere(c, s, at_below(c, i == 0 ? AT_CONTEXT : at_below(c, 2) ? 300 : 20));
         vb_gpu_pages_forget(c->pages, s->id, s->n);
         for (int j = 0; j < n && s->n + j < AT_CONTEXT; j++)
             c->rows[c->tokens++] = (vb_device_row){1, s->n + j, s->n + j, s, s->id};
@@ -274,10 +277,12 @@ static int at_fill(at_case *c, const vb_batch *b)
     c->expected = malloc(c->all * sizeof *c->expected);
     if (c->expected == NULL) return 0;
     for (size_t i = 0; i < c->all; i++) c->expected[i] = AT_POISON;
-    c->unit = at_below(c, 3) == 0 ? 1.0f + (float)(rng_word(&c->random) >> 9) * 0x1p-23f : 0.0f;
+    c->huge_queries = at_below(c, 2);
+    c->huge = at_below(c, 5) > 0 ? 0 : c->huge_queries ? 127 : 70;
+    c->unit = c->huge == 0 && at_below(c, 3) == 0 ? 1.0f + (float)(rng_word(&c->random) >> 9) * 0x1p-23f : 0.0f;
     for (int part = 0; part < AT_PARTS; part++)
         for (size_t i = 0; part != AT_OUT && part != AT_OUT2 && i < c->size[part]; i++) {
-            float x = part == AT_SINKS ? rng_float(&c->random) * 4.0f : vb_oracle_guard(at_number(c));
+            float x = part == AT_SINKS ? rng_float(&c->random) * 4.0f : vb_oracle_guard(at_number(c, part));
             memcpy(&c->expected[c->at[part] + i], &x, sizeof x);
         }
     memset(c->expected + c->at[AT_NOTE], 0xff, AT_NOTES * sizeof *c->expected);
@@ -426,7 +431,6 @@ static void at_check(vb_gpu *g, uint64_t seed)
     vb_err err = {0};
     c = (at_case){.g = g, .random = {seed}};
     at_plan(&c);
-    c.huge = at_below(&c, 6) == 0;
     const uint8_t on = 1;
     uint64_t most = vb_gpu_pages_need(&c.plan, &on, c.kv, 64 * (4 + at_below(&c, 60)));
     vb_gpu_pages_opts opts = {g, &c.plan, &on, 64 * (1 + at_below(&c, 8)), at_below(&c, 2) ? most : 0};

@@ -29,7 +29,7 @@ static const struct {
     int rounds, flushed;
 } lots[] = {
     {"core", check_gpu_core, 20, 0},
-    {"attend", check_gpu_attend, 4, 0},
+    {"attend", check_gpu_attend, 5, 0},
     {"rows", check_gpu_rows, 50, 0},
     {"linear", check_gpu_linear, 14, 0},
     {"flushed", check_gpu_rows, 20, 1},

@@ -79,6 +79,10 @@ Test(gpu_table, those_wanted_together_never_evict_each_other)
     vb_gpu_want wants[] = {{1, 128}, {2, 192}}, fewer[] = {{1, 128}, {3, 128}};
     cr_assert_eq(vb_gpu_table_fit(t, wants, 2, 1), 1);
     cr_assert_eq(vb_gpu_table_fit(t, fewer, 2, 1), 0);
+    vb_gpu_table_fill(t, 1, 0, 128);
+    vb_gpu_want more[] = {{1, 128}, {4, 192}};
+    cr_assert_eq(vb_gpu_table_fit(t, more, 2, 1), 1);
+    cr_assert_eq(vb_gpu_table_valid(t, 1, 0), 128, "wanted, so it stays, though it is in the way");
     cr_assert_eq(want(t, 9, 5 * 64, 1), 1, "more than there are");
     vb_gpu_table_close(t);
 }
