@@ -1,9 +1,10 @@
-/* gpu_core.h - one device by itself: memory of all kinds, tapes, ranges at any word, what is refused; with `add`.
+/* gpu_core.h - one device by itself: memory of all kinds, tapes, ranges at any word, chains, modes of floats, refusals.
  *
  *   up:  batch | a | b | out, poisoned      --tape-->  local, the same  --add-->  --tape-->  down, the same
  */
 #ifndef VB_TESTS_GPU_CORE_H
 #define VB_TESTS_GPU_CORE_H
+#include "gpu/inside.h"
 #include "gpu/steps.h"
 #include "oracle/oracle.h"
 #include "tests/random.h"
@@ -199,12 +200,120 @@ out:
     free(host);
 }
 
+/* Tapes that depend on each other, more than may be in flight, played without a wait: x and y take turns to be the
+ * other plus b, whole numbers all of them. */
+enum { CHAIN = 40, CHAIN_WORDS = 64 };
+
+static vb_status core_link(vb_gpu_tape **t, vb_gpu *g, const vb_gpu_buffer *all, int turn, vb_err *err)
+{
+    const uint64_t bytes = CHAIN_WORDS * 4, x = 64 + bytes * (uint64_t)turn, y = 64 + bytes * (uint64_t)(1 - turn);
+    vb_gpu_dispatch d = {.shader = VB_SHADER_ADD, .c = {[2] = CHAIN_WORDS}};
+    d.range[VB_GPU_ROWS] = (vb_gpu_range){all, 0, 16};
+    d.range[VB_GPU_NOTES] = (vb_gpu_range){all, 16, 4};
+    d.range[VB_GPU_A] = (vb_gpu_range){all, x, bytes};
+    d.range[VB_GPU_B] = (vb_gpu_range){all, 64 + 2 * bytes, bytes};
+    d.range[VB_GPU_OUT] = (vb_gpu_range){all, y, bytes};
+    VB_TRY(vb_gpu_tape_open(t, g, err));
+    VB_TRY(vb_gpu_tape_dispatch(*t, &d, err));
+    return vb_gpu_tape_end(*t, err);
+}
+
+static vb_status core_copy_all(vb_gpu_tape **t, vb_gpu *g, const vb_gpu_buffer *to, const vb_gpu_buffer *from,
+                               vb_err *err)
+{
+    VB_TRY(vb_gpu_tape_open(t, g, err));
+    VB_TRY(vb_gpu_tape_copy(*t, (vb_gpu_range){to, 0, to->bytes}, (vb_gpu_range){from, 0, to->bytes}, err));
+    return vb_gpu_tape_end(*t, err);
+}
+
+static void core_chain(vb_gpu *g, uint64_t work)
+{
+    const uint64_t bytes = 64 + 3 * CHAIN_WORDS * 4;
+    vb_gpu_buffer up = {0}, local = {0}, down = {0};
+    vb_gpu_tape *tapes[CHAIN + 2] = {NULL};
+    vb_err err;
+    vb_status s = VB_OK;
+    VB_TRY_OUT(s, vb_gpu_alloc(&up, g, VB_GPU_UP, bytes, &err));
+    VB_TRY_OUT(s, vb_gpu_alloc(&local, g, VB_GPU_LOCAL, bytes, &err));
+    VB_TRY_OUT(s, vb_gpu_alloc(&down, g, VB_GPU_DOWN, bytes, &err));
+    float x[3 * CHAIN_WORDS];
+    for (int i = 0; i < CHAIN_WORDS; i++) {
+        x[i] = (float)(100 + i);
+        x[2 * CHAIN_WORDS + i] = (float)(1 + i);
+    }
+    memset(up.host, 0, bytes);
+    up.host[0] = 1; /* one token */
+    memcpy(up.host + 64, x, sizeof x);
+    VB_TRY_OUT(s, core_copy_all(&tapes[0], g, &local, &up, &err));
+    for (int i = 0; i < CHAIN; i++) VB_TRY_OUT(s, core_link(&tapes[1 + i], g, &local, i % 2, &err));
+    VB_TRY_OUT(s, core_copy_all(&tapes[CHAIN + 1], g, &down, &local, &err));
+    for (int i = 0; i < CHAIN + 2; i++) VB_TRY_OUT(s, vb_gpu_play(g, tapes[i], work, &err));
+    VB_TRY_OUT(s, vb_gpu_wait(g, &err));
+    memcpy(x, down.host + 64, sizeof x);
+    int wrong = 0;
+    for (int i = 0; i < CHAIN_WORDS; i++) wrong += x[i] != (float)(100 + i + CHAIN * (1 + i));
+    core_expect(wrong, 0, "a chain of tapes");
+out:
+    if (s < 0) failed("core: a chain: %s", err.text);
+    for (int i = 0; i < CHAIN + 2; i++) vb_gpu_tape_close(tapes[i]);
+    vb_gpu_free(g, &up);
+    vb_gpu_free(g, &local);
+    vb_gpu_free(g, &down);
+}
+
+/* A shader with these modes says so once each, in its place, and is word for word the other shader besides. */
+static int core_modes_differ(vb_gpu_shader shader, int modes)
+{
+    static const struct {
+        int mode;
+        uint32_t capability, execution;
+    } known[] = {{VB_GPU_RTE, 4467, 4462}, {VB_GPU_SIGNED_ZERO, 4466, 4461}, {VB_GPU_SUBNORMALS, 4464, 4459}};
+    uint32_t *with = NULL, *without = NULL;
+    size_t n = 0, m = 0, i = 5, k = 5, added = 0;
+    int wrong = vb_gpu_spirv(&with, &n, shader, modes, NULL) < 0 || vb_gpu_spirv(&without, &m, shader, 0, NULL) < 0;
+    uint32_t main_id = 0;
+    int entries = 0, expected = 0;
+    wrong = wrong || memcmp(with, without, 20) != 0;
+    for (int j = 0; j < 3; j++) expected += (modes & known[j].mode) != 0 ? 6 : 0;
+    while (!wrong && i < n) {
+        size_t length = with[i] >> 16, same = 0;
+        for (size_t j = 0; j < 3; j++) {
+            int is_on = (modes & known[j].mode) != 0;
+            same |= is_on && length == 2 && with[i] == (2u << 16 | 17u) && with[i + 1] == known[j].capability;
+            same |= is_on && entries == 1 && with[i] == (4u << 16 | 16u) && with[i + 2] == known[j].execution &&
+                    with[i + 1] == main_id && with[i + 3] == 32;
+        }
+        entries += (with[i] & 0xffffu) == 15;
+        if ((with[i] & 0xffffu) == 15) main_id = with[i + 2];
+        wrong = length == 0 || length > n - i;
+        if (same) added += length;
+        else if (!wrong) wrong = k + length > m || memcmp(with + i, without + k, length * 4) != 0;
+        if (!same) k += length;
+        i += length;
+    }
+    free(with);
+    free(without);
+    return wrong || added != (size_t)expected || n != m + added;
+}
+
+static void core_modes(void)
+{
+    for (int i = 0; i < VB_SHADERS; i++) {
+        int wrong = 0;
+        for (int modes = 0; modes < 8; modes++) wrong += core_modes_differ((vb_gpu_shader)i, modes);
+        core_expect(wrong, 0, vb_gpu_shader_name((vb_gpu_shader)i));
+    }
+}
+
 static void check_gpu_core(vb_gpu *g, uint64_t seed, int rounds)
 {
     static core_case c;
     rng r = {seed};
     core_refusals(g);
     core_import(g);
+    core_modes();
+    core_chain(g, 0);
+    core_chain(g, 1 << 30);
     for (int i = 0; i < rounds; i++) {
         c = (core_case){.g = g, .random = {(uint64_t)rng_word(&r) << 32 | rng_word(&r) | 1}};
         core_buffers(&c);
