@@ -17,9 +17,8 @@ typedef struct {
     void *ud;
 } vb_gpu_opts;
 
-/* VB_E_UNSUPPORTED: no loader, no driver, no such device, none that is qualified, or (must) steps that it does not
- * take;
- * the text says which. VB_E_MEMORY: not even one layer fits. */
+/* VB_E_ARGUMENT: no such layers. VB_E_UNSUPPORTED: no loader, no driver, no such device, none that is qualified, or (must)
+ * steps that it does not take; the text says which. VB_E_MEMORY: not even one layer fits. */
 vb_status vb_gpu_open(vb_device *out, const vb_plan *plan, const vb_gpu_opts *opts, vb_err *err);
 
 #endif

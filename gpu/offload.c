@@ -52,7 +52,8 @@ vb_status vb_gpu_offload_open(vb_gpu_offload **out, vb_gpu *g, const vb_plan *pl
     }
     *o = (vb_gpu_offload){.gpu = g, .plan = plan, .arith = arith, .tables = TABLES};
     const vb_gpu_facts *f = vb_gpu_facts_of(g);
-    snprintf(o->about, sizeof o->about, "%.200s; %s%s%s", f->driver, f->modes & VB_GPU_RTE ? "rounds to even" : "rounds as it does",
+    snprintf(o->about, sizeof o->about, "%.200s; %s%s%s", f->driver,
+             f->modes & VB_GPU_RTE ? "rounds to even" : "rounds as it does",
              f->modes & VB_GPU_SIGNED_ZERO ? ", keeps signed zeros and infinities" : "",
              f->modes & VB_GPU_SUBNORMALS ? ", keeps subnormals" : "");
     vb_status s = make_tables(o, err);
@@ -320,7 +321,8 @@ static vb_status perform(void *device, const vb_batch *batch, int from, int n, v
     vb_err why = {0};
     if (o->lost) VB_FAIL(err, VB_E_UNSUPPORTED, "the device is lost");
     if (!knows_kv(o, from, n, batch->kv)) {
-        if (!o->said_kv) vb_log(VB_LOG_WARNING, "%s does not take keys and values of this type; the CPU computes their layers", name(o));
+        if (!o->said_kv)
+            vb_log(VB_LOG_WARNING, "%s takes no keys and values of this type; the CPU computes their layers", name(o));
         o->said_kv = 1;
         VB_FAIL(err, VB_E_UNSUPPORTED, "steps or a KV type that the device does not take");
     }

@@ -51,7 +51,8 @@ static vb_status choose(int *out, const vb_gpu_opts *o, vb_err *err)
     }
     *out = best;
     if (best >= 0) return VB_OK;
-    if (o->device != NULL) VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: expected a device \"%s\", found none among %d", o->device, n);
+    if (o->device != NULL)
+        VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: expected a device \"%s\", found none among %d", o->device, n);
     VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: expected a device that is no CPU, found %d others", n);
 }
 
@@ -199,8 +200,8 @@ static void say(const opening *b, const vb_err *why)
     char parts[256];
     const char *name = vb_gpu_facts_of(b->o->gpu)->name;
     vb_gpu_split_text(&b->split, parts, sizeof parts);
-    vb_log(VB_LOG_NOTICE, "%s: %s: weights %.1f MB and %.1f MB imported, keys and values of %d tokens %.1f MB, work area %.1f "
-           "MB; there is room for %.1f MB", name, parts, (double)b->weights / 1e6, (double)b->imported / 1e6, b->context,
+    vb_log(VB_LOG_NOTICE, "%s: %s: weights %.1f MB and %.1f MB imported, keys and values of %d tokens %.1f MB, work area "
+           "%.1f MB; there is room for %.1f MB", name, parts, (double)b->weights / 1e6, (double)b->imported / 1e6, b->context,
            (double)b->kv / 1e6, (double)b->work / 1e6, (double)b->budget / 1e6);
     if (why->code != VB_OK) vb_log(VB_LOG_NOTICE, "the CPU computes the rest: %s", why->text);
 }
@@ -265,7 +266,6 @@ static vb_status settle(opening *b, vb_err *err)
 {
     const vb_gpu_opts *o = b->opts;
     vb_err why = {0};
-    VB_TRY(vb_gpu_split_ask(&b->split, o->layers != NULL ? o->layers : o->must ? "all" : "auto", err));
     look(b, &why);
     if (why.code == VB_OK || !o->must) {
         mark_steps(b);
@@ -285,25 +285,37 @@ static vb_status open_parts(opening *b, vb_err *err)
     b->context = b->opts->context > 0 ? b->opts->context : USUAL_CONTEXT;
     b->slots = calloc((size_t)plan->n_slots + 1, 1);
     if (b->slots == NULL) VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d layers", plan->n_slots);
-    vb_status s = vb_gpu_split_open(&b->split, plan, err);
-    if (s == VB_OK) s = settle(b, err);
-    vb_gpu_split_close(&b->split);
+    vb_status s = settle(b, err);
     free(b->slots);
     return s;
 }
 
-vb_status vb_gpu_open(vb_device *out, const vb_plan *plan, const vb_gpu_opts *opts, vb_err *err)
+static vb_status open_on(opening *b, const vb_plan *plan, vb_device *out, vb_err *err)
 {
     int index;
     vb_gpu *g = NULL;
+    VB_TRY(choose(&index, b->opts, err));
+    VB_TRY(vb_gpu_start(&g, index, err));
+    VB_TRY(vb_gpu_offload_open(&b->o, g, plan, b->opts->arith, err));
+    vb_status s = vb_gpu_qualify(g, err);
+    if (s == VB_OK) s = open_parts(b, err);
+    if (s < 0) vb_gpu_offload_close(b->o);
+    else *out = (vb_device){&vb_gpu_offload_ops, b->o};
+    return s;
+}
+
+/* Behind the text of layers nothing is the caller's mistake: what the device does not give, it cannot do. */
+vb_status vb_gpu_open(vb_device *out, const vb_plan *plan, const vb_gpu_opts *opts, vb_err *err)
+{
     opening b = {.opts = opts};
     *out = (vb_device){0};
-    VB_TRY(choose(&index, opts, err));
-    VB_TRY(vb_gpu_start(&g, index, err));
-    VB_TRY(vb_gpu_offload_open(&b.o, g, plan, opts->arith, err));
-    vb_status s = vb_gpu_qualify(g, err);
-    if (s == VB_OK) s = open_parts(&b, err);
-    if (s < 0) vb_gpu_offload_close(b.o);
-    else *out = (vb_device){&vb_gpu_offload_ops, b.o};
+    VB_TRY(vb_gpu_split_open(&b.split, plan, err));
+    vb_status s = vb_gpu_split_ask(&b.split, opts->layers != NULL ? opts->layers : opts->must ? "all" : "auto", err);
+    if (s == VB_OK) {
+        s = open_on(&b, plan, out, err);
+        if (s < 0 && s != VB_E_MEMORY && s != VB_E_STOPPED) s = VB_E_UNSUPPORTED;
+        if (s < 0 && err != NULL) err->code = s;
+    }
+    vb_gpu_split_close(&b.split);
     return s;
 }

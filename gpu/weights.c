@@ -202,7 +202,8 @@ static vb_status fill_buffer(vb_gpu_weights *w, int *i, int *k, vb_err *err)
         for (; *k < w->of[*i].n_windows; (*k)++) {
             vb_gpu_range *r = &w->of[*i].windows[*k].range;
             if (r->buffer != NULL) continue;
-            if (bytes > 0 && bytes + padded(r->bytes) > most) return vb_gpu_alloc(&b->buffer, w->gpu, VB_GPU_LOCAL, bytes, err);
+            if (bytes > 0 && bytes + padded(r->bytes) > most)
+                return vb_gpu_alloc(&b->buffer, w->gpu, VB_GPU_LOCAL, bytes, err);
             r->buffer = &b->buffer;
             r->at = bytes;
             bytes += padded(r->bytes);
