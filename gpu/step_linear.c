@@ -94,26 +94,27 @@ static vb_status quantize(vb_gpu_recording *r, const vb_step *s, uint32_t note, 
     return vb_gpu_tape_dispatch(r->tape, &d, err);
 }
 
-/* A device that has no memory to wait for only does more work by asking ahead. */
-static int is_cpu(const vb_gpu *g)
-{
-    return strcmp(vb_gpu_facts_of(g)->type, "cpu") == 0;
-}
+/* How rows and inputs share a work group (shaders/linear.glsl), and how many rows a group has. A device that is a CPU
+ * has no memory to wait for, and each way is a shader that it has to compile first. */
+typedef struct {
+    uint32_t tokens, ahead, deep;
+    int rows;
+} way;
 
-/* Rows that a lane takes at once. */
-static uint32_t deep(const vb_gpu_recording *r, const vb_step *s, uint32_t tokens)
+static way way_of(const vb_gpu_recording *r, const vb_step *s, int inputs)
 {
-    return tokens == MOST_TOKENS && act_kind(r, s) == VB_ACT_Q32 ? MOST_DEEP : 1;
-}
-
-static int rows_of_group(const vb_gpu_recording *r, const vb_step *s, uint32_t tokens)
-{
-    return act_kind(r, s) == VB_ACT_F32 ? FLOAT_ROWS : INT8_ROWS * (int)deep(r, s, tokens);
+    int cpu = strcmp(vb_gpu_facts_of(r->gpu)->type, "cpu") == 0;
+    vb_act_kind kind = act_kind(r, s);
+    way w = {.tokens = cpu && inputs > 1 ? MOST_TOKENS : 1, .ahead = 1, .deep = 1};
+    while (w.tokens < (uint32_t)inputs && w.tokens < MOST_TOKENS) w.tokens *= 2;
+    if (!cpu && w.tokens == 1) w.ahead = MOST_AHEAD;
+    if (!cpu && w.tokens == MOST_TOKENS && kind == VB_ACT_Q32) w.deep = MOST_DEEP;
+    w.rows = kind == VB_ACT_F32 ? FLOAT_ROWS : INT8_ROWS * (int)w.deep;
+    return w;
 }
 
 /* The dispatch but for its windows; the input's rows as the shader meets them. */
-static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t note, uint32_t parts,
-                                uint32_t tokens)
+static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t note, uint32_t parts, way w)
 {
     int floats = act_kind(r, s) == VB_ACT_F32, fast = vb_gpu_facts_of(r->gpu)->integer_dot;
     vb_format f = s->weight->format;
@@ -123,9 +124,9 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.range[VB_GPU_A] = floats ? r->value(r->player, s->in[0]) : r->acts;
     d.range[VB_GPU_OUT] = r->value(r->player, s->out);
     if (s->bias != NULL) d.range[VB_GPU_W2] = r->weight(r->player, s->bias)->windows[0].range;
-    d.variant[0] = tokens;
-    d.variant[3] = deep(r, s, tokens);
-    d.variant[2] = tokens == 1 && !is_cpu(r->gpu) ? MOST_AHEAD : 1;
+    d.variant[0] = w.tokens;
+    d.variant[2] = w.ahead;
+    d.variant[3] = w.deep;
     d.c[2] = cols;
     d.c[3] = (uint32_t)s->weight->row_bytes;
     d.c[7] = s->bias != NULL;
@@ -134,7 +135,6 @@ static vb_gpu_dispatch multiply(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.c[15] = parts == 1 ? 0 : floats ? cols : act_words(cols);
     return d;
 }
-
 
 /* --- linear ------------------------------------------------------------------------------------------------------ */
 
@@ -157,13 +157,11 @@ static vb_status window(vb_gpu_recording *r, vb_gpu_dispatch *d, const vb_gpu_wi
 vb_status vb_gpu_record_linear(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err)
 {
     const vb_gpu_weight *w = r->weight(r->player, s->weight);
-    int bucket = bucket_of(r, s), tokens = 1;
-    while (tokens < bucket && tokens < MOST_TOKENS) tokens *= 2;
+    way how = way_of(r, s, bucket_of(r, s));
     VB_TRY(quantize(r, s, note, 1, err));
-    vb_gpu_dispatch d = multiply(r, s, note, 1, (uint32_t)tokens);
-    d.y = groups(bucket, tokens);
-    int each = rows_of_group(r, s, (uint32_t)tokens);
-    for (int i = 0; i < w->n_windows; i++) VB_TRY(window(r, &d, &w->windows[i], each, err));
+    vb_gpu_dispatch d = multiply(r, s, note, 1, how);
+    d.y = groups(bucket_of(r, s), how.tokens);
+    for (int i = 0; i < w->n_windows; i++) VB_TRY(window(r, &d, &w->windows[i], how.rows, err));
     return VB_OK;
 }
 
@@ -173,8 +171,9 @@ vb_status vb_gpu_record_experts(vb_gpu_recording *r, const vb_step *s, uint32_t 
 {
     const vb_gpu_weight *w = r->weight(r->player, s->weight);
     uint32_t parts = (uint32_t)r->plan->values[s->in[0]].parts, used = (uint32_t)s->u.experts.used;
+    way how = way_of(r, s, 1);
     VB_TRY(quantize(r, s, note, parts, err));
-    vb_gpu_dispatch d = multiply(r, s, note, parts, 1);
+    vb_gpu_dispatch d = multiply(r, s, note, parts, how);
     d.variant[1] = 1;
     d.range[VB_GPU_B] = r->value(r->player, s->in[1]);
     d.c[5] = d.c[12] = (uint32_t)s->u.experts.rows;
@@ -183,7 +182,7 @@ vb_status vb_gpu_record_experts(vb_gpu_recording *r, const vb_step *s, uint32_t 
     d.c[14] = (uint32_t)s->u.experts.from;
     d.c[16] = vb_gpu_stride(r->plan->values[s->in[1]].width);
     d.c[17] = (uint32_t)s->u.experts.experts;
-    d.x = groups(s->u.experts.rows, rows_of_group(r, s, 1));
+    d.x = groups(s->u.experts.rows, how.rows);
     d.y = (uint32_t)bucket_of(r, s) * used;
     for (int i = 0; i < w->n_windows; i++) {
         d.range[VB_GPU_W] = w->windows[i].range;
