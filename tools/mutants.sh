@@ -7,7 +7,7 @@
 # over, so that only what a mistake changes is compiled. Survivors are printed; none may be left. Killers: kernelcheck,
 # matrix, golden, unit, forge, vocab, canon_all, page, partners, parity, faults, kill, traces, family, serve_http,
 # serve_leave, serve_ollama, serve_page, serve_tools, serve_traces, serve_hostile, convert, store, pull, dialogue,
-# quantize; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew (glslc); what the lint of
+# quantize, spvlint, devices; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew (glslc); what the lint of
 # SPIR-V refuses is noticed too.
 set -u
 B=${B:-build}
@@ -62,6 +62,8 @@ run_killer() {
     serve_traces) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/slow.gguf" &&
         python3 tests/cli/serve_traces.py "$B/verbatim" "$B/slow.gguf" ;;
     serve_hostile) python3 tests/cli/serve_hostile.py "$B/verbatim" ;;
+    spvlint) python3 tests/cli/spvlint.py "$B/tools/spvlint" ;;
+    devices) python3 tests/cli/devices.py "$B" some_lies ;;
     gpu_*) "$B/tests/gpukernels" "${1#gpu_}" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
@@ -89,6 +91,8 @@ kill_one() {
     unit) target=unit-programs ;;
     vocab) target="$B/tests/tokenizer_golden $B/tests/vocabulary_back $B/tests/vocab_pairs" ;;
     prove) target=prove-programs ;;
+    spvlint) target="$B/tools/spvlint" ;;
+    devices) target=faults-programs ;;
     partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
     faults) target=faults-programs ;;
     esac

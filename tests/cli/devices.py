@@ -72,6 +72,7 @@ def lied(shim):
 
 def test_no_loader():
     found = listed(VERBATIM_VULKAN="/none/libvulkan.so")
+    if "this build has no Vulkan" in found["none"]: raise each.Skip("built without Vulkan's headers")
     assert found["devices"] == [] and "/none/libvulkan.so" in found["none"], found
     done = devices(VERBATIM_VULKAN="/none/libvulkan.so")
     assert done.stdout == "" and done.stderr.count("\n") == 1 and "/none/libvulkan.so" in done.stderr, done.stderr
