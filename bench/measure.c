@@ -1,10 +1,10 @@
 /* measure.c - one measurement in a process of its own, told as one line of JSON; bench/table.py starts many of them.
  *
- *   measure MODEL [--threads N] [--prompt N] [--tokens N] [--depth N] [--sessions N] [--isa NAME]
+ *   measure MODEL [--threads N] [--prompt N] [--tokens N] [--depth N] [--sessions N] [--isa NAME] [--device NAME]
  *
  * Prefill: `prompt` tokens in one evaluation from an empty context. Decode: `tokens` evaluations of one token in each
  * of `sessions` sessions, behind `depth` tokens. Everything runs once before it is timed. The ids are arbitrary and
- * nothing is sampled, as in llama-bench, whose measurements these are.
+ * nothing is sampled, as in llama-bench, whose measurements these are. --device: all of it by that GPU.
  *
  * read_bytes is what decoding one token must read of the weights at least, macs what it multiplies; kv_bytes what a
  * token of the past adds to it.
@@ -135,11 +135,11 @@ static size_of_model measure_model(const vb_model *m)
     return s;
 }
 
-static void open_all(job *j, const char *path, const char *isa)
+static void open_all(job *j, const char *path, const char *isa, const char *device)
 {
     vb_err err;
     vb_model_info info;
-    vb_model_opts o = {.threads = j->threads, .isa = isa};
+    vb_model_opts o = {.threads = j->threads, .isa = isa, .player = device != NULL ? "vulkan" : NULL, .gpu_device = device};
     j->context = j->depth + j->tokens > j->prompt ? j->depth + j->tokens : j->prompt;
     vb_session_opts so = {.context = j->context};
     if (vb_model_open(&j->model, path, &o, &err) < 0) fatal(err.text);
@@ -190,17 +190,18 @@ static int option(int argc, char **argv, const char *name, int otherwise, int mo
 int main(int argc, char **argv)
 {
     span pp = {0}, tg = {0};
-    const char *isa = NULL;
+    const char *isa = NULL, *device = NULL;
     if (argc < 2 || argc % 2 != 0)
         return fprintf(stderr, "usage: measure MODEL [--threads N] [--prompt N] [--tokens N] [--depth N] "
-                               "[--sessions N] [--isa NAME]\n"), 2;
+                               "[--sessions N] [--isa NAME] [--device NAME]\n"), 2;
     for (int i = 2; i < argc; i += 2)
         if (strcmp(argv[i], "--isa") == 0) isa = argv[i + 1];
+        else if (strcmp(argv[i], "--device") == 0) device = argv[i + 1];
     job j = {.threads = option(argc, argv, "--threads", 0, 1024), .prompt = option(argc, argv, "--prompt", 0, 1 << 20),
              .tokens = option(argc, argv, "--tokens", 0, 1 << 20), .depth = option(argc, argv, "--depth", 0, 1 << 20),
              .n_sessions = option(argc, argv, "--sessions", 1, MOST_SESSIONS)};
     if (j.n_sessions < 1 || j.prompt + j.tokens < 1) fatal("expected --prompt or --tokens");
-    open_all(&j, argv[1], isa);
+    open_all(&j, argv[1], isa, device);
     for (int i = 0; i < 2 && j.prompt > 0; i++) pp = prefill(&j);
     if (j.tokens > 0) {
         fill(&j);

@@ -26,8 +26,10 @@ bench-load: $B/bench/load                      ## decoding while other programs 
 	@$< $(ARGS)
 bench-cast: $B/bench/cast                      ## hundreds of speakers of the small model on one core; ARGS="--isa avx2"
 	@$< $(ARGS)
+bench-gpu: $B/verbatim $(BENCH)                ## a GPU: trust, digests, bandwidth, llama.cpp; ARGS="--device N --bandwidth GB/s"
+	@python3 bench/gpu.py --build $B $(ARGS)
 bench-speculation: $B/bench/speculate          ## the same answers with and without speculation; ARGS="MODEL --draft MODEL"
 	@$< $(ARGS)
 
-.PHONY: bench-cast bench-serve bench-speculation bench-load bench bench-quick bench-peers bench-attention
+.PHONY: bench-gpu bench-cast bench-serve bench-speculation bench-load bench bench-quick bench-peers bench-attention
 -include $(wildcard $B/bench/*.d)
