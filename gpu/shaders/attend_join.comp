@@ -5,24 +5,45 @@
 #include "step.glsl"
 #include "attend.glsl"
 
-partial part_of(uint row, uint chunk)
+const uint AHEAD = 8u;
+uint found[AHEAD * (MOST + 2u)]; /* of some chunks: m, l, o */
+
+/* Chunks from.. up to last; there may be fewer, but all reads are under way at once. */
+void fetch(uint row, uint from, uint last)
 {
-    uint at = part_at(row, chunk);
-    for (uint e = 0u; e < EACH; e++) {
-        uint i = gl_LocalInvocationIndex + 64u * e;
-        if (i >= PAIRS) break;
-        o_chunk[2u * e] = a_at(at + 2u + 2u * i);
-        o_chunk[2u * e + 1u] = a_at(at + 3u + 2u * i);
+    for (uint k = 0u; k < AHEAD; k++) {
+        uint at = part_at(row, min(from + k, last)), to = k * (MOST + 2u);
+        found[to] = a_at(at);
+        found[to + 1u] = a_at(at + 1u);
+        for (uint e = 0u; e < EACH; e++) {
+            uint i = min(gl_LocalInvocationIndex + 64u * e, PAIRS - 1u);
+            found[to + 2u + 2u * e] = a_at(at + 2u + 2u * i);
+            found[to + 3u + 2u * e] = a_at(at + 3u + 2u * i);
+        }
     }
-    return partial(asf(a_at(at)), asf(a_at(at + 1u)));
+}
+
+partial take(uint k)
+{
+    uint from = k * (MOST + 2u);
+    for (uint e = 0u; e < 2u * EACH; e++) o_chunk[e] = found[from + 2u + e];
+    return partial(asf(found[from]), asf(found[from + 1u]));
 }
 
 void main()
 {
     uint row = gl_WorkGroupID.y;
     if (row >= row_count()) return;
-    uint token = token_of(row), chunks = (row_last(token) >> 6) - (first_seen(token) >> 6) + 1u;
-    partial all = take_first(part_of(row, 0u));
-    for (uint n = 1u; n < chunks; n++) all = combine(all, part_of(row, n));
+    uint token = token_of(row), last = (row_last(token) >> 6) - (first_seen(token) >> 6);
+    partial all;
+    for (uint from = 0u; from <= last; from += AHEAD) {
+        fetch(row, from, last);
+        for (uint k = 0u; k < AHEAD; k++) {
+            if (from + k > last) break;
+            partial next = take(k);
+            if (from + k == 0u) all = take_first(next);
+            else all = combine(all, next);
+        }
+    }
     put_out(row, all);
 }
