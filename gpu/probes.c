@@ -176,7 +176,12 @@ uint32_t vb_probe_answer(const vb_probe *p, const uint32_t *operands, uint32_t i
     const uint32_t *x = operands, *y = x + VB_PROBE_CASES, *z = y + VB_PROBE_CASES;
     if (p->op == PROBE_DOT) return dot(x[i], y[i]);
     if (p->op == PROBE_NEIGHBOUR || p->op == PROBE_LEAST) return x[(i & ~63u) | ((i * 7u + 3u) & 63u)];
-    return probe(p->op, x[i], y[i], z[i]);
+    return probe(probe_part(p->op), p->op, x[i], y[i], z[i]);
+}
+
+uint32_t vb_probe_part(const vb_probe *p)
+{
+    return probe_part(p->op);
 }
 
 int vb_probe_agrees(const vb_probe *p, uint32_t found, uint32_t answer, int subnormals)

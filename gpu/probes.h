@@ -32,6 +32,7 @@ extern const int vb_n_probes;
 
 /* The domain's operands: x[64 Ki], y, z. */
 void vb_probe_fill(uint32_t *operands, vb_probe_domain domain);
+uint32_t vb_probe_part(const vb_probe *p); /* of the shader */
 /* What is right for case i. */
 uint32_t vb_probe_answer(const vb_probe *p, const uint32_t *operands, uint32_t i);
 /* Whether `found` will do: the same word, or a NaN for a NaN; without subnormals, anything where one may have been

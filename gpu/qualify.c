@@ -47,6 +47,7 @@ static vb_status put_on_tape(const trial *t, int i, vb_err *err)
     const vb_probe *p = &vb_probes[i];
     vb_gpu_dispatch d = {.shader = VB_SHADER_PROBE, .x = WORDS / GROUP};
     if (p->needs == VB_PROBE_NEEDS_DOT) d.shader = VB_SHADER_PROBE_DOT;
+    else d.variant[0] = vb_probe_part(p);
     d.c[NUMBER_OP] = p->op;
     d.range[VB_GPU_A] = operand(t, p, 0);
     d.range[VB_GPU_B] = operand(t, p, 1);

@@ -1,5 +1,6 @@
 #version 450
-/* probe.comp - one operation on many words (qualify.c). a, b, w: its operands; c[2]: which. A multiple of 64 words. */
+/* probe.comp - one operation on many words (qualify.c): c[2], which is of the part PART. a, b, w: its operands. A
+ * multiple of 64 words. */
 #include "step.glsl"
 #include "probes.inc"
 #ifdef FORMAT_dot
@@ -7,6 +8,7 @@
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
 int dot_packed(uint x, uint y, spirv_literal int format);
 #endif
+layout(constant_id = 0) const uint PART = 0u;
 layout(local_size_x = 64) in;
 shared uint words[64];
 
@@ -18,9 +20,8 @@ void main()
 #else
     words[l] = x;
     barrier();
-    r = words[(l * 7u + 3u) & 63u];
     if (c[2] == PROBE_LEAST) note(i, x);
-    if (c[2] < PROBE_NEIGHBOUR) r = probe(c[2], x, y, z);
+    r = PART == 3u ? words[(l * 7u + 3u) & 63u] : probe(PART, c[2], x, y, z);
 #endif
     out_words[at[2] + i] = r;
 }
