@@ -7,8 +7,8 @@
 # over, so that only what a mistake changes is compiled. Survivors are printed; none may be left. Killers: kernelcheck,
 # matrix, golden, unit, forge, vocab, canon_all, page, partners, parity, faults, kill, traces, family, serve_http,
 # serve_leave, serve_ollama, serve_page, serve_tools, serve_traces, serve_hostile, convert, store, pull, dialogue,
-# quantize, spvlint, devices; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew (glslc); what the lint of
-# SPIR-V refuses is noticed too.
+# quantize, spvlint, devices, gpu; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew
+# (glslc); what the lint of SPIR-V refuses is noticed too.
 set -u
 B=${B:-build}
 jobs=$(nproc)
@@ -64,6 +64,7 @@ run_killer() {
     serve_hostile) python3 tests/cli/serve_hostile.py "$B/verbatim" ;;
     spvlint) python3 tests/cli/spvlint.py "$B/tools/spvlint" ;;
     devices) python3 tests/cli/devices.py "$B" some_lies ;;
+    gpu) POINTS=10 python3 tests/cli/gpu.py "$B" whole_runs verify_names ;;
     gpu_*) "$B/tests/gpukernels" "${1#gpu_}" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
@@ -92,7 +93,7 @@ kill_one() {
     vocab) target="$B/tests/tokenizer_golden $B/tests/vocabulary_back $B/tests/vocab_pairs" ;;
     prove) target=prove-programs ;;
     spvlint) target="$B/tools/spvlint" ;;
-    devices) target=faults-programs ;;
+    devices | gpu) target=faults-programs ;;
     partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
     faults) target=faults-programs ;;
     esac
