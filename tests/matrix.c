@@ -77,13 +77,15 @@ static void spread(ids *tokens, const char *path)
 }
 
 /* 1: there is none, which is said. */
-static int lacks_gpu(void)
+static int lacks_gpu(const char *gpu)
 {
     vb_gpu_facts facts[16];
     vb_err err = {0};
     int n = vb_gpu_list(facts, 16, &err);
-    if (n <= 0) printf("matrix: no device: %s\n", err.text);
-    return n <= 0;
+    for (int i = 0; i < n && i < 16; i++)
+        if (strstr(facts[i].name, gpu) != NULL) return 0;
+    printf("matrix: no device: %s\n", n < 0 ? err.text : gpu);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -106,7 +108,7 @@ int main(int argc, char **argv)
         if (i + 1 < argc && strcmp(argv[i], "--want") == 0) q.want = atoi(argv[i + 1]);
         if (i + 1 < argc && strcmp(argv[i], "--kv") == 0) kv = argv[i + 1];
     }
-    if (w.gpu != NULL && lacks_gpu()) {
+    if (w.gpu != NULL && lacks_gpu(w.gpu)) {
         if (!w.gpu_also) return printf("0 passed, 0 failed\n"), 0;
         w.gpu = NULL;
     }
