@@ -22,6 +22,7 @@ typedef struct {
     vb_gpu_buffer up, local, down;
     vb_gpu_tape *tape;
     int width, tokens, bucket;
+    int again; /* 0, or how often one tape is submitted */
     size_t at[CORE_PARTS], size[CORE_PARTS]; /* in words */
     uint32_t expected[CORE_WORDS];
 } core_case;
@@ -111,6 +112,26 @@ static vb_status core_play(core_case *c, vb_err *err)
     return VB_OK;
 }
 
+/* One tape, submitted over and over with the same numbers: what it leaves is the same each time. */
+static vb_status core_again(core_case *c, vb_err *err)
+{
+    int wrong = 0;
+    core_shape(c);
+    core_fill(c, -1);
+    VB_TRY(core_record(c, -1, err));
+    for (int i = 0; i < c->again; i++) {
+        memset(c->down.host, 0, CORE_WORDS * 4);
+        VB_TRY(vb_gpu_play(c->g, c->tape, CORE_WORDS * 4, err));
+        VB_TRY(vb_gpu_wait(c->g, err));
+        wrong += memcmp(c->down.host, c->expected, CORE_WORDS * 4) != 0;
+    }
+    if (wrong == 0)
+        passed();
+    else
+        failed("core: %d of %d plays of one tape left other words", wrong, c->again);
+    return VB_OK;
+}
+
 static void core_buffers(core_case *c)
 {
     vb_err err = {0};
@@ -118,7 +139,7 @@ static void core_buffers(core_case *c)
     VB_TRY_OUT(s, vb_gpu_alloc(&c->up, c->g, VB_GPU_UP, CORE_WORDS * 4, &err));
     VB_TRY_OUT(s, vb_gpu_alloc(&c->local, c->g, VB_GPU_LOCAL, CORE_WORDS * 4, &err));
     VB_TRY_OUT(s, vb_gpu_alloc(&c->down, c->g, VB_GPU_DOWN, CORE_WORDS * 4, &err));
-    VB_TRY_OUT(s, core_play(c, &err));
+    VB_TRY_OUT(s, c->again > 0 ? core_again(c, &err) : core_play(c, &err));
 out:
     if (s < 0) failed("core: %s", err.text);
     vb_gpu_tape_close(c->tape);
@@ -318,6 +339,13 @@ static void check_gpu_core(vb_gpu *g, uint64_t seed, int rounds)
         c = (core_case){.g = g, .random = {(uint64_t)rng_word(&r) << 32 | rng_word(&r) | 1}};
         core_buffers(&c);
     }
+}
+
+static void check_gpu_again(vb_gpu *g, uint64_t seed, int rounds)
+{
+    static core_case c;
+    c = (core_case){.g = g, .random = {seed}, .again = rounds};
+    core_buffers(&c);
 }
 
 #endif

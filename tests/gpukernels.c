@@ -29,6 +29,7 @@ static const struct {
     int rounds, flushed;
 } lots[] = {
     {"core", check_gpu_core, 20, 0},
+    {"again", check_gpu_again, 300, 0},
     {"attend", check_gpu_attend, 5, 0},
     {"rows", check_gpu_rows, 50, 0},
     {"linear", check_gpu_linear, 1, 0},
