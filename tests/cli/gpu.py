@@ -363,5 +363,19 @@ def test_one_digest():
     assert {logits("--player", "vulkan", "--batch", str(1 + i % 7)).digest() for i in range(rounds)} == {expected()}
 
 
+def test_resubmissions():
+    """A token at a time: what was recorded once is submitted again and again, and the digest is the CPU's."""
+    need_device()
+    wanted, done, submitted = min(10000, 20 * POINTS), [], 0
+    tokens = WORK / "tokens.json"
+    tokens.write_text(json.dumps([7 + 101 * i % 300 for i in range(min(wanted, 250))]))
+    args = (VERBATIM, "logits", MODEL / "model.gguf", "--tokens-file", tokens, "--json")
+    while submitted < wanted:
+        done.append(call(*args, "--player", "vulkan", "--batch", "1", seconds=600).is_clean())
+        submitted += done[-1].numbers["submissions"]
+    assert {d.digest() for d in done} == {call(*args).digest()}, done[0]
+    assert done[0].numbers["submissions"] > 10 * done[0].calls["vkEndCommandBuffer"], done[0]
+
+
 if __name__ == "__main__":
     sys.exit(each.run(globals(), sys.argv[2:]))
