@@ -56,7 +56,7 @@ def test_without_a_device():
 
 def test_which_layers():
     if not HAS_DEVICE:
-        return print("no device")
+        raise each.Skip
     for text, layers, parts in [("all", 6, "layers 0-5, the input and the output"), ("2", 2, "layers 4-5 and the output"),
                                 ("77", 6, "layers 0-5 and the output"), ("0-1,4", 3, "layers 0-1, 4"),
                                 ("3-3,output", 1, "layers 3 and the output"), ("output", 0, "the output")]:
@@ -70,7 +70,7 @@ def test_which_layers():
 
 def test_player_vulkan_takes_all():
     if not HAS_DEVICE:
-        return print("no device")
+        raise each.Skip
     found, _ = logits("--player", "vulkan")
     assert found["digest"] == ALONE["digest"] and found["gpu"]["cpu_rows"] == 0, found
     _, said = run("logits", ROOT / "tests/golden/qwen35/model.gguf", "--tokens", "1", "--player", "vulkan", code=3)
@@ -79,7 +79,7 @@ def test_player_vulkan_takes_all():
 
 def test_a_budget_is_kept():
     if not HAS_DEVICE:
-        return print("no device")
+        raise each.Skip
     found, said = logits("--gpu-layers", "auto", "--gpu-budget", "2", *DEVICE, shim="noimport")
     assert found["digest"] == ALONE["digest"] and 0 < found["gpu"]["layers"] < 6, found
     assert found["gpu"]["bytes"] <= 2 << 20 and "the CPU computes the rest" in said, (found, said)
@@ -87,7 +87,7 @@ def test_a_budget_is_kept():
 
 def test_a_wrong_number_is_found():
     if not HAS_DEVICE:
-        return print("no device")
+        raise each.Skip
     found, _ = logits("--gpu-layers", "all", "--gpu-verify", "1", *DEVICE)
     assert found["digest"] == ALONE["digest"] and found["gpu"]["cpu_rows"] == 0, found
     seen = 0
@@ -104,4 +104,4 @@ def test_a_wrong_number_is_found():
 
 
 if __name__ == "__main__":
-    sys.exit(each.run(globals()))
+    sys.exit(each.run(globals(), sys.argv[3:]))
