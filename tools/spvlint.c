@@ -9,6 +9,9 @@
  * round on the way. Rounding and subnormal modes are put in when a device loads the file, by what it offers; here they
  * may not stand.
  *
+ * Every device has room for it, too: shared memory and work items are no more than Vulkan's least limits (with the
+ * values that constants have before a pipeline sets them).
+ *
  * Invariant: words are read only within the file, whatever it holds.
  */
 #include <stdarg.h>
@@ -19,6 +22,7 @@
 
 enum { NONE, MOVES, ROUNDS };
 enum { NO_CONTRACTION = 42, MOST_COMPLAINTS = 20, MOST_IDS = 1 << 22 };
+enum { SHARED = 4, LOCAL_SIZE = 17, MOST_SHARED = 16384, MOST_ITEMS = 128 }; /* a storage class, a mode; bytes, items */
 /* Opcodes that have rules of their own. */
 enum {
     EXT_IMPORT = 11,
@@ -32,11 +36,15 @@ enum {
     TYPE_RUNTIME_ARRAY = 29,
     TYPE_STRUCT = 30,
     TYPE_POINTER = 32,
+    CONSTANT = 43,
+    SPEC_CONSTANT = 50,
     SPEC_OP = 52,
+    VARIABLE = 59,
     DECORATE = 71,
     MEMBER_DECORATE = 72,
     CONVERT_S_TO_F = 111,
-    BITCAST = 124
+    BITCAST = 124,
+    MULTIPLY = 132
 };
 
 typedef struct {
@@ -67,6 +75,8 @@ typedef struct {
     uint8_t is_float_type, holds_floats; /* of a type: f32 itself; that or made of some, but no pointer */
     uint8_t bits;                        /* of a type of integers */
     uint8_t exact;                       /* NoContraction */
+    uint32_t number;                     /* of a constant: its first word */
+    uint64_t bytes;                      /* of a type; of a pointer: what it points to */
 } id;
 
 typedef struct {
@@ -76,6 +86,7 @@ typedef struct {
     id *ids;
     uint32_t bound;
     int complaints, rounding;
+    uint64_t shared; /* bytes */
 } shader;
 
 #define IN(list, x) is_in(list, sizeof(list) / sizeof(list)[0], x)
@@ -144,6 +155,31 @@ static int made_of_floats(shader *s, const uint32_t *w, uint32_t from, uint32_t 
     return floats;
 }
 
+/* 0 for what is not known; a product beyond 64 bits is as good as the largest. */
+static uint64_t bytes_of(const shader *s, const uint32_t *w, uint32_t n)
+{
+    uint64_t bytes = 0, many = 1;
+    switch (w[0] & 0xffff) {
+    case TYPE_INT:
+    case TYPE_FLOAT: return w[2] / 8;
+    case TYPE_VECTOR: many = w[3]; break;
+    case TYPE_ARRAY: many = w[3] < s->bound ? s->ids[w[3]].number : 0; break;
+    case TYPE_STRUCT:
+        for (uint32_t i = 2; i < n; i++) bytes += w[i] < s->bound ? s->ids[w[i]].bytes : 0;
+        return bytes;
+    case TYPE_POINTER: return w[3] < s->bound ? s->ids[w[3]].bytes : 0;
+    default: return 0;
+    }
+    return __builtin_mul_overflow(w[2] < s->bound ? s->ids[w[2]].bytes : 0, many, &bytes) ? UINT32_MAX : bytes;
+}
+
+static uint32_t number_of(const shader *s, const uint32_t *w, uint32_t n)
+{
+    uint32_t code = w[0] & 0xffff;
+    if ((code == CONSTANT || code == SPEC_CONSTANT) && n > 3) return w[3];
+    return code == SPEC_OP && n == 6 && w[3] == MULTIPLY ? s->ids[w[4]].number * s->ids[w[5]].number : 0;
+}
+
 static void learn_type(shader *s, const uint32_t *w, uint32_t n)
 {
     uint32_t code = w[0] & 0xffff;
@@ -176,12 +212,15 @@ static void learn(shader *s, const op *o, const uint32_t *w, uint32_t n)
         if (s->ids[w[1]].defined) complain(s, "id %u is defined twice", w[1]);
         s->ids[w[1]].defined = 1;
         learn_type(s, w, n);
+        s->ids[w[1]].bytes = bytes_of(s, w, n);
     }
     if (o->operands[0] == 't') {
         if (s->ids[w[2]].defined) complain(s, "id %u is defined twice", w[2]);
         s->ids[w[2]].defined = 1;
         s->ids[w[2]].type = w[1];
+        s->ids[w[2]].number = number_of(s, w, n);
     }
+    if (o->code == VARIABLE && w[3] == SHARED) s->shared += s->ids[w[1]].bytes;
 }
 
 /* --- second reading: is it allowed? */
@@ -227,6 +266,8 @@ static void check_special(shader *s, const op *o, const uint32_t *w, uint32_t n)
         if (!IN(functions, w[4])) complain(s, "OpExtInst: function %u of GLSL.std.450 is not one of integers", w[4]);
         break;
     case EXECUTION_MODE:
+        if (w[2] == LOCAL_SIZE && n == 6 && (uint64_t)w[3] * w[4] * w[5] > MOST_ITEMS)
+            complain(s, "a work group of %u x %u x %u: all devices have room for %d", w[3], w[4], w[5], MOST_ITEMS);
         if (!IN(execution_modes, w[2])) complain(s, "OpExecutionMode %u: it is not allowed", w[2]);
         break;
     case CAPABILITY:
@@ -292,6 +333,8 @@ static void lint(shader *s)
         return;
     }
     read_all(s, learn);
+    if (s->shared > MOST_SHARED)
+        complain(s, "%llu bytes of shared memory: all devices have %d", (unsigned long long)s->shared, MOST_SHARED);
     if (s->complaints == 0) read_all(s, check);
     free(s->ids);
 }

@@ -1,7 +1,7 @@
 #version 450
 /* route.comp - a token's experts (docs/ARITHMETIC.md J4.1 to J4.4): a work group a row.
  *
- *   keys      logits as integers of the same order
+ *   terms     at first keys: logits as integers of the same order
  *   chosen    1: the expert is one of them; then the weights, by place
  *   numbers   of the chosen ones, increasing
  *
@@ -16,7 +16,6 @@
 layout(constant_id = 0) const uint HOW = 0u;
 layout(constant_id = 1) const uint FACTORS = 0u;
 const uint MOST = TILE;
-shared uint keys[MOST];
 shared uint chosen[MOST];
 shared uint numbers[MOST];
 
@@ -32,11 +31,11 @@ uint key(uint x)
 
 void choose()
 {
-    for (uint e = gl_LocalInvocationID.x; e < c[2]; e += THREADS) keys[e] = key(logit(e));
+    for (uint e = gl_LocalInvocationID.x; e < c[2]; e += THREADS) terms[e] = key(logit(e));
     barrier();
     for (uint e = gl_LocalInvocationID.x; e < c[2]; e += THREADS) {
         uint before = 0u;
-        for (uint i = 0u; i < c[2]; i++) before += keys[i] > keys[e] || (keys[i] == keys[e] && i < e) ? 1u : 0u;
+        for (uint i = 0u; i < c[2]; i++) before += terms[i] > terms[e] || (terms[i] == terms[e] && i < e) ? 1u : 0u;
         chosen[e] = before < c[3] ? 1u : 0u;
         if (before == 0u) lanes[0] = logit(e);
     }

@@ -56,6 +56,15 @@ def exact(body, notes=()):
     return {"body": body, "notes": [*notes, ins(DECORATE, FREE, NO_CONTRACTION)]}
 
 
+def shared(*words):
+    """Arrays of so many words in shared memory."""
+    types = [ins(32, 20, 4, UINT)]
+    for i, n in enumerate(words):
+        size, array, pointer, name = range(21 + 4 * i, 25 + 4 * i)
+        types += [ins(43, UINT, size, n), ins(28, array, UINT, size), ins(32, pointer, 4, array), ins(59, pointer, name, 4)]
+    return {"types": types}
+
+
 ALLOWED = {
     "as it is": {},
     "difference and product": exact([ins(133, FLOAT, FREE, SUM, ONE), ins(131, FLOAT, 21, FREE, ONE)],
@@ -64,6 +73,7 @@ ALLOWED = {
                                           ins(170, BOOL, 23, WORD, 20), ins(169, FLOAT, 24, 23, 21, 22)]},
     "functions of integers": {"body": [ins(12, UINT, 20, SET, 38, WORD, WORD), ins(12, INT, 21, SET, 75, WORD)]},
     "an array of its own": {"types": [ins(28, 20, FLOAT, WORD), ins(32, 21, 7, 20)], "body": [ins(59, 21, 22, 7)]},
+    "as much shared memory as all have": shared(4096),
     "integer dot product": {"head": [ins(17, 6019), ins(17, 6018), ins(10, *text("SPV_KHR_integer_dot_product"))],
                             "body": [ins(4450, INT, 20, WORD, WORD, 0)]},
 }
@@ -144,6 +154,11 @@ FORBIDDEN = {
     "another set of functions": ({"head": [ins(11, FREE, *text("OpenCL.std"))]}, "OpExtInstImport of another set"),
     "from a short integer": ({"types": [ins(21, 20, 16, 0), ins(43, 20, 21, 0)], "body": [ins(111, FLOAT, 22, 21)]},
                              "OpConvertSToF (id 22)"),
+    "more shared memory than some devices have": (shared(4096, 1), "16388 bytes of shared memory"),
+    "shared memory by a constant that is set": ({"types": [
+        ins(50, UINT, 20, 64), ins(52, UINT, 21, 132, 20, 20), ins(28, 22, UINT, 21), ins(28, 23, 22, WORD),
+        ins(32, 24, 4, 23), ins(59, 24, 25, 4)]}, "114688 bytes of shared memory"),
+    "more work items than some devices have": ({"notes": [ins(16, MAIN, 17, 16, 8, 2)]}, "a work group of 16 x 8 x 2"),
     "an id that is defined twice": ({"types": [ins(43, UINT, SUM, 1)]}, "id 14 is defined twice"),
     "an operation that nobody knows": ({"body": [ins(9999, FLOAT, FREE, SUM)]}, "operation 9999"),
     "too few operands": ({"body": [ins(129, FLOAT, FREE, SUM)]}, "OpFAdd at word"),
