@@ -3,7 +3,7 @@
  *   discrete         memory type 0 is the device's alone, 1 and 2 (cached) are the host's; its type says so too
  *   heap=, budget=   bytes of the first heap, and what of them is offered; what goes beyond the heap fails
  *   range=, align=   maxStorageBufferRange, minStorageBufferOffsetAlignment     alloc=   maxMemoryAllocationSize
- *   norte, subnormals, nosubnormals   the float modes that are offered
+ *   norte, nozeros, subnormals, nosubnormals   the float modes that are offered
  *   noimport, nodot  no external_memory_host, no integer dot product
  */
 #ifndef VB_TESTS_SHIMS_VULKAN_PRETEND_H
@@ -54,9 +54,10 @@ static void bend_limits(VkPhysicalDeviceProperties *p)
     p->limits.minStorageBufferOffsetAlignment = number("align", p->limits.minStorageBufferOffsetAlignment);
 }
 
-static void bend_floats(VkBool32 *rte, VkBool32 *kept)
+static void bend_floats(VkBool32 *rte, VkBool32 *zeros, VkBool32 *kept)
 {
     if (word("norte") != NULL) *rte = VK_FALSE;
+    if (word("nozeros") != NULL) *zeros = VK_FALSE;
     if (word("subnormals") != NULL) *kept = VK_TRUE;
     if (word("nosubnormals") != NULL) *kept = VK_FALSE;
 }
@@ -77,9 +78,11 @@ static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceProperties2(VkPhysicalDe
         VkPhysicalDeviceVulkan12Properties *v12 = (void *)s;
         VkPhysicalDeviceMaintenance3Properties *m3 = (void *)s;
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES)
-            bend_floats(&f->shaderRoundingModeRTEFloat32, &f->shaderDenormPreserveFloat32);
+            bend_floats(&f->shaderRoundingModeRTEFloat32, &f->shaderSignedZeroInfNanPreserveFloat32,
+                        &f->shaderDenormPreserveFloat32);
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES)
-            bend_floats(&v12->shaderRoundingModeRTEFloat32, &v12->shaderDenormPreserveFloat32);
+            bend_floats(&v12->shaderRoundingModeRTEFloat32, &v12->shaderSignedZeroInfNanPreserveFloat32,
+                        &v12->shaderDenormPreserveFloat32);
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES)
             v11->maxMemoryAllocationSize = number("alloc", v11->maxMemoryAllocationSize);
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES)
