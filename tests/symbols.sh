@@ -18,7 +18,7 @@ empty() {
     fi
 }
 
-all="$B/src/*/*.o $B/simd/*.o $B/oracle/*.o $B/traces/*.o"
+all="$B/src/*/*.o $B/simd/*.o $B/oracle/*.o $B/traces/*.o $B/gpu/*.o"
 # shellcheck disable=SC2086
 {
     empty "the fast path names the oracle" "$(nm -A $B/src/run/*.o $B/simd/*.o | grep -E 'vb_(oracle|blas)_')"
