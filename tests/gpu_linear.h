@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINEAR_ROOM = 1 << 24, LINEAR_WINDOWS = 16, LINEAR_PATTERN = 0x5a, LINEAR_PRETENDS = 2 };
+enum { LINEAR_ROOM = 1 << 24, LINEAR_WINDOWS = 16, LINEAR_PATTERN = 0x5a };
 
 typedef struct {
     vb_op op;
@@ -297,9 +297,8 @@ static void linear_pretend(linear_bench *b)
 {
     vb_gpu_facts *facts = (vb_gpu_facts *)(uintptr_t)vb_gpu_facts_of(b->gpu);
     *facts = b->facts;
-    if (b->round < LINEAR_PRETENDS) return;
-    if (vb_check_random(&b->c, 3) == 0) facts->integer_dot = 0;
-    if (vb_check_random(&b->c, 3) == 0) facts->type = "discrete";
+    if (b->round % 3 == 2) facts->integer_dot = 0;
+    if (b->round % 4 >= 2) facts->type = "discrete";
 }
 
 static void linear_run(linear_bench *b, const linear_case *how)
@@ -385,20 +384,26 @@ static linear_case linear_any_embed(linear_bench *b, vb_format format, int token
     return how;
 }
 
-/* `rounds` times a matrix, experts or an embedding; the first rounds are as different as they can be between formats,
- * since a device that is a CPU compiles a shader for a good while. */
+/* `rounds` times a matrix in both modes, and sometimes experts or an embedding; they differ between formats as much as
+ * they can, since a device that is a CPU compiles a shader for a good while. */
 static void linear_format(linear_bench *b, int nth, int rounds)
 {
     static const int counts[] = {1, 17, 3, 2, 8, 40, 5};
     vb_format format = linear_formats[nth];
     for (int i = nth; i < nth + rounds; i++) {
         b->round = i - nth;
-        linear_case how = linear_any(b, format, counts[(unsigned)i / 2 % (sizeof counts / sizeof counts[0])]);
-        how.arith = i % 2 == 0 ? VB_ARITH_INT8 : VB_ARITH_F32;
-        linear_run(b, &how);
-        linear_case other = i % 3 == 0 ? linear_any_experts(b, format, 1 + (int)vb_check_random(&b->c, 5))
-                                       : linear_any_embed(b, format, counts[i % 5]);
-        if (i % 3 < 2) linear_run(b, &other);
+        int tokens = counts[(unsigned)i % (sizeof counts / sizeof counts[0])];
+        for (int shape = 0; shape < 10; shape++) {
+            linear_case how = linear_any(b, format, tokens);
+            how.arith = shape % 2 == 0 ? VB_ARITH_INT8 : VB_ARITH_F32;
+            linear_run(b, &how);
+        }
+        for (int shape = 0; i % 2 == 0 && shape < 5; shape++) {
+            linear_case how = i % 4 == 0 ? linear_any_experts(b, format, 1 + (int)vb_check_random(&b->c, 5))
+                                         : linear_any_embed(b, format, counts[i % 5]);
+            how.arith = i % 8 == 0 ? VB_ARITH_INT8 : VB_ARITH_F32;
+            linear_run(b, &how);
+        }
     }
 }
 
