@@ -212,10 +212,17 @@ static vb_status settle(vb_gpu_offload *o, const piece *p, int from, int n, vb_g
 
 static vb_status play(vb_gpu_offload *o, const piece *p, int from, int n, vb_gpu_shape shape, vb_err *err)
 {
-    vb_gpu_tape_key key = {VB_GPU_TAPE_IN, from, n, shape, p->batch.kv};
+    vb_gpu_tape_key key = {0, from, n, shape, p->batch.kv};
+    if (vb_gpu_tapes_reach(o, from, n, shape) == n) {
+        key.kinds = VB_GPU_TAPE_IN | VB_GPU_TAPE_STEPS | VB_GPU_TAPE_OUT;
+        VB_TRY(vb_gpu_tapes_play(o, &key, err));
+        return vb_gpu_wait(o->gpu, err);
+    }
+    key.kinds = VB_GPU_TAPE_IN;
     VB_TRY(vb_gpu_tapes_play(o, &key, err));
     for (int at = from; at < from + n; at += key.n) {
-        key = (vb_gpu_tape_key){VB_GPU_TAPE_STEPS, at, vb_gpu_tapes_reach(o, at, from + n - at, shape), shape, p->batch.kv};
+        int reach = vb_gpu_tapes_reach(o, at, from + n - at, shape);
+        key = (vb_gpu_tape_key){VB_GPU_TAPE_STEPS, at, reach, shape, p->batch.kv};
         VB_TRY(vb_gpu_tapes_play(o, &key, err));
     }
     key = (vb_gpu_tape_key){VB_GPU_TAPE_OUT, from, n, shape, p->batch.kv};

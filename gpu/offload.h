@@ -1,7 +1,7 @@
 /* offload.h - an opened device with weights, pages and work area: what stands behind vb_device (plan/device.h).
  *
  *   a batch   in pieces of at most 512 rows: values up -> tapes -> values down; keys and values by pages.h
- *   a tape    in: head and values to their places | steps, as many as are worth a submission | out
+ *   a tape    in: head and values to their places | steps, as many as are worth a submission | out; or all of that
  *
  * Nothing is written to the host's values before all pieces have been played, so a batch that fails has changed nothing.
  */
@@ -11,11 +11,11 @@
 #include "gpu/weights.h"
 #include "gpu/work.h"
 
-typedef enum { VB_GPU_TAPE_IN, VB_GPU_TAPE_STEPS, VB_GPU_TAPE_OUT } vb_gpu_tape_kind;
+typedef enum { VB_GPU_TAPE_IN = 1, VB_GPU_TAPE_STEPS = 2, VB_GPU_TAPE_OUT = 4 } vb_gpu_tape_kind;
 
-/* What a tape is made for: steps from..from+n in a batch of this shape and KV type. */
+/* What a tape is made for: a sum of these kinds, steps from..from+n in a batch of this shape and KV type. */
 typedef struct {
-    vb_gpu_tape_kind kind;
+    int kinds;
     int from, n;
     vb_gpu_shape shape;
     vb_kv kv;

@@ -116,15 +116,14 @@ static vb_status record_out(const vb_gpu_offload *o, const vb_gpu_tape_key *key,
 static vb_status record(vb_gpu_offload *o, vb_gpu_kept_tape *t, vb_err *err)
 {
     const vb_gpu_tape_key *key = &t->key;
+    int in = key->kinds & VB_GPU_TAPE_IN, steps = key->kinds & VB_GPU_TAPE_STEPS, out = key->kinds & VB_GPU_TAPE_OUT;
     vb_status s = vb_gpu_tape_open(&t->tape, o->gpu, err);
-    if (s == VB_OK && key->kind == VB_GPU_TAPE_IN) s = record_in(o, key, t->tape, err);
-    if (s == VB_OK && key->kind == VB_GPU_TAPE_STEPS) s = record_steps(o, key, t->tape, err);
-    if (s == VB_OK && key->kind == VB_GPU_TAPE_OUT) s = record_out(o, key, t->tape, err);
+    if (s == VB_OK && in) s = record_in(o, key, t->tape, err);
+    if (s == VB_OK && steps) s = record_steps(o, key, t->tape, err);
+    if (s == VB_OK && out) s = record_out(o, key, t->tape, err);
     if (s == VB_OK) s = vb_gpu_tape_end(t->tape, err);
-    t->work = key->kind == VB_GPU_TAPE_IN ? o->in.bytes : o->out.bytes;
-    if (key->kind == VB_GPU_TAPE_STEPS) t->work = 0;
-    for (int i = 0; key->kind == VB_GPU_TAPE_STEPS && i < key->n; i++)
-        t->work += work_of(o, &o->plan->steps[key->from + i], key->shape);
+    t->work = (in ? o->in.bytes : 0) + (out ? o->out.bytes : 0);
+    for (int i = 0; steps && i < key->n; i++) t->work += work_of(o, &o->plan->steps[key->from + i], key->shape);
     if (s < 0) vb_gpu_tape_close(t->tape);
     return s;
 }
@@ -133,7 +132,7 @@ static vb_status record(vb_gpu_offload *o, vb_gpu_kept_tape *t, vb_err *err)
 
 static int is_same(const vb_gpu_tape_key *a, const vb_gpu_tape_key *b)
 {
-    return a->kind == b->kind && a->from == b->from && a->n == b->n && a->kv == b->kv && a->shape.rows == b->shape.rows &&
+    return a->kinds == b->kinds && a->from == b->from && a->n == b->n && a->kv == b->kv && a->shape.rows == b->shape.rows &&
            a->shape.wanted == b->shape.wanted && a->shape.tables == b->shape.tables;
 }
 

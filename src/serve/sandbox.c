@@ -4,6 +4,7 @@
  *            read: all stores, /proc/self, /sys; and, since a model may be made of a file of this machine, what lies open
  *            in / and in one's home: nothing hidden, nobody else's home, not /etc, /var, /run, other processes
  *            with connections also what names and certificates of other machines need: /etc
+ *            with a GPU its devices too
  *   calls    no program is started, no process made, no other one looked into; nothing listens or binds from now on;
  *            a socket is made only where connections are allowed, and then only an internet one
  *
@@ -49,7 +50,8 @@ enum {
     MAY_MAKE = 1 << 8,
     MAY_MOVE = 1 << 13,     /* version 2 */
     MAY_TRUNCATE = 1 << 14, /* version 3 */
-    OF_FILES = MAY_EXECUTE | MAY_WRITE | MAY_READ | MAY_TRUNCATE,
+    MAY_CONTROL = 1 << 15,  /* version 5: ioctl of devices */
+    OF_FILES = MAY_EXECUTE | MAY_WRITE | MAY_READ | MAY_TRUNCATE | MAY_CONTROL,
     READING = MAY_READ | MAY_LIST,
     WRITING = READING | MAY_WRITE | MAY_REMOVE | MAY_REMOVE_DIR | MAY_MAKE_DIR | MAY_MAKE | MAY_MOVE | MAY_TRUNCATE,
     NET_BIND = 1 << 0, /* version 4 */
@@ -173,6 +175,20 @@ static void allow_written(landlock *l, const char *dir)
     l->written += allow(l, dir, WRITING);
 }
 
+/* What drivers of GPUs open. */
+static void allow_gpus(landlock *l)
+{
+    char path[PATH_MAX];
+    DIR *d = opendir("/dev");
+    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
+        if (strcmp(e->d_name, "dri") != 0 && strncmp(e->d_name, "nvidia", 6) != 0) continue;
+        snprintf(path, sizeof path, "/dev/%s", e->d_name);
+        allow(l, path, READING | MAY_WRITE | MAY_CONTROL);
+    }
+    if (d != NULL) closedir(d);
+    allow(l, "/etc/vulkan", READING);
+}
+
 static void allow_system(landlock *l, int connects)
 {
     static const char *const always[] = {"/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/sys", "/dev/null",
@@ -197,6 +213,7 @@ static int restrict_files(landlock *l, const vb_sandbox_opts *o)
         allow(l, dirname(dir), MAY_REMOVE);
     }
     allow_system(l, o->connects);
+    if (o->gpu) allow_gpus(l);
     int held = !l->failed && syscall(SYS_landlock_restrict_self, l->fd, 0) == 0;
     close(l->fd);
     return held;

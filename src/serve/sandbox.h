@@ -8,6 +8,7 @@ enum { VB_SANDBOX_FOLDERS = 8 };
 typedef struct {
     int on;
     int connects;             /* 1: may open connections to other machines */
+    int gpu;                  /* 1: models may have layers on one */
     const char *unix_path;    /* the socket's, which is removed at the end; NULL: none */
     const char *folders[VB_SANDBOX_FOLDERS]; /* that may be written besides the own store and the caches; NULLs count not */
 } vb_sandbox_opts;
