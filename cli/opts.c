@@ -378,6 +378,14 @@ static int parse_one(vb_args *args, char **words, int n, int *used)
     return set(args, opt, value);
 }
 
+/* Of a GPU that nobody asked for. */
+static int is_alone(const vb_args *args)
+{
+    const vb_model_opts *m = &args->model;
+    if (m->gpu_layers != NULL || (m->player != NULL && strcmp(m->player, "vulkan") == 0)) return 0;
+    return m->gpu_device != NULL || m->gpu_verify > 0.0f || args->gpu_budget > 0;
+}
+
 int vb_opts_parse(vb_args *args, char **words, int n)
 {
     const vb_command *command = args->command;
@@ -393,6 +401,9 @@ int vb_opts_parse(vb_args *args, char **words, int n)
         i += used;
     }
     args->model.gpu_budget_bytes = (uint64_t)args->gpu_budget << 20;
+    if (!args->help && is_alone(args))
+        return vb_wrong(command->name, "--device, --gpu-budget, --gpu-verify: expected --gpu-layers or --player vulkan beside "
+                        "it, found neither");
     if (args->help || (args->n_rest >= command->least && args->n_rest <= command->most)) return 0;
     return vb_wrong(command->name, "expected %s, found %d argument%s%s",
                     *command->arguments ? command->arguments : "no arguments", args->n_rest,

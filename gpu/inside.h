@@ -42,7 +42,7 @@ struct vb_gpu {
     VkSemaphore timeline; /* counts submissions that are done */
     vb_gpu_buffer empty;  /* what a shader that is given no buffer sees */
     VkPhysicalDeviceMemoryProperties memory;
-    uint64_t in_use;
+    _Atomic uint64_t in_use;
     vb_gpu_pipeline *pipelines;
     int n_pipelines, cap_pipelines;
     uint64_t submitted, done; /* submissions, by number: the first is 1 */

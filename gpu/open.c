@@ -36,7 +36,7 @@ static int is_number(const char *text)
 
 static int is_named(const vb_gpu_facts *f, int index, const char *device)
 {
-    return is_number(device) ? atoi(device) == index : strstr(f->name, device) != NULL;
+    return is_number(device) ? strtoull(device, NULL, 10) == (uint64_t)index : strstr(f->name, device) != NULL;
 }
 
 static vb_status choose(int *out, const vb_gpu_opts *o, vb_err *err)

@@ -44,6 +44,12 @@ def test_texts_that_name_no_layers():
         assert "layers from 0 to 5" in said and f'"{text}"' in said, said
 
 
+def test_texts_that_ask_for_no_device():
+    for option, value in ("--device", "0"), ("--gpu-verify", "1"), ("--gpu-budget", "5"):
+        _, said = run("logits", GEMMA, *TOKENS, option, value, code=2)
+        assert "expected --gpu-layers or --player vulkan" in said and said.count("\n") == 1, said
+
+
 def test_without_a_device():
     assert ALONE["gpu"] is None
     found, said = logits("--gpu-layers", "all", loader="/nowhere/lib.so")
@@ -57,6 +63,8 @@ def test_without_a_device():
 def test_which_layers():
     if not HAS_DEVICE:
         raise each.Skip
+    _, said = logits("--gpu-layers", "all", "--device", "4294967296")  # not the first one, 2^32 further
+    assert 'expected a device "4294967296"' in said, said
     for text, layers, parts in [("all", 6, "layers 0-5, the input and the output"), ("2", 2, "layers 4-5 and the output"),
                                 ("77", 6, "layers 0-5 and the output"), ("0-1,4", 3, "layers 0-1, 4"),
                                 ("3-3,output", 1, "layers 3 and the output"), ("output", 0, "the output")]:
