@@ -65,6 +65,8 @@ run_killer() {
     spvlint) python3 tests/cli/spvlint.py "$B/tools/spvlint" ;;
     devices) python3 tests/cli/devices.py "$B" some_lies ;;
     gpu) POINTS=10 python3 tests/cli/gpu.py "$B" whole_runs verify_names ;;
+    layers_gpu) python3 tests/cli/gpu_layers.py "$B/verbatim" "$B/tests/shims/vulkan.so" ;;
+    matrix_gpu) tests/matrix.sh "$B" --gpu llvmpipe --must tests/golden/quant/q-llama-Q4_K ;;
     gpu_*) "$B/tests/gpukernels" "${1#gpu_}" ;;
     page) python3 tests/cli/page.py verbatim "$B/tests/page" test_markup test_policy ;;
     esac
@@ -93,7 +95,8 @@ kill_one() {
     vocab) target="$B/tests/tokenizer_golden $B/tests/vocabulary_back $B/tests/vocab_pairs" ;;
     prove) target=prove-programs ;;
     spvlint) target="$B/tools/spvlint" ;;
-    devices | gpu) target=faults-programs ;;
+    devices | gpu | layers_gpu) target=faults-programs ;;
+    matrix_gpu) target="$B/tests/matrix" ;;
     partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
     faults) target=faults-programs ;;
     esac
