@@ -4,8 +4,8 @@
  *   dispatch  a shader, the ranges of memory it may touch, and numbers; the convention is shaders/step.glsl
  *
  * Invariant: no call below aborts or waits without an end. Whatever goes wrong is a vb_status, and from the first
- * failure of the device on
- * every call fails with VB_E_UNSUPPORTED ("lost"). No Vulkan type is seen outside of the files that implement this.
+ * failure of the device on every call fails with VB_E_UNSUPPORTED ("lost"). No Vulkan type is seen outside of the files
+ * that implement this (inside.h).
  */
 #ifndef VB_GPU_CORE_H
 #define VB_GPU_CORE_H
@@ -22,15 +22,13 @@ typedef struct {
     const char *type;            /* "discrete", "integrated", "virtual", "cpu", "other" */
     uint64_t heap_bytes, free_bytes; /* of device memory; free: by the driver's budget, 0: it does not say */
     uint64_t most_range, most_alloc, range_alignment;
-    uint32_t subgroup;
-    int modes;      /* float modes offered: VB_GPU_RTE | VB_GPU_SIGNED_ZERO | VB_GPU_SUBNORMALS */
+    int modes; /* float modes offered: VB_GPU_RTE | VB_GPU_SIGNED_ZERO | VB_GPU_SUBNORMALS */
     int integer_dot, imports, unified; /* unified: host and device share their memory */
     const char *lacks; /* what it would need to be started: "Vulkan 1.2"; NULL: nothing */
 } vb_gpu_facts;
 enum { VB_GPU_RTE = 1, VB_GPU_SIGNED_ZERO = 2, VB_GPU_SUBNORMALS = 4 };
 
-/* Devices in the driver's order. Returns their number (filling at most cap), or VB_E_UNSUPPORTED: no loader, no
- * driver. */
+/* Devices in the driver's order. Returns their number (filling at most cap); VB_E_UNSUPPORTED: no loader, no driver. */
 int vb_gpu_list(vb_gpu_facts *facts, int cap, vb_err *err);
 vb_status vb_gpu_start(vb_gpu **out, int index, vb_err *err); /* by its place in that list */
 void vb_gpu_stop(vb_gpu *g); /* NULL is fine; buffers and tapes must have been freed before */
@@ -55,7 +53,6 @@ vb_status vb_gpu_alloc(vb_gpu_buffer *out, vb_gpu *g, vb_gpu_kind kind, uint64_t
 vb_status vb_gpu_import(vb_gpu_buffer *out, uint64_t *at, vb_gpu *g, const void *host, uint64_t bytes, vb_err *err);
 void vb_gpu_free(vb_gpu *g, vb_gpu_buffer *b); /* zeroed is fine */
 uint64_t vb_gpu_in_use(const vb_gpu *g);       /* bytes allocated now */
-uint64_t vb_gpu_free_bytes(const vb_gpu *g);   /* of LOCAL, by the driver's budget now; 0: it does not say */
 
 /* --- shaders: one a line of shaders.def */
 typedef enum {
@@ -65,7 +62,7 @@ typedef enum {
 } vb_gpu_shader;
 
 /* What a shader sees as a, b, out, ... (shaders/step.glsl). */
-typedef enum {
+enum {
     VB_GPU_A,     /* read */
     VB_GPU_B,     /* read */
     VB_GPU_OUT,   /* read and written */
@@ -76,7 +73,7 @@ typedef enum {
     VB_GPU_V,     /* read and written: values */
     VB_GPU_NOTES, /* atomic: first row of each step that is not finite */
     VB_GPU_BINDINGS
-} vb_gpu_binding;
+};
 
 typedef struct {
     const vb_gpu_buffer *buffer; /* NULL: the shader does not touch it */

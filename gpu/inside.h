@@ -52,11 +52,9 @@ struct vb_gpu {
     int lost, hung; /* hung: it may still be at work, so nothing of it can be destroyed */
 };
 
-/* The chosen devices of this instance: *n is their number; frees nothing on failure but what it made. */
+/* All devices of this instance, malloc'ed; *n: their number. */
 vb_status vb_gpu_physical(VkPhysicalDevice **out, int *n, const vb_vulkan *v, vb_err *err);
 vb_status vb_gpu_look(vb_gpu_about *out, const vb_vulkan *v, VkPhysicalDevice p, vb_err *err);
-/* Bytes that the driver would still give of a heap; 0: it does not say. */
-uint64_t vb_gpu_budget(const vb_vulkan *v, VkPhysicalDevice p, uint32_t heap);
 /* Whether it is one of these types, and has no property that makes it a matter of its own. */
 int vb_gpu_plain_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, uint32_t i);
 /* Where buffers that only shaders use are; -1 where there is no such memory. */

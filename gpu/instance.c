@@ -77,7 +77,6 @@ static void read_properties(vb_gpu_about *a, const vb_vulkan *v, VkPhysicalDevic
     f->most_range = l->maxStorageBufferRange;
     f->most_alloc = p11.maxMemoryAllocationSize;
     f->range_alignment = l->minStorageBufferOffsetAlignment;
-    f->subgroup = p11.subgroupSize;
     f->modes = (p12.shaderRoundingModeRTEFloat32 ? VB_GPU_RTE : 0) |
                (p12.shaderSignedZeroInfNanPreserveFloat32 ? VB_GPU_SIGNED_ZERO : 0) |
                (p12.shaderDenormPreserveFloat32 ? VB_GPU_SUBNORMALS : 0);
@@ -119,14 +118,15 @@ int vb_gpu_local_type(const VkPhysicalDeviceMemoryProperties *m, uint32_t bits, 
     return any;
 }
 
-uint64_t vb_gpu_budget(const vb_vulkan *v, VkPhysicalDevice p, uint32_t heap)
+/* Bytes that the driver would still give of a heap; never 0, which is for drivers that do not say. */
+static uint64_t budget(const vb_vulkan *v, VkPhysicalDevice p, uint32_t heap)
 {
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT of = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-                                             .pNext = &budget};
+                                             .pNext = &of};
     v->GetPhysicalDeviceMemoryProperties2(p, &all);
-    return budget.heapBudget[heap] > budget.heapUsage[heap] ? budget.heapBudget[heap] - budget.heapUsage[heap] : 1;
+    return of.heapBudget[heap] > of.heapUsage[heap] ? of.heapBudget[heap] - of.heapUsage[heap] : 1;
 }
 
 static void read_memory(vb_gpu_about *a, const vb_vulkan *v, VkPhysicalDevice p)
@@ -143,7 +143,7 @@ static void read_memory(vb_gpu_about *a, const vb_vulkan *v, VkPhysicalDevice p)
     }
     uint32_t heap = m->memoryTypes[type].heapIndex;
     a->facts.heap_bytes = m->memoryHeaps[heap].size;
-    if (a->has_budget) a->facts.free_bytes = vb_gpu_budget(v, p, heap);
+    if (a->has_budget) a->facts.free_bytes = budget(v, p, heap);
 }
 
 /* The first family that computes and does not draw, else the first that computes; ~0: none. */

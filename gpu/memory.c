@@ -184,10 +184,3 @@ uint64_t vb_gpu_in_use(const vb_gpu *g)
 {
     return g->in_use;
 }
-
-uint64_t vb_gpu_free_bytes(const vb_gpu *g)
-{
-    int type = vb_gpu_local_type(&g->memory, ~0u, g->about.facts.unified);
-    if (!g->about.has_budget || type < 0) return 0;
-    return vb_gpu_budget(&g->vk, g->physical, g->memory.memoryTypes[type].heapIndex);
-}

@@ -180,14 +180,11 @@ static void deliver(const vb_gpu_offload *o, const piece *p, const uint8_t *from
 }
 
 /* VB_E_FORMAT: a step has noted a row that is not finite. */
-static vb_status look(const vb_gpu_offload *o, const piece *p, int from, int n, vb_device_bad *bad, vb_err *err)
+static vb_status look(const vb_gpu_offload *o, int from, int n, vb_err *err)
 {
     const uint32_t *notes = (const uint32_t *)(const void *)o->work.down.host;
     for (int i = from; i < from + n; i++) {
-        int first;
         if (notes[i] == UINT32_MAX) continue;
-        rows_of(o, p, o->plan->steps[i].out, &first);
-        *bad = (vb_device_bad){i, first + (int)notes[i]};
         VB_FAIL(err, VB_E_FORMAT, "step %s (layer %d): not a finite number", vb_op_name(o->plan->steps[i].op),
                 o->plan->steps[i].layer);
     }
@@ -230,7 +227,7 @@ static vb_status play(vb_gpu_offload *o, const piece *p, int from, int n, vb_gpu
     return vb_gpu_wait(o->gpu, err);
 }
 
-static vb_status perform_piece(vb_gpu_offload *o, const piece *p, int from, int n, vb_device_bad *bad, vb_err *err)
+static vb_status perform_piece(vb_gpu_offload *o, const piece *p, int from, int n, vb_err *err)
 {
     vb_gpu_shape shape;
     vb_status room = vb_gpu_pages_begin(o->pages, &p->batch, from, n, vb_gpu_bucket(p->batch.tokens), err);
@@ -238,7 +235,7 @@ static vb_status perform_piece(vb_gpu_offload *o, const piece *p, int from, int 
     VB_TRY(settle(o, p, from, n, &shape, err));
     write_up(o, p, shape);
     VB_TRY(play(o, p, from, n, shape, err));
-    VB_TRY(look(o, p, from, n, bad, err));
+    VB_TRY(look(o, from, n, err));
     vb_gpu_pages_end(o->pages, &p->batch, from, n);
     return VB_OK;
 }
@@ -274,12 +271,12 @@ static void deliver_all(vb_gpu_offload *o, const vb_batch *batch, int from, int 
     }
 }
 
-static vb_status perform_all(vb_gpu_offload *o, const vb_batch *batch, int from, int n, vb_device_bad *bad, vb_err *err)
+static vb_status perform_all(vb_gpu_offload *o, const vb_batch *batch, int from, int n, vb_err *err)
 {
     piece p = {.all = batch};
     for (uint64_t at = 0; p.row < batch->tokens; at += o->out.bytes) {
         cut(o, &p);
-        VB_TRY(perform_piece(o, &p, from, n, bad, err));
+        VB_TRY(perform_piece(o, &p, from, n, err));
         if (p.batch.tokens == batch->tokens) {
             deliver(o, &p, results(o));
             return VB_OK;
@@ -312,7 +309,6 @@ static vb_status give_up(vb_gpu_offload *o, const vb_err *why, vb_err *err)
     if (lost || !o->said)
         vb_log(VB_LOG_WARNING, "%s%s%s; the CPU computes %s", of, of[0] != 0 ? ": " : "", why->text,
                lost ? "from here on" : "instead");
-    o->lost = lost;
     o->said = 1;
     VB_FAIL(err, VB_E_UNSUPPORTED, "%s", why->text);
 }
@@ -322,11 +318,11 @@ static const char *name(const void *device)
     return vb_gpu_facts_of(((const vb_gpu_offload *)device)->gpu)->name;
 }
 
-static vb_status perform(void *device, const vb_batch *batch, int from, int n, vb_device_bad *bad, vb_err *err)
+static vb_status perform(void *device, const vb_batch *batch, int from, int n, vb_err *err)
 {
     vb_gpu_offload *o = device;
     vb_err why = {0};
-    if (o->lost) VB_FAIL(err, VB_E_UNSUPPORTED, "the device is lost");
+    if (vb_gpu_lost(o->gpu)) VB_FAIL(err, VB_E_UNSUPPORTED, "the device is lost");
     if (!knows_kv(o, from, n, batch->kv)) {
         if (!o->said_kv)
             vb_log(VB_LOG_WARNING, "%s takes no keys and values of this type; the CPU computes their layers", name(o));
@@ -334,10 +330,10 @@ static vb_status perform(void *device, const vb_batch *batch, int from, int n, v
         VB_FAIL(err, VB_E_UNSUPPORTED, "steps or a KV type that the device does not take");
     }
     o->rope_at = batch->rope_at;
-    vb_status s = perform_all(o, batch, from, n, bad, &why);
+    vb_status s = perform_all(o, batch, from, n, &why);
     while (s == VB_E_MEMORY && o->work.most_rows > 1 && vb_gpu_wait(o->gpu, NULL) == VB_OK) {
         o->work.most_rows /= 2;
-        s = perform_all(o, batch, from, n, bad, &why);
+        s = perform_all(o, batch, from, n, &why);
     }
     if (s == VB_OK) return s;
     if (s != VB_E_FORMAT) return give_up(o, &why, err);

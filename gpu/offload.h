@@ -55,7 +55,7 @@ typedef struct {
     uint8_t *kept; /* results of a batch's earlier pieces */
     uint64_t kept_bytes;
     char about[320];
-    int lost, said, said_kv; /* 1: it has failed for good; what has been said: no room, no such keys and values */
+    int said, said_kv; /* 1: it has been said that there is no room; that such keys and values are not taken */
 } vb_gpu_offload;
 
 /* g becomes the offload's, on failure too. It takes no step yet. */

@@ -1,11 +1,9 @@
 /* steps.h - how the steps of a plan become dispatches on a tape: one function a kind of step.
  *
- *   values   one block by vb_plan_layout, as the cpu player has it: value v at offset[v] * bucket floats, rows of
- *   stride(width);
- *            values of wanted rows alone lie in a second block; the plan's output, if it is taken, in a third
- *   acts     activations as integers for the matrix that comes next (B)
+ *   values   rows of vb_gpu_stride(width) floats; where each value lies is the player's matter (work.h)
+ *   acts     activations as integers for the matrix that comes next (docs/ARITHMETIC.md B)
  *
- * A tape is made for a bucket, the most rows it can carry; how many there are is in the batch's header
+ * A tape is made for a bucket, the most rows it can carry; how many there are stands in the rows
  * (shaders/step.glsl).
  */
 #ifndef VB_GPU_STEPS_H
@@ -28,8 +26,8 @@ typedef struct {
 } vb_gpu_weight;
 
 /* Keys and values on the device, by pages of 64 positions as attention's chunks are (G1):
- *   a slot's K: page 0: head 0: position 0 .. 63 | head 1: ... ; a position's row is its stored bytes rounded up to
- *   4. V alike. */
+ *   a slot's K: page 0: head 0: position 0 .. 63 | head 1: ... ; a position's row is its stored bytes rounded up to 4.
+ * V alike. */
 typedef struct {
     vb_gpu_range keys, values; /* of one slot; no buffer: the slot is not on the device */
     vb_gpu_range mirror;       /* for the host: of each row of the batch the keys of all heads, then the values */
@@ -61,7 +59,7 @@ int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_a
 /* Puts the step on the tape; note: its place in `notes`. */
 vb_status vb_gpu_record(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 
-/* Bytes of `acts` a row for a matrix of so many columns, or for so many rows of it. */
+/* Bytes of `acts` that a row of so many columns takes. */
 uint64_t vb_gpu_act_bytes(int64_t cols);
 /* A dispatch with what all steps have: shader, rows, notes, c[0], c[1]; work groups in y are the rows of its bucket. */
 vb_gpu_dispatch vb_gpu_dispatch_of(const vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_gpu_shader shader);

@@ -2,15 +2,12 @@
  *
  *   memory   32-bit words everywhere; floats exist in registers only, by asf() and asu()
  *   at[b]    word at which range b begins in its binding (bindings are aligned as the device wants them)
- *   c[0]     the step's place in `notes`     c[1]  0: rows are all tokens, 1: the wanted ones     c[2]..  the
- *   shader's own
- *   rows     [0] tokens  [1] wanted  [2] word of the list of wanted rows  [3] word of the page tables, then from word
- *   4 on
+ *   c[0]     the step's place in `notes`   c[1]  0: rows are all tokens, 1: the wanted ones   c[2]..  the shader's own
+ *   rows     [0] tokens  [1] wanted  [2] word of the list of wanted rows  [3] word of the page tables; from word 4 on
  *            8 words a token: id, position, last position seen, word of its page table (relative to [3]), 4 free
  *
- * A value's row r of a width begins at word stride(width) * r: a width is rounded up to 16. gl_WorkGroupID.y is a
- * row, unless
- * a shader says otherwise; rows beyond row_count() do nothing, because a dispatch is as large as its bucket.
+ * A value's row r of a width begins at word stride(width) * r: a width is rounded up to 16. gl_WorkGroupID.y is a row,
+ * unless a shader says otherwise; rows beyond row_count() do nothing, because a dispatch is as large as its bucket.
  */
 #extension GL_GOOGLE_include_directive : enable
 #define asu floatBitsToUint

@@ -4,10 +4,8 @@
  *   host memory <-- values that go out of it, keys and values of its tokens <--'
  *
  * Host memory is the truth. What a device keeps of earlier positions is a copy of the player's state, so a player can
- * perform
- * any section itself at any time and gets the same bits: when the device does not take it, when it fails, or to look
- * after it.
- * A player calls one device from one thread at a time, but for `forget`, which any thread may call.
+ * perform any section itself at any time and gets the same bits: when the device does not take it, when it fails, or to
+ * look after it. A player calls one device from one thread at a time, but for `forget`, which any thread may call.
  */
 #ifndef VB_PLAN_DEVICE_H
 #define VB_PLAN_DEVICE_H
@@ -45,20 +43,15 @@ typedef struct {
     vb_head_rows (*head)(const void *state, int slot, int head);
 } vb_batch;
 
-/* The first step whose result is not finite, and of it the first row, counted as `value` counts; step -1: none. */
-typedef struct {
-    int step, row;
-} vb_device_bad;
-
 typedef struct {
     void (*close)(void *device);
     const char *(*name)(const void *device); /* "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)" */
     const char *(*about)(const void *device); /* its driver, and how its floats are told to behave */
     int (*takes)(const void *device, int step);
-    /* VB_OK: what goes out of the section is in host memory. VB_E_FORMAT: bad is filled. VB_E_UNSUPPORTED: the device
-     * cannot do this batch, or has failed for good, which it has said in one line; what stands in host memory for earlier
-     * steps and positions is as it was, so that the player can do the section itself. */
-    vb_status (*perform)(void *device, const vb_batch *batch, int from, int n, vb_device_bad *bad, vb_err *err);
+    /* VB_OK: what goes out of the section is in host memory. Otherwise what stands there for earlier steps and positions
+     * is as it was, so that the player can do the section itself. VB_E_FORMAT: a result is not finite. VB_E_UNSUPPORTED:
+     * the device cannot do this batch, or has failed for good, which it has said in one line. */
+    vb_status (*perform)(void *device, const vb_batch *batch, int from, int n, vb_err *err);
     /* A state's rows from that position on are no longer what they were; 0: it is gone, or is another one now. */
     void (*forget)(void *device, uint64_t state_id, int from);
     uint64_t (*bytes)(const void *device); /* of its memory that is in use */

@@ -90,12 +90,11 @@ static int describe(const vb_cpu *p, vb_batch *out, vb_device_row *rows)
 static int perform(vb_cpu *p, int from, int n, vb_err *err)
 {
     const vb_device *d = &p->opts.device;
-    vb_device_bad bad = {-1, 0};
     vb_batch batch;
     vb_device_row *rows = (vb_device_row *)(void *)(p->scratch + p->at.device_rows);
     vb_err why = {0};
     if (!describe(p, &batch, rows)) return 0;
-    vb_status s = d->ops->perform(d->self, &batch, from, n, &bad, &why);
+    vb_status s = d->ops->perform(d->self, &batch, from, n, &why);
     if (s == VB_OK) return 1;
     if (s == VB_E_UNSUPPORTED || s == VB_E_FORMAT) return 0;
     if (err != NULL) *err = why;
