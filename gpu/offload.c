@@ -196,7 +196,7 @@ static vb_status look(const vb_gpu_offload *o, int from, int n, vb_err *err)
 /* The shape of a piece, with room for it; tapes that know other places are dropped. */
 static vb_status settle(vb_gpu_offload *o, const piece *p, int from, int n, vb_gpu_shape *shape, vb_err *err)
 {
-    int moved = 0, words = vb_gpu_pages_words(o->pages, &p->batch);
+    int moved = 0, words = vb_gpu_pages_words(&p->batch);
     while (o->tables < words) o->tables *= 2;
     *shape = (vb_gpu_shape){vb_gpu_bucket(p->batch.tokens), vb_gpu_bucket(p->batch.n_wanted), o->tables};
     find_crossing(o, from, n, *shape);
@@ -295,8 +295,7 @@ static int knows_kv(const vb_gpu_offload *o, int from, int n, vb_kv kv)
 {
     for (int i = from; i < from + n; i++) {
         const vb_step *s = &o->plan->steps[i];
-        int attends = s->op == VB_OP_ATTEND || s->op == VB_OP_ATTEND_KEPT;
-        if (!o->takes[i] || (attends && !vb_gpu_has_attend(o->gpu, o->plan, s, kv))) return 0;
+        if (!o->takes[i] || (vb_gpu_attends(s) && !vb_gpu_has_attend(o->gpu, o->plan, s, kv))) return 0;
     }
     return 1;
 }

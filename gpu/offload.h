@@ -11,7 +11,7 @@
 #include "gpu/weights.h"
 #include "gpu/work.h"
 
-typedef enum { VB_GPU_TAPE_IN = 1, VB_GPU_TAPE_STEPS = 2, VB_GPU_TAPE_OUT = 4 } vb_gpu_tape_kind;
+enum { VB_GPU_TAPE_IN = 1, VB_GPU_TAPE_STEPS = 2, VB_GPU_TAPE_OUT = 4 };
 
 /* What a tape is made for: a sum of these kinds, steps from..from+n in a batch of this shape and KV type. */
 typedef struct {

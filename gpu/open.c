@@ -92,24 +92,25 @@ static int is_there(const opening *b, int i, const vb_tensor *t)
     return 0;
 }
 
-/* Bytes of tensors that only the i-th section brings. */
-static void weights_of(const opening *b, int i, uint64_t *need, uint64_t *imported)
+/* Bytes of tensors that only the i-th section brings: device memory, files' memory that is imported, and all in files. */
+typedef struct {
+    uint64_t need, imported, all;
+} brought;
+
+static brought weights_of(const opening *b, int i)
 {
     const vb_gpu_section *s = vb_gpu_split_at(&b->split, i);
     const vb_step *steps = b->o->plan->steps + s->first;
-    *need = *imported = 0;
+    brought sum = {0};
     for (int k = 0; k < 2 * s->n; k++) {
         const vb_tensor *t = k % 2 == 0 ? steps[k / 2].weight : steps[k / 2].bias;
         if (t == NULL || reads(steps, k / 2, t) || is_there(b, i, t)) continue;
-        uint64_t bytes = vb_gpu_weights_need(b->o->weights, t);
-        *need += bytes;
-        if (bytes == 0) *imported += (uint64_t)t->rows * t->row_bytes;
+        uint64_t need = vb_gpu_weights_need(b->o->weights, t), all = (uint64_t)t->rows * t->row_bytes;
+        sum.need += need;
+        sum.imported += need == 0 ? all : 0;
+        sum.all += all;
     }
-}
-
-static int attends(const vb_step *s)
-{
-    return s->op == VB_OP_ATTEND || s->op == VB_OP_ATTEND_KEPT;
+    return sum;
 }
 
 /* Of the first n sections. */
@@ -121,7 +122,7 @@ static uint64_t kv_of(const opening *b, int n)
     for (int k = 0; k < n; k++) {
         const vb_gpu_section *s = vb_gpu_split_at(&b->split, k);
         for (int i = s->first; s->asked && i < s->first + s->n; i++)
-            if (attends(&plan->steps[i])) b->slots[plan->steps[i].u.attend.slot] = 1;
+            if (vb_gpu_attends(&plan->steps[i])) b->slots[plan->steps[i].u.attend.slot] = 1;
     }
     return vb_gpu_pages_need(plan, b->slots, kv, b->context);
 }
@@ -145,15 +146,14 @@ static vb_status fit(opening *b, vb_err *why)
 {
     for (int i = 0; i < b->split.n; i++) {
         vb_gpu_section *s = vb_gpu_split_at(&b->split, i);
-        uint64_t need, imported, kv;
         if (!s->asked) continue;
-        weights_of(b, i, &need, &imported);
-        kv = kv_of(b, i + 1);
-        s->asked = b->weights + need + kv + b->work <= b->budget;
-        if (!s->asked && why->code == VB_OK) is_full(b, b->weights + need + kv + b->work, why);
+        brought w = weights_of(b, i);
+        uint64_t kv = kv_of(b, i + 1), need = b->weights + w.need + kv + b->work;
+        s->asked = need <= b->budget;
+        if (!s->asked && why->code == VB_OK) is_full(b, need, why);
         if (!s->asked) continue;
-        b->weights += need;
-        b->imported += imported;
+        b->weights += w.need;
+        b->imported += w.imported;
         b->kv = kv;
     }
     b->kv = kv_of(b, b->split.n);
@@ -163,7 +163,7 @@ static vb_status fit(opening *b, vb_err *why)
 /* Leaves out what the device cannot do. */
 static vb_status look(opening *b, vb_err *why)
 {
-    vb_gpu_split_look(&b->split, b->o->gpu, b->o->weights, b->opts->arith);
+    vb_gpu_split_look(&b->split, b->o->gpu, b->o->weights);
     for (int i = 0; i < b->split.n; i++) {
         vb_gpu_section *s = &b->split.of[i];
         if (!s->asked || s->lacks < 0) continue;
@@ -211,15 +211,8 @@ static void say(const opening *b, const vb_err *why)
 static uint64_t all_weights(const opening *b)
 {
     uint64_t sum = 0;
-    for (int i = 0; i < b->split.n; i++) {
-        const vb_gpu_section *s = vb_gpu_split_at(&b->split, i);
-        const vb_step *steps = b->o->plan->steps + s->first;
-        for (int k = 0; s->asked && k < 2 * s->n; k++) {
-            const vb_tensor *t = k % 2 == 0 ? steps[k / 2].weight : steps[k / 2].bias;
-            if (t == NULL || reads(steps, k / 2, t) || is_there(b, i, t)) continue;
-            sum += (uint64_t)t->rows * t->row_bytes;
-        }
-    }
+    for (int i = 0; i < b->split.n; i++)
+        if (vb_gpu_split_at(&b->split, i)->asked) sum += weights_of(b, i).all;
     return sum;
 }
 

@@ -57,11 +57,6 @@ static uint64_t page_bytes(const vb_slot *s, vb_kv kv)
     return (uint64_t)s->kv_heads * VB_GPU_PAGE * (row_bytes(kv, s->dim_k) + row_bytes(kv, s->dim_v));
 }
 
-static int pages_for(int positions)
-{
-    return positions / VB_GPU_PAGE + (positions % VB_GPU_PAGE > 0);
-}
-
 static uint64_t parts_of_step(const vb_step *s, int pages)
 {
     uint64_t bytes = 0;
@@ -78,7 +73,7 @@ static uint64_t parts_bytes(const vb_plan *plan, const uint8_t *slots, int pages
     uint64_t bytes = 0;
     for (int i = 0; i < plan->n_steps; i++) {
         const vb_step *s = &plan->steps[i];
-        if ((s->op != VB_OP_ATTEND && s->op != VB_OP_ATTEND_KEPT) || !slots[s->u.attend.slot]) continue;
+        if (!vb_gpu_attends(s) || !slots[s->u.attend.slot]) continue;
         uint64_t more = parts_of_step(s, pages);
         if (more > bytes) bytes = more;
     }
@@ -95,7 +90,7 @@ static uint64_t bytes_of(const vb_plan *plan, const uint8_t *slots, vb_kv kv, in
 
 uint64_t vb_gpu_pages_need(const vb_plan *plan, const uint8_t *slots, vb_kv kv, int positions)
 {
-    return bytes_of(plan, slots, kv, pages_for(positions));
+    return bytes_of(plan, slots, kv, vb_gpu_pages_for(positions));
 }
 
 /* As many pages as every slot's ranges can hold. */
@@ -120,11 +115,11 @@ vb_status vb_gpu_pages_open(vb_gpu_pages **out, const vb_gpu_pages_opts *opts, v
 {
     int n = opts->plan->n_slots;
     vb_gpu_pages *p = *out = calloc(1, sizeof *p);
-    if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d layers", n);
+    if (p == NULL) VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d layers", n);
     p->gpu = opts->gpu;
     p->plan = opts->plan;
     p->most_bytes = opts->most_bytes;
-    p->first_pages = opts->positions > 0 ? pages_for(opts->positions) : 1;
+    p->first_pages = opts->positions > 0 ? vb_gpu_pages_for(opts->positions) : 1;
     p->kv = VB_KV_DEFAULT;
     p->slots = calloc((size_t)n + 1, sizeof *p->slots);
     p->on = calloc((size_t)n + 1, 1);
@@ -132,7 +127,7 @@ vb_status vb_gpu_pages_open(vb_gpu_pages **out, const vb_gpu_pages_opts *opts, v
     if (status < 0) {
         vb_gpu_pages_close(p);
         *out = NULL;
-        VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d layers", n);
+        VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d layers", n);
     }
     memcpy(p->on, opts->slots, (size_t)n);
     return VB_OK;
@@ -253,7 +248,7 @@ static vb_status remake(vb_gpu_pages *p, int pages, int least, vb_err *err)
     free_pool(p);
     VB_TRY(vb_gpu_table_reset(p->table, 0, err));
     if (pages > p->most_pages) pages = p->most_pages;
-    if (pages < 1) VB_FAIL(err, VB_E_MEMORY, "device: no room for keys and values of %d positions", VB_GPU_PAGE);
+    if (pages < 1) VB_FAIL(err, VB_E_MEMORY, "gpu: no room for keys and values of %d positions", VB_GPU_PAGE);
     while (pages > 0 && (status = alloc_pool(p, pages, err)) == VB_E_MEMORY) {
         int fewer = pages / 4 * 3;
         pages = pages > least && fewer < least ? least : fewer;
@@ -301,7 +296,7 @@ static int wants_of(const vb_batch *b, vb_gpu_want *wants)
 static int all_pages(const vb_gpu_want *wants, int n)
 {
     int pages = 0;
-    for (int i = 0; i < n; i++) pages += pages_for(wants[i].positions);
+    for (int i = 0; i < n; i++) pages += vb_gpu_pages_for(wants[i].positions);
     return pages;
 }
 
@@ -313,7 +308,7 @@ static vb_status fit(vb_gpu_pages *p, const vb_batch *b, vb_err *err)
     int pages = p->pages + (missing > p->pages ? missing : p->pages), before = p->pages;
     if (before < p->most_pages) VB_TRY(remake(p, pages, before, err));
     if (vb_gpu_table_fit(p->table, wants, n, 1) == 0) return VB_OK;
-    VB_FAIL(err, VB_E_MEMORY, "device: no room for keys and values of %d positions, there is for %d",
+    VB_FAIL(err, VB_E_MEMORY, "gpu: no room for keys and values of %d positions, there is for %d",
             all_pages(wants, n) * VB_GPU_PAGE, p->pages * VB_GPU_PAGE);
 }
 
@@ -419,11 +414,11 @@ static vb_status upload_page(upload *u, const sheet *sh, int values, vb_err *err
 /* Positions valid .. end - 1; pages that are begun are uploaded as a whole. */
 static vb_status upload_part(upload *u, const vb_batch *b, const stretch *part, int slot, int end, vb_err *err)
 {
-    int valid = vb_gpu_table_valid(u->p->table, part->id, slot), n = pages_for(end);
+    int valid = vb_gpu_table_valid(u->p->table, part->id, slot), n = vb_gpu_pages_for(end);
     vb_status status = VB_OK;
     if (valid >= end) return VB_OK;
     uint32_t *pages = malloc((size_t)n * sizeof *pages);
-    if (pages == NULL) VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d pages", n);
+    if (pages == NULL) VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d pages", n);
     vb_gpu_table_pages(u->p->table, part->id, pages, n);
     for (int i = valid / VB_GPU_PAGE; i < n && status == VB_OK; i++) {
         sheet sh = {b, part->state, slot, end, i, pages[i]};
@@ -439,7 +434,7 @@ static vb_status upload_part(upload *u, const vb_batch *b, const stretch *part, 
 static const vb_step *step_of(const vb_gpu_pages *p, int step)
 {
     const vb_step *s = &p->plan->steps[step];
-    return s->op == VB_OP_ATTEND || s->op == VB_OP_ATTEND_KEPT ? s : NULL;
+    return vb_gpu_attends(s) ? s : NULL;
 }
 
 /* Positions that have to be on the device before the step: its own too, if they were made elsewhere. */
@@ -536,12 +531,11 @@ const vb_gpu_slot *vb_gpu_pages_slot(const vb_gpu_pages *p, int slot)
     return &p->slots[slot].at;
 }
 
-int vb_gpu_pages_words(const vb_gpu_pages *p, const vb_batch *batch)
+int vb_gpu_pages_words(const vb_batch *batch)
 {
     int words = 0;
     stretch part;
-    (void)p;
-    for (int r = 0; next_part(&part, batch, r); r += part.n) words += pages_for(part.to);
+    for (int r = 0; next_part(&part, batch, r); r += part.n) words += vb_gpu_pages_for(part.to);
     return words;
 }
 
@@ -550,8 +544,8 @@ void vb_gpu_pages_tables(const vb_gpu_pages *p, const vb_batch *batch, uint32_t 
     int at = 0;
     stretch part;
     for (int r = 0; next_part(&part, batch, r); r += part.n) {
-        vb_gpu_table_pages(p->table, part.id, tables + at, pages_for(part.to));
+        vb_gpu_table_pages(p->table, part.id, tables + at, vb_gpu_pages_for(part.to));
         for (int i = 0; i < part.n; i++) rows[(r + i) * VB_GPU_ROW_WORDS + 3] = (uint32_t)at;
-        at += pages_for(part.to);
+        at += vb_gpu_pages_for(part.to);
     }
 }

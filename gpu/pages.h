@@ -47,8 +47,8 @@ void vb_gpu_pages_forget(vb_gpu_pages *p, uint64_t state_id, int from);
 uint32_t vb_gpu_pages_generation(const vb_gpu_pages *p);
 /* For vb_gpu_recording.slot; keys.buffer is NULL for a slot that is not on the device. */
 const vb_gpu_slot *vb_gpu_pages_slot(const vb_gpu_pages *p, int slot);
-/* Words of the page tables of the batch, at most one a page of the pool. */
-int vb_gpu_pages_words(const vb_gpu_pages *p, const vb_batch *batch);
+/* Words of the page tables of the batch. */
+int vb_gpu_pages_words(const vb_batch *batch);
 /* Writes them to `tables`, and to word 3 of each token's row (VB_GPU_ROW_WORDS; the first is at `rows`) where its own
  * begins, counted from `tables`. */
 void vb_gpu_pages_tables(const vb_gpu_pages *p, const vb_batch *batch, uint32_t *rows, uint32_t *tables);

@@ -81,12 +81,19 @@ static vb_status perform(trial *t, vb_err *err)
     return vb_gpu_wait(t->gpu, err);
 }
 
-static vb_gpu_probed compare(const trial *t, int i)
+/* What came of one operation; the operands are those of the first case that differs. */
+typedef struct {
+    const char *name;
+    int tried, different;
+    uint32_t x, y, z, found, right;
+} probed;
+
+static probed compare(const trial *t, int i)
 {
     const vb_probe *p = &vb_probes[i];
     const uint32_t *x = operands_of(t, (int)p->domain), *y = x + WORDS, *z = y + WORDS;
     const uint32_t *out = (const uint32_t *)(const void *)(t->down.host + (size_t)i * BYTES);
-    vb_gpu_probed made = {.name = p->name, .tried = is_asked(t, p) ? WORDS : 0};
+    probed made = {.name = p->name, .tried = is_asked(t, p) ? WORDS : 0};
     for (int k = 0; k < made.tried; k++) {
         uint32_t right = vb_probe_answer(p, x, (uint32_t)k);
         if (vb_probe_agrees(p, out[k], right, t->subnormals) || made.different++ > 0) continue;
@@ -100,23 +107,22 @@ static vb_gpu_probed compare(const trial *t, int i)
 }
 
 /* Which value is the first that is not finite is said in the notes (A3), not where results are. */
-static vb_gpu_probed compare_note(const trial *t)
+static probed compare_note(const trial *t)
 {
     const uint32_t *x = operands_of(t, VB_PROBE_EDGES);
-    vb_gpu_probed made = {.name = "the first that is not finite", .tried = WORDS};
+    probed made = {.name = "the first that is not finite", .tried = WORDS};
     while ((x[made.right] & 0x7f800000u) != 0x7f800000u) made.right++;
     memcpy(&made.found, t->down.host + note_of(t).at, sizeof made.found);
     made.different = made.found != made.right;
     return made;
 }
 
-static vb_status judge(const trial *t, void (*each)(void *ud, const vb_gpu_probed *p), void *ud, vb_err *err)
+static vb_status judge(const trial *t, vb_err *err)
 {
-    vb_gpu_probed bad = {.name = NULL};
+    probed bad = {.name = NULL};
     for (int i = 0; i <= vb_n_probes; i++) {
-        vb_gpu_probed p = i < vb_n_probes ? compare(t, i) : compare_note(t);
+        probed p = i < vb_n_probes ? compare(t, i) : compare_note(t);
         if (p.different > 0 && bad.name == NULL) bad = p;
-        if (each != NULL) each(ud, &p);
     }
     if (bad.name == NULL) return VB_OK;
     VB_FAIL(err, VB_E_UNSUPPORTED,
@@ -126,21 +132,16 @@ static vb_status judge(const trial *t, void (*each)(void *ud, const vb_gpu_probe
             bad.tried);
 }
 
-vb_status vb_gpu_qualify_each(vb_gpu *g, void (*each)(void *ud, const vb_gpu_probed *p), void *ud, vb_err *err)
+vb_status vb_gpu_qualify(vb_gpu *g, vb_err *err)
 {
     trial t = {.gpu = g, .subnormals = vb_gpu_keeps_subnormals(g)};
     uint64_t old = vb_fp_enter();
     vb_status s = perform(&t, err);
-    if (s >= 0) s = judge(&t, each, ud, err);
+    if (s >= 0) s = judge(&t, err);
     vb_gpu_tape_close(t.tape);
     vb_gpu_free(g, &t.up);
     vb_gpu_free(g, &t.down);
     free(t.operands);
     vb_fp_leave(old);
     return s;
-}
-
-vb_status vb_gpu_qualify(vb_gpu *g, vb_err *err)
-{
-    return vb_gpu_qualify_each(g, NULL, NULL, err);
 }

@@ -94,19 +94,19 @@ vb_status vb_gpu_split_ask(vb_gpu_split *s, const char *layers, vb_err *err)
 
 /* --- looking --------------------------------------------------------------------------------------------------- */
 
-static int is_able(const vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w, const vb_step *step, vb_arith arith)
+static int is_able(const vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w, const vb_step *step)
 {
     if (step->weight != NULL && !vb_gpu_weights_fit(w, step->weight)) return 0;
-    return vb_gpu_has_step(g, s->plan, step, arith);
+    return vb_gpu_has_step(g, s->plan, step);
 }
 
-void vb_gpu_split_look(vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w, vb_arith arith)
+void vb_gpu_split_look(vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w)
 {
     for (int i = 0; i < s->n; i++) {
         vb_gpu_section *section = &s->of[i];
         section->lacks = -1;
         for (int k = section->first + section->n - 1; k >= section->first; k--) {
-            if (!is_able(s, g, w, &s->plan->steps[k], arith)) section->lacks = k;
+            if (!is_able(s, g, w, &s->plan->steps[k])) section->lacks = k;
         }
     }
 }

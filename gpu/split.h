@@ -28,7 +28,7 @@ void vb_gpu_split_close(vb_gpu_split *s); /* zeroed is fine */
 /* Marks the sections that the text asks for. VB_E_ARGUMENT: it is no such text, or a layer is not there. */
 vb_status vb_gpu_split_ask(vb_gpu_split *s, const char *layers, vb_err *err);
 /* Looks for what the device cannot do. */
-void vb_gpu_split_look(vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w, vb_arith arith);
+void vb_gpu_split_look(vb_gpu_split *s, const vb_gpu *g, const vb_gpu_weights *w);
 /* The asked sections as people call them: "layers 0-5, 9 and the output". */
 void vb_gpu_split_text(const vb_gpu_split *s, char *buf, size_t cap);
 /* The i-th section in the order in which they get memory: the output, then the layers from the last to the first, then

@@ -5,19 +5,12 @@
  *   attend_join   what they left in parts becomes one
  */
 #include "gpu/steps.h"
-#include "gpu/table.h"
 
-#include <string.h>
+#include "base/canon.h"
+#include "gpu/table.h"
 
 enum { THREADS = 64, MOST_DIM = 512, MOST_GROUPS = 65535 };
 enum { FEW = 512, MANY = 2048, MOST_SHARES = 64, MOST_PARTS = 32 << 20 }; /* work groups, bytes */
-
-static uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
 
 static int has_dim(int dim, vb_kv kv)
 {
@@ -94,11 +87,11 @@ static vb_gpu_dispatch reader(const vb_gpu_recording *r, const vb_step *s, uint3
     d.c[4] = slot->key_row / 4;
     d.c[5] = slot->value_row / 4;
     d.c[6] = (uint32_t)s->u.attend.window;
-    d.c[7] = bits_of(s->u.attend.scale);
+    d.c[7] = asu(s->u.attend.scale);
     d.x = (uint32_t)s->u.attend.heads;
     if (s->u.attend.softcap > 0.0f) {
-        d.c[8] = bits_of(s->u.attend.softcap);
-        d.c[9] = bits_of(1.0f / s->u.attend.softcap);
+        d.c[8] = asu(s->u.attend.softcap);
+        d.c[9] = asu(1.0f / s->u.attend.softcap);
     }
     if (s->weight != NULL) {
         d.range[VB_GPU_W2] = r->weight(r->player, s->weight)->windows[0].range;
@@ -133,7 +126,7 @@ vb_status vb_gpu_record_attend(vb_gpu_recording *r, const vb_step *s, uint32_t n
 {
     const vb_gpu_slot *slot = r->slot(r->player, s->u.attend.slot);
     if (!vb_gpu_has_attend(r->gpu, r->plan, s, r->kv))
-        VB_FAIL(err, VB_E_UNSUPPORTED, "device: no attention over keys and values of this type");
+        VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: no attention over keys and values of this type");
     if (s->op == VB_OP_ATTEND) VB_TRY(record_write(r, s, note, err));
     vb_gpu_dispatch d = reader(r, s, note);
     int pages = (int)(slot->keys.bytes / ((uint64_t)slot->key_row * VB_GPU_PAGE * (uint64_t)s->u.attend.kv_heads));

@@ -34,10 +34,8 @@ static int is_placed(const vb_tensor *t)
     return t == NULL || (uintptr_t)t->data % sizeof(uint32_t) == 0;
 }
 
-int vb_gpu_has_linear(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_arith arith)
+int vb_gpu_has_linear(const vb_gpu *g, const vb_step *s)
 {
-    (void)plan;
-    (void)arith;
     if (s->weight->format >= VB_FORMATS || !shaders[s->weight->format].known) return 0;
     if (!is_placed(s->weight) || !is_placed(s->bias)) return 0;
     if (s->op == VB_OP_EMBED) return 1; /* moves bits and guards them */

@@ -8,17 +8,11 @@
  */
 #include "gpu/steps.h"
 
+#include "base/canon.h"
+
 #include <math.h>
-#include <string.h>
 
 enum { THREADS = 64, MOST_GROUPS = 65535, MOST_EXPERTS = 1024 };
-
-static uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
 
 static int is_below(const vb_tensor *t, float limit)
 {
@@ -55,9 +49,8 @@ static int has_numbers(const vb_plan *plan, const vb_step *s)
     }
 }
 
-int vb_gpu_has_rows(const vb_gpu *g, const vb_plan *plan, const vb_step *s)
+int vb_gpu_has_rows(const vb_plan *plan, const vb_step *s)
 {
-    (void)g;
     return plan->values[s->out].width <= MOST_GROUPS * THREADS && has_numbers(plan, s);
 }
 
@@ -90,8 +83,8 @@ static vb_gpu_dispatch norm_rms(const vb_gpu_recording *r, const vb_step *s, uin
     if (s->weight != NULL) d.range[VB_GPU_W] = row_of(r, s->weight);
     d.variant[0] = s->weight != NULL;
     d.c[3] = (uint32_t)s->u.norm.group;
-    d.c[4] = bits_of(1.0f / (float)s->u.norm.group);
-    d.c[5] = bits_of(s->u.norm.eps);
+    d.c[4] = asu(1.0f / (float)s->u.norm.group);
+    d.c[5] = asu(s->u.norm.eps);
     d.x = d.c[2] / d.c[3];
     return d;
 }
@@ -101,8 +94,8 @@ static vb_gpu_dispatch norm_layer(const vb_gpu_recording *r, const vb_step *s, u
     vb_gpu_dispatch d = by_elements(r, s, note, VB_SHADER_NORM_LAYER);
     d.range[VB_GPU_W] = row_of(r, s->weight);
     d.range[VB_GPU_W2] = row_of(r, s->bias);
-    d.c[3] = bits_of(1.0f / (float)d.c[2]);
-    d.c[4] = bits_of(s->u.norm.eps);
+    d.c[3] = asu(1.0f / (float)d.c[2]);
+    d.c[4] = asu(s->u.norm.eps);
     d.x = 1;
     return d;
 }
@@ -123,15 +116,15 @@ static vb_gpu_dispatch rope(const vb_gpu_recording *r, const vb_step *s, uint32_
 static vb_gpu_dispatch scale(const vb_gpu_recording *r, const vb_step *s, uint32_t note)
 {
     vb_gpu_dispatch d = by_elements(r, s, note, VB_SHADER_SCALE);
-    d.c[3] = bits_of(s->u.scale.by);
+    d.c[3] = asu(s->u.scale.by);
     return d;
 }
 
 static vb_gpu_dispatch softcap(const vb_gpu_recording *r, const vb_step *s, uint32_t note)
 {
     vb_gpu_dispatch d = by_elements(r, s, note, VB_SHADER_SOFTCAP);
-    d.c[3] = bits_of(s->u.softcap.cap);
-    d.c[4] = bits_of(1.0f / s->u.softcap.cap);
+    d.c[3] = asu(s->u.softcap.cap);
+    d.c[4] = asu(1.0f / s->u.softcap.cap);
     return d;
 }
 

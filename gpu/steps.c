@@ -1,19 +1,19 @@
 /* steps.c - which file knows a kind of step, and what all dispatches have. */
 #include "gpu/steps.h"
 
-int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_arith arith)
+int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s)
 {
     if (plan->whole) return 0;
     switch (s->op) {
     case VB_OP_EMBED:
     case VB_OP_LINEAR:
     case VB_OP_LINEAR_EXPERTS:
-        return vb_gpu_has_linear(g, plan, s, arith);
+        return vb_gpu_has_linear(g, s);
     case VB_OP_ATTEND:
     case VB_OP_ATTEND_KEPT:
         return vb_gpu_has_attend(g, plan, s, VB_KV_F16);
     default:
-        return vb_gpu_has_rows(g, plan, s);
+        return vb_gpu_has_rows(plan, s);
     }
 }
 

@@ -55,7 +55,7 @@ typedef struct {
 
 /* Whether this room has a shader for the step: its kind, formats and shape, and numbers that cannot meet subnormals where
  * the device keeps none. Attention is asked for with keys and values of f16; vb_gpu_has_attend knows of other types. */
-int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_arith arith);
+int vb_gpu_has_step(const vb_gpu *g, const vb_plan *plan, const vb_step *s);
 /* Puts the step on the tape; note: its place in `notes`. */
 vb_status vb_gpu_record(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 
@@ -64,10 +64,12 @@ uint64_t vb_gpu_act_bytes(int64_t cols);
 /* A dispatch with what all steps have: shader, rows, notes, c[0], c[1]; work groups in y are the rows of its bucket. */
 vb_gpu_dispatch vb_gpu_dispatch_of(const vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_gpu_shader shader);
 static inline uint32_t vb_gpu_stride(int width) { return ((uint32_t)width + 15u) & ~15u; }
+/* 1: it reads keys and values. */
+static inline int vb_gpu_attends(const vb_step *s) { return s->op == VB_OP_ATTEND || s->op == VB_OP_ATTEND_KEPT; }
 
 /* Parts of vb_gpu_has_step and vb_gpu_record, by kind. */
 /* step_linear.c: linear, linear_experts, embed */
-int vb_gpu_has_linear(const vb_gpu *g, const vb_plan *plan, const vb_step *s, vb_arith arith);
+int vb_gpu_has_linear(const vb_gpu *g, const vb_step *s);
 vb_status vb_gpu_record_linear(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 vb_status vb_gpu_record_experts(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 vb_status vb_gpu_record_embed(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
@@ -77,7 +79,7 @@ vb_status vb_gpu_record_attend(vb_gpu_recording *r, const vb_step *s, uint32_t n
 /* Bytes of `parts` for so many rows over a pool of so many pages; 0: chunks are not shared out. */
 uint64_t vb_gpu_parts_bytes(const vb_step *s, int pages, int rows);
 /* step_rows.c: all others */
-int vb_gpu_has_rows(const vb_gpu *g, const vb_plan *plan, const vb_step *s);
+int vb_gpu_has_rows(const vb_plan *plan, const vb_step *s);
 vb_status vb_gpu_record_rows(vb_gpu_recording *r, const vb_step *s, uint32_t note, vb_err *err);
 
 #endif

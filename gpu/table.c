@@ -78,7 +78,7 @@ static void drop_all(vb_gpu_table *t)
 vb_status vb_gpu_table_open(vb_gpu_table **out, int slots, vb_err *err)
 {
     vb_gpu_table *t = *out = calloc(1, sizeof *t);
-    if (t == NULL) VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d layers", slots);
+    if (t == NULL) VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d layers", slots);
     t->slots = slots;
     pthread_mutex_init(&t->lock, NULL);
     return VB_OK;
@@ -104,16 +104,11 @@ vb_status vb_gpu_table_reset(vb_gpu_table *t, int pages, vb_err *err)
     t->pages = t->n_free = list == NULL ? 0 : pages;
     for (int i = 0; i < t->pages; i++) list[i] = (uint32_t)(pages - 1 - i);
     pthread_mutex_unlock(&t->lock);
-    if (list == NULL) VB_FAIL(err, VB_E_MEMORY, "device: out of memory for %d pages", pages);
+    if (list == NULL) VB_FAIL(err, VB_E_MEMORY, "gpu: out of memory for %d pages", pages);
     return VB_OK;
 }
 
 /* --- pages of states --------------------------------------------------------------------------------------------- */
-
-static int pages_for(int positions)
-{
-    return positions / VB_GPU_PAGE + (positions % VB_GPU_PAGE > 0);
-}
 
 /* Room in the list for so many; 0: out of memory. */
 static int widen(state *s, int pages)
@@ -133,7 +128,7 @@ static int lacking(vb_gpu_table *t, const vb_gpu_want *wants, int n)
     int lack = 0;
     for (int i = 0; i < n; i++) {
         state *s = find_or_add(t, wants[i].state);
-        int pages = pages_for(wants[i].positions);
+        int pages = vb_gpu_pages_for(wants[i].positions);
         if (s == NULL || !widen(s, pages)) return -1;
         s->used = t->turn;
         if (pages > s->n) lack += pages - s->n;
@@ -150,7 +145,7 @@ int vb_gpu_table_fit(vb_gpu_table *t, const vb_gpu_want *wants, int n, int evict
     int missing = lack < 0 ? 1 : lack > t->n_free ? lack - t->n_free : 0;
     for (int i = 0; missing == 0 && i < n; i++) {
         state *s = find(t, wants[i].state);
-        int pages = pages_for(wants[i].positions);
+        int pages = vb_gpu_pages_for(wants[i].positions);
         while (s->n < pages) s->pages[s->n++] = t->free[--t->n_free];
     }
     pthread_mutex_unlock(&t->lock);
@@ -190,7 +185,7 @@ void vb_gpu_table_forget(vb_gpu_table *t, uint64_t id, int from)
     else if (s != NULL) {
         for (int i = 0; i < t->slots; i++)
             if (s->valid[i] > from) s->valid[i] = from;
-        while (s->n > pages_for(from)) t->free[t->n_free++] = s->pages[--s->n];
+        while (s->n > vb_gpu_pages_for(from)) t->free[t->n_free++] = s->pages[--s->n];
     }
     pthread_mutex_unlock(&t->lock);
 }

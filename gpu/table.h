@@ -13,6 +13,10 @@
 #include <stdint.h>
 
 enum { VB_GPU_PAGE = 64 }; /* positions */
+static inline int vb_gpu_pages_for(int positions)
+{
+    return positions / VB_GPU_PAGE + (positions % VB_GPU_PAGE > 0);
+}
 
 typedef struct vb_gpu_table vb_gpu_table;
 

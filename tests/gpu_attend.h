@@ -244,7 +244,7 @@ static void at_place(at_case *c, const vb_batch *b)
 {
     for (int i = 0; i < AT_VALUES; i++) c->size[i] = at_words(c, i);
     c->size[AT_ROWS] = VB_GPU_ROWS_WORDS + (size_t)c->bucket * (VB_GPU_ROW_WORDS + 1) +
-                       (size_t)vb_gpu_pages_words(c->pages, b);
+                       (size_t)vb_gpu_pages_words(b);
     c->size[AT_NOTE] = AT_NOTES;
     c->size[AT_SINKS] = (size_t)c->shape.heads;
     c->all = 0;

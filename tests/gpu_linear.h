@@ -411,7 +411,7 @@ static void linear_format(linear_bench *b, int nth, int rounds)
 
 static void linear_asks(linear_bench *b, const char *what, int expected)
 {
-    if (vb_gpu_has_linear(b->gpu, &b->plan, &b->step, VB_ARITH_INT8) == expected)
+    if (vb_gpu_has_linear(b->gpu, &b->step) == expected)
         passed();
     else
         failed("a matrix %s: expected %s", what, expected ? "a shader" : "none");

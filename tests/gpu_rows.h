@@ -522,7 +522,7 @@ static void rows_check(vb_gpu *g, const rows_kind *kind, uint64_t seed)
     uint32_t note = rng_word(&c.random) % ROWS_NOTES;
     if (!rows_fill(&c, kind))
         failed("%s: out of memory", kind->name);
-    else if (!vb_gpu_has_step(g, &c.plan, &c.step, VB_ARITH_INT8))
+    else if (!vb_gpu_has_step(g, &c.plan, &c.step))
         failed("%s: mood %d: it is not taken", kind->name, c.mood);
     else if (rows_play(&c, g, note, host, &err) < 0)
         failed("%s: %s", kind->name, err.text);
@@ -562,12 +562,12 @@ static void rows_refused(vb_gpu *g)
         {.op = VB_OP_ADD},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (vb_gpu_has_step(g, &plan, &refused[i], VB_ARITH_INT8)) failed("step %zu is to be refused", i);
+        if (vb_gpu_has_step(g, &plan, &refused[i])) failed("step %zu is to be refused", i);
         else passed();
     }
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
-        if (!vb_gpu_has_step(g, &plan, &taken[i], VB_ARITH_INT8)) failed("step %zu is to be taken", i);
-        else if (vb_gpu_has_step(g, &whole, &taken[i], VB_ARITH_INT8)) failed("step %zu is of texts as a whole", i);
+        if (!vb_gpu_has_step(g, &plan, &taken[i])) failed("step %zu is to be taken", i);
+        else if (vb_gpu_has_step(g, &whole, &taken[i])) failed("step %zu is of texts as a whole", i);
         else passed();
     }
 }
