@@ -20,13 +20,14 @@ enum { MOST_DEVICES = 16, USUAL_CONTEXT = 4096 };
 
 /* --- choosing ------------------------------------------------------------------------------------------------------ */
 
-/* The larger the better; 0: only if it is asked for. */
+/* The larger the better; 0: a CPU, only if it is asked for; -1: it cannot be started, and says what it lacks if there is
+ * no other. */
 static int rank(const vb_gpu_facts *f)
 {
     static const char *const types[] = {"other", "virtual", "integrated", "discrete"};
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4 && f->lacks == NULL; i++)
         if (strcmp(f->type, types[i]) == 0) return i + 1;
-    return 0;
+    return f->lacks == NULL ? 0 : -1;
 }
 
 static int is_number(const char *text)
@@ -34,9 +35,11 @@ static int is_number(const char *text)
     return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
-static int is_named(const vb_gpu_facts *f, int index, const char *device)
+/* "1" of two is the second; "3060" a part of a name. */
+static int is_named(const vb_gpu_facts *f, int index, int n, const char *device)
 {
-    return is_number(device) ? strtoull(device, NULL, 10) == (uint64_t)index : strstr(f->name, device) != NULL;
+    if (is_number(device) && strtol(device, NULL, 10) < n) return strtol(device, NULL, 10) == index;
+    return strcasestr(f->name, device) != NULL;
 }
 
 static vb_status choose(int *out, const vb_gpu_opts *o, vb_err *err)
@@ -45,8 +48,8 @@ static vb_status choose(int *out, const vb_gpu_opts *o, vb_err *err)
     int n = vb_gpu_list(facts, MOST_DEVICES, err), best = -1;
     if (n < 0) return (vb_status)n;
     for (int i = 0; i < n && i < MOST_DEVICES; i++) {
-        if (o->device != NULL && !is_named(&facts[i], i, o->device)) continue;
-        if (o->device == NULL && !o->must && rank(&facts[i]) == 0) continue;
+        if (o->device != NULL && !is_named(&facts[i], i, n, o->device)) continue;
+        if (o->device == NULL && !o->must && strcmp(facts[i].type, "cpu") == 0) continue;
         if (best < 0 || rank(&facts[i]) > rank(&facts[best])) best = i;
     }
     *out = best;
