@@ -45,6 +45,14 @@ def test_the_other_of_two():
     assert "llvmpipe" in done["gpu"]["device"] and done["digest"] == logits()["digest"], done
 
 
+def test_the_one_that_works():
+    """Nobody says which: a device that cannot be started is left for one that can."""
+    if not MESA: raise each.Skip("Mesa's is not installed")
+    shim = {"VERBATIM_VULKAN": str(VERBATIM.parent / "tests/shims/vulkan.so"), "VULKAN_SHIM": "discrete,old=SwiftShader"}
+    done = logits("--gpu-layers", "1", drivers=FOUND[:1] + MESA[:1], **shim)
+    assert done["gpu"] and "llvmpipe" in done["gpu"]["device"], done
+
+
 def main():
     if not FOUND:
         print(f"SwiftShader is not installed: no vk_swiftshader_icd.json in {', '.join(PLACES)}\n0 passed, 0 failed")

@@ -11,7 +11,7 @@
  *   constant=OLD:NEW    that word becomes this one in every shader's constants (hexadecimal)
  *   operation=OLD:NEW   every shader does this one (131: subtract floats) as if it were that one (129: add them)
  *   ftz                 the host's threads, and so a driver's on a CPU, keep no subnormals
- *   discrete, norte, nozeros, subnormals, nosubnormals, range=, align=, heap=, budget=, alloc=, noimport, nodot
+ *   discrete, norte, nozeros, subnormals, nosubnormals, range=, align=, heap=, budget=, alloc=, old=, noimport, nodot
  *                       what the device says of itself (vulkan_pretend.h), and is held to
  *
  * What was seen is appended to the file VULKAN_SHIM_REPORT when the program ends.

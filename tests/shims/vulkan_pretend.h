@@ -4,6 +4,7 @@
  *   heap=, budget=   bytes of the first heap, and what of them is offered; what goes beyond the heap fails
  *   range=, align=   maxStorageBufferRange, minStorageBufferOffsetAlignment     alloc=   maxMemoryAllocationSize
  *   norte, nozeros, subnormals, nosubnormals   the float modes that are offered
+ *   old=NAME         devices whose names begin so know no Vulkan 1.2
  *   noimport, nodot  no external_memory_host, no integer dot product
  */
 #ifndef VB_TESTS_SHIMS_VULKAN_PRETEND_H
@@ -49,6 +50,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL wrap_EnumerateDeviceExtensionProperties(Vk
 /* --- what is said */
 static void bend_limits(VkPhysicalDeviceProperties *p)
 {
+    const char *old = word("old");
+    if (old != NULL && strncmp(p->deviceName, old, strcspn(old, ",")) == 0) p->apiVersion = VK_API_VERSION_1_1;
     if (word("discrete") != NULL) p->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
     p->limits.maxStorageBufferRange = (uint32_t)number("range", p->limits.maxStorageBufferRange);
     p->limits.minStorageBufferOffsetAlignment = number("align", p->limits.minStorageBufferOffsetAlignment);
