@@ -234,6 +234,7 @@ static vb_status load(opening *b, vb_err *why, vb_err *err)
         }
         s->asked = 0;
     }
+    vb_gpu_weights_loaded(b->o->weights);
     return VB_OK;
 }
 

@@ -296,3 +296,8 @@ vb_status vb_gpu_weights_load(vb_gpu_weights *w, const vb_step *steps, int n, vb
     progress->done = done;
     return s;
 }
+
+void vb_gpu_weights_loaded(vb_gpu_weights *w)
+{
+    vb_gpu_free(w->gpu, &w->stage);
+}

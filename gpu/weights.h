@@ -27,6 +27,8 @@ int vb_gpu_weights_fit(const vb_gpu_weights *w, const vb_tensor *t);
 /* All tensors of these steps that are not there yet. VB_E_MEMORY: no room, and none of them has stayed.
  * VB_E_STOPPED: progress said so. */
 vb_status vb_gpu_weights_load(vb_gpu_weights *w, const vb_step *steps, int n, vb_gpu_progress *progress, vb_err *err);
+/* No more will be loaded soon: what copying needed is given back. */
+void vb_gpu_weights_loaded(vb_gpu_weights *w);
 const vb_gpu_weight *vb_gpu_weights_find(const vb_gpu_weights *w, const vb_tensor *t); /* NULL: it is not there */
 int vb_gpu_weights_same(const vb_tensor *a, const vb_tensor *b); /* 1: the same rows of the same bytes */
 

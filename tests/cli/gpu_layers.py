@@ -91,6 +91,8 @@ def test_a_budget_is_kept():
     found, said = logits("--gpu-layers", "auto", "--gpu-budget", "2", *DEVICE, shim="noimport")
     assert found["digest"] == ALONE["digest"] and 0 < found["gpu"]["layers"] < 6, found
     assert found["gpu"]["bytes"] <= 2 << 20 and "the CPU computes the rest" in said, (found, said)
+    found, _ = logits("--gpu-layers", "all", *DEVICE, shim="discrete")  # what weights were copied through has been given back
+    assert found["digest"] == ALONE["digest"] and found["gpu"]["bytes"] < 14 << 20, found
 
 
 def test_a_wrong_number_is_found():
