@@ -88,6 +88,14 @@ void vb_ollama_tags(vb_serve *s, vb_exchange *x)
 
 /* --- ps -------------------------------------------------------------------------------------------------- */
 
+/* Of the model's bytes those that a GPU has. */
+static uint64_t on_device(const vb_host *h)
+{
+    vb_model_info info;
+    vb_model_describe(h->model, &info);
+    return info.device_bytes < h->bytes ? info.device_bytes : h->bytes;
+}
+
 static void put_host(void *ud, const vb_host *h)
 {
     vb_out *out = ud;
@@ -102,7 +110,7 @@ static void put_host(void *ud, const vb_host *h)
     put_digest(out, vb_catalogue_find(h->name, &m) ? digest_of(&m, h->sha256) : h->sha256);
     vb_details_put(out, &d, 0);
     vb_ollama_put_time(out, "expires_at", wall_ns() + (h->last_ns - vb_now_ns()) + keep);
-    vb_js_put_int(out, "size_vram", 0);
+    vb_js_put_int(out, "size_vram", (int64_t)on_device(h));
     vb_js_put_int(out, "context_length", h->context);
     vb_js_close(out, '}');
 }

@@ -8,6 +8,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+import urllib.request
 
 import each
 
@@ -93,6 +95,28 @@ def test_a_budget_is_kept():
     assert found["gpu"]["bytes"] <= 2 << 20 and "the CPU computes the rest" in said, (found, said)
     found, _ = logits("--gpu-layers", "all", *DEVICE, shim="discrete")  # what weights were copied through has been given back
     assert found["digest"] == ALONE["digest"] and found["gpu"]["bytes"] < 14 << 20, found
+
+
+def test_a_server_says_what_a_device_holds():
+    if not HAS_DEVICE:
+        raise each.Skip
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"VERBATIM_MODELS": folder, "OLLAMA_MODELS": folder + "/none", "HOME": folder, "VULKAN_SHIM": "noimport"}
+        env = os.environ | settings | {"VERBATIM_VULKAN": SHIM}
+        modelfile = pathlib.Path(folder, "Modelfile")
+        modelfile.write_text(f"FROM {GEMMA}\n")
+        subprocess.run([VERBATIM, "create", "m", "-f", modelfile], env=env, check=True, capture_output=True)
+        for options, least in ([], 0), (["--gpu-layers", "all", *DEVICE], 1 << 20):
+            with subprocess.Popen([VERBATIM, "serve", "--port", "0", *options], env=env, stderr=subprocess.PIPE, text=True) as server:
+                url = re.search(r"http://[\d.:]+", server.stderr.readline())[0]
+                body = {"model": "m", "prompt": "a", "raw": True, "stream": False, "options": {"num_predict": 2}}
+                request = urllib.request.Request(url + "/api/generate", json.dumps(body).encode())
+                urllib.request.urlopen(request, timeout=100).read()
+                held = json.load(urllib.request.urlopen(url + "/api/ps", timeout=20))["models"][0]
+                server.terminate()
+                server.communicate(timeout=60)
+            assert server.returncode == 0 and least <= held["size_vram"] <= held["size"], held
+            assert (held["size_vram"] > 0) == (least > 0), held
 
 
 def test_a_wrong_number_is_found():
