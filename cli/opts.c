@@ -378,12 +378,17 @@ static int parse_one(vb_args *args, char **words, int n, int *used)
     return set(args, opt, value);
 }
 
+int vb_wants_gpu(const vb_args *args)
+{
+    const vb_model_opts *m = &args->model;
+    return m->gpu_layers != NULL || (m->player != NULL && strcmp(m->player, "vulkan") == 0);
+}
+
 /* Of a GPU that nobody asked for. */
 static int is_alone(const vb_args *args)
 {
     const vb_model_opts *m = &args->model;
-    if (m->gpu_layers != NULL || (m->player != NULL && strcmp(m->player, "vulkan") == 0)) return 0;
-    return m->gpu_device != NULL || m->gpu_verify > 0.0f || args->gpu_budget > 0;
+    return !vb_wants_gpu(args) && (m->gpu_device != NULL || m->gpu_verify > 0.0f || args->gpu_budget > 0);
 }
 
 int vb_opts_parse(vb_args *args, char **words, int n)

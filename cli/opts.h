@@ -95,6 +95,7 @@ extern const int vb_n_opts;
 
 int vb_opt_of(const vb_opt *opt, const vb_command *command); /* 1: the command knows the option */
 int vb_opt_given(const vb_args *args, const char *name);
+int vb_wants_gpu(const vb_args *args); /* 1: --gpu-layers or --player vulkan */
 
 /* Reads words[0..n) for args->command; the words that are no options are collected in args->rest (which must have
  * room for n). Returns 0, or 2 after saying on stderr what was expected and what was found. */

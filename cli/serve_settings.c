@@ -131,7 +131,7 @@ int vb_serve_settings_read(vb_serve_settings *out, const vb_args *args)
         .trace_dir = args->trace_dir != NULL ? args->trace_dir : setting("TRACE_DIR", key),
         .deadline_ns = args->deadline_seconds * INT64_C(1000000000),
         .sandbox = {.on = !args->no_sandbox, .connects = 1, .unix_path = args->unix_path,
-                    .gpu = args->model.gpu_layers != NULL || vb_opt_given(args, "player"),
+                    .gpu = vb_wants_gpu(args),
                     .folders = {args->session.cache, args->trace_dir != NULL ? args->trace_dir : setting("TRACE_DIR", key)}},
     }};
     vb_serve_opts *s = &out->serve;

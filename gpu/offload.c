@@ -9,7 +9,7 @@
 
 enum { TABLES = 64 }; /* least words of page tables that tapes have room for */
 
-/* --- opening ------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 void vb_gpu_offload_close(void *opaque)
 {
@@ -63,7 +63,7 @@ vb_status vb_gpu_offload_open(vb_gpu_offload **out, vb_gpu *g, const vb_plan *pl
     return s;
 }
 
-/* --- what crosses -------------------------------------------------------------------------------------------------- */
+/* --- what crosses ------------------------------------------------------------------------------------------------- */
 
 static void cross(vb_gpu_crossing *c, const vb_gpu_work *w, vb_val v, vb_gpu_shape shape)
 {
@@ -90,7 +90,7 @@ static void find_crossing(vb_gpu_offload *o, int from, int n, vb_gpu_shape shape
     }
 }
 
-/* --- pieces -------------------------------------------------------------------------------------------------------- */
+/* --- pieces ------------------------------------------------------------------------------------------------------- */
 
 /* Rows row.. and wanted rows want.. of a batch, as a batch. */
 typedef struct {
@@ -125,7 +125,7 @@ static int rows_of(const vb_gpu_offload *o, const piece *p, vb_val v, int *first
     return wanted ? p->batch.n_wanted : p->batch.tokens;
 }
 
-/* --- up ------------------------------------------------------------------------------------------------------------ */
+/* --- up ----------------------------------------------------------------------------------------------------------- */
 
 static void write_rows(const vb_gpu_offload *o, const piece *p, vb_gpu_shape shape, uint32_t *words)
 {
@@ -164,7 +164,7 @@ static void write_up(const vb_gpu_offload *o, const piece *p, vb_gpu_shape shape
     }
 }
 
-/* --- down ---------------------------------------------------------------------------------------------------------- */
+/* --- down --------------------------------------------------------------------------------------------------------- */
 
 /* Values of a piece from memory as `down` has them behind its notes. */
 static void deliver(const vb_gpu_offload *o, const piece *p, const uint8_t *from)
@@ -191,7 +191,7 @@ static vb_status look(const vb_gpu_offload *o, int from, int n, vb_err *err)
     return VB_OK;
 }
 
-/* --- playing ------------------------------------------------------------------------------------------------------- */
+/* --- playing ------------------------------------------------------------------------------------------------------ */
 
 /* The shape of a piece, with room for it; tapes that know other places are dropped. */
 static vb_status settle(vb_gpu_offload *o, const piece *p, int from, int n, vb_gpu_shape *shape, vb_err *err)
@@ -289,7 +289,7 @@ static vb_status perform_all(vb_gpu_offload *o, const vb_batch *batch, int from,
     return VB_OK;
 }
 
-/* --- the device ---------------------------------------------------------------------------------------------------- */
+/* --- the device --------------------------------------------------------------------------------------------------- */
 
 static int knows_kv(const vb_gpu_offload *o, int from, int n, vb_kv kv)
 {

@@ -18,7 +18,7 @@
 
 enum { MOST_DEVICES = 16, USUAL_CONTEXT = 4096 };
 
-/* --- choosing ------------------------------------------------------------------------------------------------------ */
+/* --- choosing ----------------------------------------------------------------------------------------------------- */
 
 /* The larger the better; 0: a CPU, only if it is asked for; -1: it cannot be started, and says what it lacks if there is
  * no other. */
@@ -59,7 +59,7 @@ static vb_status choose(int *out, const vb_gpu_opts *o, vb_err *err)
     VB_FAIL(err, VB_E_UNSUPPORTED, "gpu: expected a device that is no CPU, found %d others", n);
 }
 
-/* --- what fits ----------------------------------------------------------------------------------------------------- */
+/* --- what fits ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     vb_gpu_offload *o;
@@ -95,7 +95,7 @@ static int is_there(const opening *b, int i, const vb_tensor *t)
     return 0;
 }
 
-/* Bytes of tensors that only the i-th section brings: device memory, files' memory that is imported, and all in files. */
+/* Bytes of tensors that only the i-th section brings: device memory, memory of files that is imported, all in files. */
 typedef struct {
     uint64_t need, imported, all;
 } brought;
@@ -209,7 +209,7 @@ static void say(const opening *b, const vb_err *why)
     if (why->code != VB_OK) vb_log(VB_LOG_NOTICE, "the CPU computes the rest: %s", why->text);
 }
 
-/* --- memory -------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t all_weights(const opening *b)
 {
@@ -257,7 +257,7 @@ static vb_status take_memory(opening *b, vb_err *err)
     return VB_OK;
 }
 
-/* --- all ----------------------------------------------------------------------------------------------------------- */
+/* --- all ---------------------------------------------------------------------------------------------------------- */
 
 static vb_status settle(opening *b, vb_err *err)
 {

@@ -20,7 +20,7 @@ void vb_gpu_tapes_drop(vb_gpu_offload *o)
     o->n_tapes = 0;
 }
 
-/* --- work ---------------------------------------------------------------------------------------------------------- */
+/* --- work --------------------------------------------------------------------------------------------------------- */
 
 /* About as many bytes as a step reads. Rows of a batch share a matrix, but from some on arithmetic takes the time. */
 static uint64_t work_of(const vb_gpu_offload *o, const vb_step *s, vb_gpu_shape shape)
@@ -42,7 +42,7 @@ int vb_gpu_tapes_reach(const vb_gpu_offload *o, int from, int n, vb_gpu_shape sh
     return k;
 }
 
-/* --- recording ----------------------------------------------------------------------------------------------------- */
+/* --- recording ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const vb_gpu_offload *o;
@@ -128,7 +128,7 @@ static vb_status record(vb_gpu_offload *o, vb_gpu_kept_tape *t, vb_err *err)
     return s;
 }
 
-/* --- keeping ------------------------------------------------------------------------------------------------------- */
+/* --- keeping ------------------------------------------------------------------------------------------------------ */
 
 static int is_same(const vb_gpu_tape_key *a, const vb_gpu_tape_key *b)
 {

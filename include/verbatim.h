@@ -82,12 +82,13 @@ typedef struct {
 } vb_machine;
 VB_API void vb_machine_describe(vb_machine *out);
 
-/* Every device that speaks Vulkan, in the driver's order; `fn` returns 0 to go on. Each is opened and tried: it performs
- * every operation that layers are made of, and what it computes is compared with what this machine computes, bit for
- * bit. VB_E_UNSUPPORTED: there is no loader or no driver, or this build has no Vulkan; the text says which. */
+/* Every device that speaks Vulkan, in the driver's order. Each is opened and tried: it performs every operation that
+ * layers are made of, and what it computes is compared with what this machine computes, bit for bit. `fn` is called once
+ * for each, with texts that live until it returns; if it returns anything but 0 the list ends with VB_E_STOPPED.
+ * VB_E_UNSUPPORTED: there is no loader or no driver, or this build has no Vulkan; the text says which. */
 enum { VB_FLOATS_TO_NEAREST = 1, VB_FLOATS_SIGNED_ZERO = 2, VB_FLOATS_SUBNORMALS = 4 };
 typedef struct {
-    int index;
+    int index; /* from 0; as vb_model_opts.gpu_device takes it */
     const char *name, *driver;
     const char *type;      /* "discrete", "integrated", "virtual", "cpu", "other" */
     uint64_t memory_bytes; /* of its own, or of this machine where they share it */
@@ -131,10 +132,12 @@ typedef struct {
      * NULL: none; player "vulkan": all. Never changes a bit. Player "cpu" computes what a GPU does not take, or all where
      * there is none, and says so in a warning; player "vulkan" is not opened then (VB_E_UNSUPPORTED). */
     const char *gpu_layers;
-    const char *gpu_device;    /* a part of its name, or its number among all; NULL: the best one that is no CPU */
+    const char *gpu_device;    /* a part of its name, or its index (vb_device_list); NULL: the best one that is no CPU */
     uint64_t gpu_budget_bytes; /* most of its memory to use; 0: what it has left */
-    float gpu_verify;          /* share of its steps computed once more here, 0 to 1; VB_E_DIFFERS tells which was wrong */
-    /* Hears of weights being copied to the GPU; returning 0 ends opening with VB_E_STOPPED. */
+    /* Share of its steps that are computed once more here, 0 to 1: an evaluation in which one differs ends with
+     * VB_E_DIFFERS, which names device, step and element. */
+    float gpu_verify;
+    /* Hears how many bytes of weights the GPU has, and of how many; returning 0 ends opening with VB_E_STOPPED. */
     int (*gpu_progress)(void *ud, uint64_t done, uint64_t all);
     void *gpu_progress_ud;
 } vb_model_opts;

@@ -48,9 +48,9 @@ typedef struct {
     const char *(*name)(const void *device); /* "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)" */
     const char *(*about)(const void *device); /* its driver, and how its floats are told to behave */
     int (*takes)(const void *device, int step);
-    /* VB_OK: what goes out of the section is in host memory. Otherwise what stands there for earlier steps and positions
-     * is as it was, so that the player can do the section itself. VB_E_FORMAT: a result is not finite. VB_E_UNSUPPORTED:
-     * the device cannot do this batch, or has failed for good, which it has said in one line. */
+    /* VB_OK: what goes out of the section is in host memory. Otherwise what stands there for earlier steps and
+     * positions is as it was, so that the player can do the section itself. VB_E_FORMAT: a result is not finite.
+     * VB_E_UNSUPPORTED: the device cannot do this batch, or has failed for good, which it has said in one line. */
     vb_status (*perform)(void *device, const vb_batch *batch, int from, int n, vb_err *err);
     /* A state's rows from that position on are no longer what they were; 0: it is gone, or is another one now. */
     void (*forget)(void *device, uint64_t state_id, int from);
