@@ -10,6 +10,7 @@
 #include "gpu/pages.h"
 
 #include "gpu/table.h"
+#include "plan/player.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,16 +41,9 @@ struct vb_gpu_pages {
 
 /* --- sizes ------------------------------------------------------------------------------------------------------- */
 
-static size_t stored(vb_kv kv, int n)
-{
-    if (kv == VB_KV_F32) return (size_t)n * 4;
-    if (kv == VB_KV_Q8_0) return (size_t)n / 32 * 34;
-    return (size_t)n * 2;
-}
-
 static uint32_t row_bytes(vb_kv kv, int n)
 {
-    return ((uint32_t)stored(kv, n) + 3u) & ~3u;
+    return ((uint32_t)vb_kv_row_bytes(n, kv) + 3u) & ~3u;
 }
 
 static uint64_t page_bytes(const vb_slot *s, vb_kv kv)
@@ -171,8 +165,8 @@ void vb_gpu_pages_close(vb_gpu_pages *p)
 static void shape(shelf *s, const vb_slot *of, vb_kv kv)
 {
     s->heads = of->kv_heads;
-    s->key_bytes = stored(kv, of->dim_k);
-    s->value_bytes = stored(kv, of->dim_v);
+    s->key_bytes = (size_t)vb_kv_row_bytes(of->dim_k, kv);
+    s->value_bytes = (size_t)vb_kv_row_bytes(of->dim_v, kv);
     s->at.key_row = row_bytes(kv, of->dim_k);
     s->at.value_row = row_bytes(kv, of->dim_v);
     s->key_page = (uint64_t)s->heads * VB_GPU_PAGE * s->at.key_row;

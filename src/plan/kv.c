@@ -1,7 +1,7 @@
 /* kv.c - how large keys and values are when stored (docs/ARITHMETIC.md J5): f16 2 bytes, f32 4, q8_0 34 per 32. */
 #include "plan/player.h"
 
-static uint64_t stored(int floats, vb_kv kv)
+uint64_t vb_kv_row_bytes(int floats, vb_kv kv)
 {
     if (kv == VB_KV_F32) return (uint64_t)floats * 4;
     if (kv == VB_KV_Q8_0) return (uint64_t)floats / 32 * 34;
@@ -13,7 +13,7 @@ uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv)
     uint64_t bytes = 0;
     for (int i = 0; i < plan->n_slots; i++) {
         const vb_slot *s = &plan->slots[i];
-        bytes += stored(s->kv_heads * s->dim_k, kv) + stored(s->kv_heads * s->dim_v, kv);
+        bytes += vb_kv_row_bytes(s->kv_heads * s->dim_k, kv) + vb_kv_row_bytes(s->kv_heads * s->dim_v, kv);
     }
     return bytes * (uint64_t)context;
 }
