@@ -164,7 +164,6 @@ out:
 
 static void destroy_parts(vb_gpu *g)
 {
-    vb_gpu_free(g, &g->empty);
     for (int i = 0; i < g->n_pipelines; i++) g->vk.DestroyPipeline(g->device, g->pipelines[i].pipeline, NULL);
     if (g->timeline != VK_NULL_HANDLE) g->vk.DestroySemaphore(g->device, g->timeline, NULL);
     if (g->commands != VK_NULL_HANDLE) g->vk.DestroyCommandPool(g->device, g->commands, NULL);
@@ -176,6 +175,7 @@ static void destroy_parts(vb_gpu *g)
 void vb_gpu_stop(vb_gpu *g)
 {
     if (g == NULL) return;
+    vb_gpu_free(g, &g->empty);
     if (vb_gpu_settled(g)) { /* else the driver keeps what a hung device may still use */
         if (g->device != VK_NULL_HANDLE && g->vk.DestroyDevice != NULL) destroy_parts(g);
         vb_vulkan_close(&g->vk);

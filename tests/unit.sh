@@ -1,10 +1,19 @@
 #!/bin/sh
-# unit.sh BUILD [NAME] - runs every Criterion program and adds up what their synthesis lines say.
+# unit.sh BUILD [NAME | -NAME...] - runs every Criterion program, this one, or all but some, and adds up what their
+# synthesis lines say.
 passed=0
 failed=0
-only=${2:-}
-for program in "$1"/tests/unit/*; do
-    [ -z "$only" ] || [ "$(basename "$program")" = "$only" ] || continue
+build=$1
+shift
+wanted() {
+    case " $2 " in
+    *" -$1 "*) return 1 ;;
+    "  " | *" -"* | *" $1 "*) return 0 ;;
+    esac
+    return 1
+}
+for program in "$build"/tests/unit/*; do
+    wanted "$(basename "$program")" "$*" || continue
     [ -x "$program" ] || continue
     case $program in *.o | *.d) continue ;; esac
     out=$("$program" 2>&1)
