@@ -8,13 +8,7 @@
 
 #include "base/canon.h"
 
-#define FN static inline
-#define F32 float
-#define U32 uint32_t
-#define I32 int32_t
-#define I2F(i) ((float)(i))
-#define U2I(u) ((int32_t)(u))
-#define I2U(i) ((uint32_t)(i))
+#include "base/words.inc"
 #include "gpu/shaders/probes.inc"
 
 #define ASK(name, op, domain, needs) {name, PROBE_##op, VB_PROBE_##domain, VB_PROBE_NEEDS_##needs}

@@ -18,13 +18,7 @@ static inline float asf(uint32_t bits)
     return x;
 }
 
-#define FN static inline
-#define F32 float
-#define U32 uint32_t
-#define I32 int32_t
-#define I2F(i) ((float)(i))
-#define U2I(u) ((int32_t)(u))
-#define I2U(i) ((uint32_t)(i))
+#include "base/words.inc"
 #include "base/canon.inc"
 #include "base/exact.inc"
 #undef FN
