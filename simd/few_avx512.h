@@ -171,7 +171,7 @@ VB_INLINE void side_mxfp4(side32 *s, const side_place *w)
     __m512i head[4];
     side_columns(head, w, 0);
     side_nibbles(s->q, w, 1);
-    side_codes(s->q, 8, book_plus(E2M1, 12));
+    side_codes(s->q, 8, book_plus(E2M1, 16));
     __m512i e = _mm512_and_si512(head[0], _mm512_set1_epi32(255));
     __mmask16 enough = _mm512_cmpgt_epi32_mask(e, _mm512_set1_epi32(67));
     e = _mm512_maskz_slli_epi32(enough, _mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);

@@ -74,6 +74,7 @@ typedef struct {
     int dim_k, dim_v, from, to;
     float scale, softcap; /* softcap 0: none */
     float *work; /* [vb_group_floats] */
+    size_t apart; /* 0: all chunks join `sums`; else each has its own, this many floats behind those of the one before */
 } vb_group;
 int vb_group_floats(int n, int dim_k); /* a multiple of 16 */
 
@@ -96,6 +97,7 @@ typedef struct {
     int tokens, from;
     float *const *y; /* [tokens] */
     uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
+    const uint8_t *strips; /* matmul of quantised activations: the same by vb_kernels.lay, strip behind strip */
     /* matmul: where to tell what settle tells, together for all; the results are settled then. NULL: they are not. */
     uint32_t *bad;
     const float *bias; /* of the rows, only to settle; NULL: none */
@@ -103,6 +105,7 @@ typedef struct {
 enum { VB_FLOAT_BAND = 64 };  /* rows of floats that a panel holds at most */
 int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 4 */
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
+size_t vb_strip_bytes(int n); /* of one activation in a strip, of every kind */
 enum { VB_FEW = 16, VB_FEW_SHORT = 64 }; /* tokens that vb_kernels.few takes at most; of rows of 64 columns without gaps */
 
 /* The delta rule of one head for one token (J3), some columns of its matrix: rows by elements of the key. */
@@ -127,6 +130,9 @@ typedef struct {
     void (*matmul[VB_FORMATS])(const vb_product *p);
     /* The same for 1 to VB_FEW, which needs no panel; NULL where a table has none: as above. */
     void (*few[VB_FORMATS])(const vb_product *p);
+    /* Lays n activations side by side for matmul, in strips of `strip`: the last takes as much room as a full one. */
+    void (*lay[VB_ACT_Q256 + 1])(uint8_t *to, const vb_act *a, int n);
+    int strip;
     /* From how many activations on matmul is the faster one, by their kind. */
     int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
@@ -156,7 +162,8 @@ typedef struct {
     uint32_t (*kv_write[VB_KV_KINDS])(void *to, const float *x, int n); /* J5; non-zero: does not fit the type */
     /* G: the chunks of from..to join the sums of each query. Bit i of the result: a score of query i is not finite. */
     uint64_t (*attend[VB_KV_KINDS])(const vb_group *g);
-    void (*attend_join)(float *sums, const float *part, int dim_v); /* G2: the sums of one chunk */
+    /* G2: the sums of n chunks, `apart` floats from those of one to the next one's */
+    void (*attend_join)(float *sums, const float *parts, size_t apart, int n, int dim_v);
     /* G of such heads; non-zero: a score or a result is not finite. NULL: rows of this kind have no four elements. */
     uint32_t (*attend_fours[VB_KV_KINDS])(const vb_fours *g);
 } vb_kernels;

@@ -1,22 +1,30 @@
 /* panel_avx2.h - panels of 16 rows for t_matmul.inc with AVX2: two registers of eight rows, four tokens. Products are
  * those of maddubs, or dpbusd where the machine has it (AVX-VNNI).
  *
- *   16 bits     maddubs adds two neighbours; so many results of it may be added before madd makes 32 bits of them that
- *               nothing saturates: 2 * n * (2^bits - 1) * 127 < 2^15
- *   8-bit       weights stay signed, and their signs go to the activations: |w| times x with the sign of w; -128
- *               becomes 128, x is never -128
+ *   16 bits     maddubs adds two neighbours, which must fit: 2 * (2^bits - 1) * 127 < 2^15. A sum of its results only
+ *               has to fit at its end, where madd makes 32 bits of it; before that additions may wrap. Of unsigned
+ *               weights n quads fit if 2 * n * (2^bits - 1) * 127 < 2^15. A bias is subtracted here, by a strip's line
+ *               of words; then it is 2 * n * 2^(bits - 1) * 127, and 8 quads of 5 bits fit, or 4 of 6
+ *   8-bit       weights are magnitudes u = |w| up to 128 and signs m, which are 0 or -1: where w is negative,
+ *               u * (x ^ -1) = u * (-x - 1) = w * x - u, so that u * (x ^ m) lacks the sum of those u, whatever x is:
+ *               the panel keeps it as `back`. x lies in [-127, 127] and x ^ m in [-128, 127]; two products are at least
+ *               2 * 128 * -128 = -2^15 and at most 2 * 127 * 127: nothing saturates. An exclusive or goes to any of a
+ *               core's pipes, a sign instruction to few, one of them a multiplier's.
  */
 #ifndef VB_SIMD_PANEL_AVX2_H
 #define VB_SIMD_PANEL_AVX2_H
+#include "simd/panel.h"
 
-enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
+enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
 enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 3 };
 /* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
 enum { FROM_F32 = 6, FROM_Q32 = 12, FROM_Q256 = 10 };
 #ifdef DPBUSD
-enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
+enum { PANEL_SIGNED_8 = 0, PANEL_SIGNS = 0 };
+#define PANEL_WORDS 0
 #else
-enum { PANEL_SIGNED_8 = 1, PANEL_WORDS = 1 };
+enum { PANEL_SIGNED_8 = 1, PANEL_SIGNS = 1 };
+#define PANEL_WORDS 1
 #endif
 
 typedef __m256i pi;
@@ -119,19 +127,24 @@ VB_INLINE pi bytes_fifth(pi x, pi words, int i)
 #define STAY(x) __asm__("" : "+x"(x))
 
 #ifdef DPBUSD
-/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
-VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
-                              const uint8_t *scales)
+VB_INLINE pi put_8(uint8_t *to, pi w, pi back)
+{
+    memcpy(to, &w, sizeof w);
+    return back;
+}
+
+/* c[2t + v] += scale[v] * (weights . activation t) over some quads of a strip; no scales: 1. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const uint8_t *x, int tokens, panel_part k)
 {
     pi e[2 * PANEL_TOKENS];
-    (void)bits;
+    const uint8_t *scales = k.scales;
     VB_UNROLL
     for (int i = 0; i < 2 * tokens; i++) e[i] = scales == NULL ? c[i] : _mm256_setzero_si256();
-    for (int j = 0; j < quads; j++, w += 64) {
+    for (int j = 0; j < k.quads; j++, w += 64) {
         pi w0 = LOAD32(w), w1 = LOAD32(w + 32);
         VB_UNROLL
         for (int t = 0; t < tokens; t++) {
-            pi y = pi_spread(x[t] + 4 * j);
+            pi y = pi_spread(x + STRIP_LINE * j + 4 * t);
             e[2 * t] = DPBUSD(e[2 * t], w0, y);
             e[2 * t + 1] = DPBUSD(e[2 * t + 1], w1, y);
             STAY(e[2 * t]);
@@ -143,35 +156,49 @@ VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[],
         c[i] = scales == NULL ? e[i] : _mm256_add_epi32(c[i], _mm256_mullo_epi32(e[i], LOAD32(scales + i % 2 * 32)));
 }
 #else
-VB_INLINE void signed_quads(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, const pi scale[2])
+/* A quad of weights as magnitudes and, a line behind, signs; what these take from sums joins back. */
+VB_INLINE pi put_8(uint8_t *to, pi w, pi back)
+{
+    pi u = _mm256_abs_epi8(w), m = _mm256_cmpgt_epi8(_mm256_setzero_si256(), w);
+    memcpy(to, &u, sizeof u);
+    memcpy(to + 64, &m, sizeof m);
+    return products(back, _mm256_and_si256(u, m), _mm256_set1_epi8(1));
+}
+
+VB_INLINE void signed_quads(pi c[], const uint8_t *w, const uint8_t *x, int tokens, int quads, const pi scale[2])
 {
     VB_UNROLL
-    for (int j = 0; j < quads; j++, w += 64) {
-        pi w0 = LOAD32(w), w1 = LOAD32(w + 32), u0 = _mm256_abs_epi8(w0), u1 = _mm256_abs_epi8(w1);
+    for (int j = 0; j < quads; j++, w += 128) {
+        pi u0 = LOAD32(w), u1 = LOAD32(w + 32), m0 = LOAD32(w + 64), m1 = LOAD32(w + 96);
         VB_UNROLL
         for (int t = 0; t < tokens; t++) {
-            pi y = pi_spread(x[t] + 4 * j);
-            c[2 * t] = scaled(c[2 * t], _mm256_maddubs_epi16(u0, _mm256_sign_epi8(y, w0)), scale[0]);
-            c[2 * t + 1] = scaled(c[2 * t + 1], _mm256_maddubs_epi16(u1, _mm256_sign_epi8(y, w1)), scale[1]);
+            pi y = pi_spread(x + STRIP_LINE * j + 4 * t);
+            c[2 * t] = scaled(c[2 * t], _mm256_maddubs_epi16(u0, _mm256_xor_si256(y, m0)), scale[0]);
+            c[2 * t + 1] = scaled(c[2 * t + 1], _mm256_maddubs_epi16(u1, _mm256_xor_si256(y, m1)), scale[1]);
             STAY(c[2 * t]);
             STAY(c[2 * t + 1]);
         }
     }
 }
 
-/* A run of quads short enough for sums of 16 bits. */
-VB_INLINE void short_run(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int run, const pi scale[2])
+/* A run of quads short enough for sums of 16 bits; a bias is subtracted first. */
+VB_INLINE void short_run(pi c[], const uint8_t *w, const uint8_t *x, int tokens, panel_part k, const pi scale[2])
 {
     pi e[2 * PANEL_TOKENS];
     VB_UNROLL
-    for (int j = 0; j < run; j++, w += 64) {
+    for (int t = 0; t < tokens; t++) {
+        if (k.bias == 0) continue;
+        e[2 * t] = e[2 * t + 1] = _mm256_mullo_epi16(pi_spread(k.less + 4 * t), _mm256_set1_epi16((short)k.bias));
+    }
+    VB_UNROLL
+    for (int j = 0; j < k.quads; j++, w += 64) {
         pi w0 = LOAD32(w), w1 = LOAD32(w + 32);
         VB_UNROLL
         for (int t = 0; t < tokens; t++) {
-            pi y = pi_spread(x[t] + 4 * j);
+            pi y = pi_spread(x + STRIP_LINE * j + 4 * t);
             pi p0 = _mm256_maddubs_epi16(w0, y), p1 = _mm256_maddubs_epi16(w1, y);
-            e[2 * t] = j == 0 ? p0 : _mm256_add_epi16(e[2 * t], p0);
-            e[2 * t + 1] = j == 0 ? p1 : _mm256_add_epi16(e[2 * t + 1], p1);
+            e[2 * t] = j == 0 && k.bias == 0 ? p0 : _mm256_add_epi16(e[2 * t], p0);
+            e[2 * t + 1] = j == 0 && k.bias == 0 ? p1 : _mm256_add_epi16(e[2 * t + 1], p1);
             STAY(e[2 * t]);
             STAY(e[2 * t + 1]);
         }
@@ -180,24 +207,31 @@ VB_INLINE void short_run(pi c[], const uint8_t *w, const int8_t *const x[], int 
     for (int i = 0; i < 2 * tokens; i++) c[i] = scaled(c[i], e[i], scale[i % 2]);
 }
 
-/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. Scales are pairs of equal words. */
-VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
-                              const uint8_t *scales)
+/* Sums of q over 16 columns, or 32: of the first two and of the last two of each quad, negated. */
+VB_INLINE int32_t words_less(const int8_t *q, int columns)
+{
+    const __m128i one = _mm_set1_epi8(1);
+    __m128i s = _mm_maddubs_epi16(one, LOAD16(q));
+    if (columns == 32) s = _mm_add_epi16(s, _mm_maddubs_epi16(one, LOAD16(q + 16)));
+    s = _mm_add_epi16(s, _mm_unpackhi_epi64(s, s));
+    s = _mm_add_epi16(s, _mm_shuffle_epi32(s, 1));
+    return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), s));
+}
+
+/* c[2t + v] += scale[v] * (weights . activation t) over some quads of a strip; no scales: 1. Scales are pairs of equal
+ * words. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const uint8_t *x, int tokens, panel_part k)
 {
     pi one = _mm256_set1_epi16(1);
-    pi scale[2] = {scales == NULL ? one : LOAD32(scales), scales == NULL ? one : LOAD32(scales + 32)};
-    int most = bits <= 4 ? 8 : bits == 5 ? 4 : 2, run = quads < most ? quads : most;
-    if (bits == 8) {
+    pi scale[2] = {k.scales == NULL ? one : LOAD32(k.scales), k.scales == NULL ? one : LOAD32(k.scales + 32)};
+    int most = k.bits <= 4 || k.bias > 0 ? 8 : k.bits == 5 ? 4 : 2, quads = k.quads;
+    if (k.bits == 8) {
         signed_quads(c, w, x, tokens, quads, scale);
         return;
     }
+    k.quads = quads < most ? quads : most;
     VB_UNROLL
-    for (int j = 0; j < quads; j += run) {
-        const int8_t *y[PANEL_TOKENS];
-        VB_UNROLL
-        for (int t = 0; t < tokens; t++) y[t] = x[t] + 4 * j;
-        short_run(c, w + 64 * j, y, tokens, run, scale);
-    }
+    for (int j = 0; j < quads; j += k.quads) short_run(c, w + 64 * j, x + STRIP_LINE * j, tokens, k, scale);
 }
 #endif
 #endif

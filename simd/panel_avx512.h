@@ -3,12 +3,14 @@
  */
 #ifndef VB_SIMD_PANEL_AVX512_H
 #define VB_SIMD_PANEL_AVX512_H
+#include "simd/panel.h"
 
-enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6 };
+enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6, STRIP_LINE = 4 * PANEL_TOKENS };
 enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 6 };
 /* From so many tokens on panels are faster than few rows (kernelcheck --bench --filter crossover). */
 enum { FROM_F32 = 5, FROM_Q32 = VB_FEW + 1, FROM_Q256 = 2 * VB_FEW + 1 };
-enum { PANEL_SIGNED_8 = 0, PANEL_WORDS = 0 };
+enum { PANEL_SIGNED_8 = 0, PANEL_SIGNS = 0 };
+#define PANEL_WORDS 0
 
 typedef __m512i pi;
 typedef __m512 pf;
@@ -115,23 +117,28 @@ VB_INLINE pi bytes_fifth(pi x, pi words, int i)
     return _mm512_or_si512(x, _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(spread, bit), 16));
 }
 
-/* c[2t + v] += scale[v] * (weights . x[t]) over some quads; no scales: 1. */
-VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
-                              const uint8_t *scales)
+VB_INLINE pi put_8(uint8_t *to, pi w, pi back)
+{
+    memcpy(to, &w, sizeof w);
+    return back;
+}
+
+/* c[2t + v] += scale[v] * (weights . activation t) over some quads of a strip; no scales: 1. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const uint8_t *x, int tokens, panel_part k)
 {
     pi e[2 * PANEL_TOKENS];
-    (void)bits;
+    const uint8_t *scales = k.scales;
     VB_UNROLL
     for (int t = 0; t < tokens; t++) {
         e[2 * t] = scales == NULL ? c[2 * t] : _mm512_setzero_si512();
         e[2 * t + 1] = scales == NULL ? c[2 * t + 1] : _mm512_setzero_si512();
     }
     VB_UNROLL
-    for (int j = 0; j < quads; j++) {
+    for (int j = 0; j < k.quads; j++) {
         pi w0 = LOAD64(w + 128 * j), w1 = LOAD64(w + 128 * j + 64);
         VB_UNROLL
         for (int t = 0; t < tokens; t++) {
-            pi y = pi_spread(x[t] + 4 * j);
+            pi y = pi_spread(x + STRIP_LINE * j + 4 * t);
             e[2 * t] = _mm512_dpbusd_epi32(e[2 * t], w0, y);
             e[2 * t + 1] = _mm512_dpbusd_epi32(e[2 * t + 1], w1, y);
         }

@@ -1,15 +1,17 @@
 /* panel_neon.h - panels of 16 rows for t_matmul.inc with NEON's dotprod: four registers of four rows, four tokens. sdot
  * takes the weights as signed bytes: those of fewer than 8 bits are not negative, those of 8 bits stay signed.
  *
- * Sixteen bytes of activations, four quads, stay in one register; each product names its lane.
+ * A quad of four activations stays in one register; each product names its lane.
  */
 #ifndef VB_SIMD_PANEL_NEON_H
 #define VB_SIMD_PANEL_NEON_H
+#include "simd/panel.h"
 
-enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4 };
+enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
 enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 2 };
 enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
-enum { PANEL_SIGNED_8 = 1, PANEL_WORDS = 0 };
+enum { PANEL_SIGNED_8 = 1, PANEL_SIGNS = 0 };
+#define PANEL_WORDS 0
 
 typedef v8i pi;
 typedef v8f pf;
@@ -89,36 +91,30 @@ VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
     }
 }
 
-/* A quad of eight rows times the same quad of activations. */
-#define DOT8(E, W, LANE)                                                                   \
-    do {                                                                                   \
-        (E).a = vdotq_laneq_s32((E).a, vld1q_s8((W)), y[t], LANE);                         \
-        (E).b = vdotq_laneq_s32((E).b, vld1q_s8((W) + 16), y[t], LANE);                    \
-    } while (0)
-#define QUAD(LANE)                                                                         \
-    VB_UNROLL                                                                              \
-    for (int t = 0; t < tokens; t++) {                                                     \
-        DOT8(e[2 * t], q + 64 * LANE, LANE);                                               \
-        DOT8(e[2 * t + 1], q + 64 * LANE + 32, LANE);                                      \
+/* A quad of sixteen rows, w0 to w3, times that of activation T. */
+#define DOT16(T)                                                                           \
+    if (T < tokens) {                                                                      \
+        e[2 * T].a = vdotq_laneq_s32(e[2 * T].a, w0, y, T);                                \
+        e[2 * T].b = vdotq_laneq_s32(e[2 * T].b, w1, y, T);                                \
+        e[2 * T + 1].a = vdotq_laneq_s32(e[2 * T + 1].a, w2, y, T);                        \
+        e[2 * T + 1].b = vdotq_laneq_s32(e[2 * T + 1].b, w3, y, T);                        \
     }
 
-/* c[2t + v] += scale[v] * (weights . x[t]) over some quads, a multiple of four; no scales: 1. */
-VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[], int tokens, int quads, int bits,
-                              const uint8_t *scales)
+/* c[2t + v] += scale[v] * (weights . activation t) over some quads of a strip; no scales: 1. */
+VB_INLINE void panel_products(pi c[], const uint8_t *w, const uint8_t *x, int tokens, panel_part k)
 {
     pi e[2 * PANEL_TOKENS];
-    (void)bits;
+    const uint8_t *scales = k.scales;
     VB_UNROLL
     for (int i = 0; i < 2 * tokens; i++) e[i] = scales == NULL ? c[i] : pi_all(0);
-    for (int j = 0; j < quads; j += 4) {
+    for (int j = 0; j < k.quads; j++) {
         const int8_t *q = (const int8_t *)w + 64 * j;
-        int8x16_t y[PANEL_TOKENS];
-        VB_UNROLL
-        for (int t = 0; t < tokens; t++) y[t] = vld1q_s8(x[t] + 4 * j);
-        QUAD(0)
-        QUAD(1)
-        QUAD(2)
-        QUAD(3)
+        int8x16_t y = vreinterpretq_s8_u8(vld1q_u8(x + STRIP_LINE * j));
+        int8x16_t w0 = vld1q_s8(q), w1 = vld1q_s8(q + 16), w2 = vld1q_s8(q + 32), w3 = vld1q_s8(q + 48);
+        DOT16(0)
+        DOT16(1)
+        DOT16(2)
+        DOT16(3)
     }
     VB_UNROLL
     for (int i = 0; i < 2 * tokens; i++) {
@@ -126,7 +122,6 @@ VB_INLINE void panel_products(pi c[], const uint8_t *w, const int8_t *const x[],
         c[i] = scales == NULL ? e[i] : (pi){vmlaq_s32(c[i].a, e[i].a, s.a), vmlaq_s32(c[i].b, e[i].b, s.b)};
     }
 }
-#undef QUAD
-#undef DOT8
+#undef DOT16
 
 #endif

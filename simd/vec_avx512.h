@@ -141,6 +141,14 @@ VB_INLINE void vf_turn_quarters(vf x[4])
     x[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
 }
 
+/* The first halves of both, the second halves of both. */
+VB_INLINE void vf_turn_halves(vf x[2])
+{
+    vf first = _mm512_shuffle_f32x4(x[0], x[1], 0x44);
+    x[1] = _mm512_shuffle_f32x4(x[0], x[1], 0xee);
+    x[0] = first;
+}
+
 /* 16 vectors turned: lane j of vector i goes to lane i of vector j. Pairs of lanes, fours, quarters. */
 VB_INLINE void vf_turn(vf x[16])
 {

@@ -1,7 +1,6 @@
 # run.mk - from a fresh machine to an answer: packages, model, build, run. Only the answer goes to stdout.
 
 PROMPT    ?= Why is the sky blue?
-ARGS      ?= -n 256
 export PROMPT
 
 deps:                                          ## install the packages that are missing (or say how)
@@ -13,6 +12,7 @@ model:                                         ## fetch the small model, smollm2
 	@sh tools/model.sh smollm2
 model-gemma3:                                  ## fetch a second model, gemma3 (Gemma Terms of Use)
 	@sh tools/model.sh gemma3
+run: ARGS ?= -n 256
 run:                                           ## answer: make run PROMPT='...' ARGS='-n 256'
 	@sh tools/deps.sh build
 	@sh tools/model.sh smollm2

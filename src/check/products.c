@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { YS, WEIGHTS, XS, ACTS, PANEL, EXPECTED, PLACES, BIAS };
+enum { YS, WEIGHTS, XS, ACTS, PANEL, EXPECTED, PLACES, BIAS, STRIPS };
 enum { TOKENS = 33, BEFORE = 3 };
 
 typedef struct {
@@ -36,6 +36,19 @@ static void prepare_acts(vb_check *c, product *p, vb_fill fill)
     }
 }
 
+/* Activations side by side, if that is how they are read; nothing but that is written. */
+static const uint8_t *lay(vb_check *c, const product *p)
+{
+    vb_act_kind kind = vb_format_of(p->t.format)->act;
+    int strip = c->k->strip;
+    if (p->product != c->k->matmul[p->t.format] || c->k->lay[kind] == NULL) return NULL;
+    size_t each = vb_strip_bytes((int)p->t.cols), n = (size_t)((p->tokens + strip - 1) / strip * strip);
+    uint8_t *to = vb_check_buffer(c, STRIPS, each * n);
+    c->k->lay[kind](to, p->a, p->tokens);
+    if (!vb_check_intact(c, STRIPS, each * n)) vb_check_fail(c, "wrote before its strips");
+    return to;
+}
+
 /* All results, each token's behind BEFORE others that must stay. */
 static void multiply(vb_check *c, product *p)
 {
@@ -46,7 +59,7 @@ static void multiply(vb_check *c, product *p)
     memcpy(before, y, (size_t)(stride * p->tokens) * sizeof *y);
     for (int i = 0; i < p->tokens; i++) p->y[i] = y + i * stride;
     vb_rows w = {p->t.data, p->t.row_bytes, rows};
-    vb_product q = {.w = &w, .a = p->a, .tokens = p->tokens, .from = BEFORE, .y = p->y,
+    vb_product q = {.w = &w, .a = p->a, .tokens = p->tokens, .from = BEFORE, .y = p->y, .strips = lay(c, p),
                     .panel = vb_check_buffer(c, PANEL, panel), .bad = p->settled ? &p->bad : NULL, .bias = p->bias.data};
     p->product(&q);
     for (int i = 0; i < p->tokens; i++) vb_check_bytes(c, before + i * stride, p->y[i], BEFORE * sizeof *y);

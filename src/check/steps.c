@@ -274,26 +274,20 @@ static vb_group group_of(vb_check *c, const attention *a)
     return g;
 }
 
-/* Each chunk by itself, then joined. */
+/* Each chunk by itself, then joined: to each query those of which it sees anything. */
 static uint64_t attend_apart(vb_check *c, attention *a, vb_group *g)
 {
-    int floats = vb_sums_floats(g->dim_v), last = g->to;
-    float *part = vb_check_buffer(c, Y, (size_t)(a->n * floats) * sizeof *part);
+    int floats = vb_sums_floats(g->dim_v), start = g->from / VB_CHUNK, chunks = g->to / VB_CHUNK - start + 1;
+    float *parts = vb_check_buffer(c, Y, (size_t)(chunks * a->n * floats) * sizeof *parts);
     vb_query queries[VB_GROUP];
-    uint64_t bad = 0;
     memcpy(queries, a->queries, sizeof queries);
+    for (int i = 0; i < a->n; i++) queries[i].sums = parts + i * floats;
     g->queries = queries;
-    for (; g->from <= last; g->from = g->from / VB_CHUNK * VB_CHUNK + VB_CHUNK) {
-        int end = g->from / VB_CHUNK * VB_CHUNK + VB_CHUNK - 1;
-        g->to = end < last ? end : last;
-        for (int i = 0; i < a->n; i++) {
-            queries[i].sums = part + i * floats;
-            vb_sums_clear(queries[i].sums, g->dim_v);
-        }
-        bad |= c->k->attend[a->kv](g);
-        for (int i = 0; i < a->n; i++)
-            if (queries[i].first <= g->to && queries[i].last >= g->from)
-                c->k->attend_join(a->queries[i].sums, queries[i].sums, g->dim_v);
+    g->apart = (size_t)(a->n * floats);
+    uint64_t bad = c->k->attend[a->kv](g);
+    for (int i = 0; i < a->n; i++) {
+        int from = queries[i].first / VB_CHUNK - start, to = queries[i].last / VB_CHUNK - start;
+        c->k->attend_join(a->queries[i].sums, queries[i].sums + g->apart * (size_t)from, g->apart, to - from + 1, g->dim_v);
     }
     return bad;
 }
@@ -334,7 +328,7 @@ static void attend_shape(vb_check *c, vb_kv kv, const int dim[2])
 {
     static const int positions[] = {1, 2, 3, 16, 17, 63, 64, 65, 66, 128, 129, 201, 301};
     static const int windows[] = {0, 1, 5, 64, 100};
-    static const int queries[] = {1, 2, 3, 4, 5, 8, 13, 48, 64};
+    static const int queries[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 48, 64};
     for (size_t p = 0; p < sizeof positions / sizeof positions[0]; p++)
         for (size_t w = 0; w < sizeof windows / sizeof windows[0]; w++)
             for (int again = 0; again < 2; again++) {

@@ -21,7 +21,7 @@
 enum {
     LONG = 2 * VB_CHUNK, /* positions from which parts may pay */
     MOST_PIECE = 8,      /* chunks a tile */
-    LEAST_WAVE = 32, MOST_WAVE = 256, PART_FLOATS = 1 << 20,
+    LEAST_WAVE = 32, MOST_WAVE = 512, PART_FLOATS = 1 << 20,
 };
 
 typedef struct {
@@ -198,13 +198,18 @@ static void whole_tile(void *ctx, int tile, int worker)
 
 /* --- in parts ---------------------------------------------------------------------------------------------------- */
 
+/* From the sums of a chunk to those of the next one. */
+static size_t apart(const work *w)
+{
+    return (size_t)(w->end - w->first) * (size_t)w->heads * (size_t)w->sums;
+}
+
 /* The sums of one query over one chunk of the wave; at chunk `wave` those of all chunks so far. */
 static float *part_of(const work *w, int chunk, int r, int head)
 {
     const vb_cpu *p = w->job.p;
-    size_t queries = (size_t)(w->end - w->first) * (size_t)w->heads;
     size_t query = (size_t)(r - w->first) * (size_t)w->heads + (size_t)head;
-    return (float *)(void *)(p->scratch + p->at.parts) + ((size_t)chunk * queries + query) * (size_t)w->sums;
+    return (float *)(void *)(p->scratch + p->at.parts) + (size_t)chunk * apart(w) + query * (size_t)w->sums;
 }
 
 static void part_tile(void *ctx, int tile, int worker)
@@ -215,16 +220,12 @@ static void part_tile(void *ctx, int tile, int worker)
     group g;
     while (gather(&g, w, tile / pieces, w->end, &r, &h) > 0) {
         vb_group look = look_at(&g, w, tile / pieces, worker_room(w, worker));
-        int last = look.to;
-        for (int c = from; c < end; c++) {
-            look.from = (w->from + c) * VB_CHUNK;
-            look.to = look.from + VB_CHUNK - 1 < last ? look.from + VB_CHUNK - 1 : last;
-            for (int i = 0; i < g.n; i++) {
-                g.queries[i].sums = part_of(w, c, g.row[i], g.head[i]);
-                vb_sums_clear(g.queries[i].sums, look.dim_v);
-            }
-            compute(&g, w, &look);
-        }
+        int first = (w->from + from) * VB_CHUNK, last = (w->from + end) * VB_CHUNK - 1;
+        look.from = first;
+        look.to = last < look.to ? last : look.to;
+        look.apart = apart(w);
+        for (int i = 0; i < g.n; i++) g.queries[i].sums = part_of(w, from, g.row[i], g.head[i]);
+        compute(&g, w, &look);
     }
 }
 
@@ -237,8 +238,9 @@ static void join_tile(void *ctx, int tile, int worker)
     float *sums = part_of(w, w->wave, r, head);
     (void)worker;
     if (w->from == w->start) vb_sums_clear(sums, dim);
-    for (int c = from > 0 ? from : 0; c <= to && c < w->chunks; c++)
-        w->job.p->k->attend_join(sums, part_of(w, c, r, head), dim);
+    if (from < 0) from = 0;
+    if (to >= w->chunks) to = w->chunks - 1;
+    w->job.p->k->attend_join(sums, part_of(w, from, r, head), apart(w), to - from + 1, dim);
     if (w->from + w->chunks > w->last) put_out(w, r, head, sums);
 }
 

@@ -32,6 +32,7 @@ typedef struct {
 /* Where each kind of scratch begins, in bytes. */
 typedef struct {
     size_t rows, wanted, logits, values, wanted_values, acts[VB_ACT_Q256 + 1], quantized[VB_ACT_Q256 + 1];
+    size_t strips[VB_ACT_Q256 + 1];
     size_t ropes, workers, parts, outputs, experts, device_rows, chosen, total;
 } vb_scratch_layout;
 
@@ -64,6 +65,8 @@ typedef struct {
     float *zeros;              /* as many as the widest convolution has channels */
     size_t act_bytes[VB_ACT_Q256 + 1]; /* for each activation kind: most that the inputs of a matrix need a token, */
     int act_rows[VB_ACT_Q256 + 1];     /* and most inputs a token: more than one for experts; 0: no such matrix */
+    size_t strip_bytes[VB_ACT_Q256 + 1]; /* of one strip at most, 0: none is laid; that of experts lies elsewhere: */
+    size_t expert_strip_bytes;
     int most_used, most_experts;       /* of one step: chosen for a token, and of all; 0: no experts */
     int worker_floats;
     int64_t part_floats; /* of attention in parts */
@@ -86,6 +89,7 @@ typedef struct {
     int by_panels[VB_STAGE_STEPS];   /* 1: that matrix meets its activations by panels (t_matmul.inc) */
     vb_act *acts[VB_ACT_Q256 + 1];
     vb_val act_of[VB_ACT_Q256 + 1]; /* the value that acts hold, -1: none */
+    vb_val strips_of[VB_ACT_Q256 + 1]; /* of them what lies side by side as well */
     atomic_int bad[VB_STAGE_STEPS]; /* of each step of the stage: first row that is not finite, INT_MAX: none */
 } vb_cpu;
 
@@ -122,9 +126,11 @@ void vb_cpu_step(vb_cpu *p, const vb_step *s);
 void vb_cpu_linear(vb_cpu *p, const vb_step *s);
 /* The input of a matrix in the form it needs, `parts` rows of it a token; kept for matrices that share it. */
 void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts);
+/* Strips for so many tokens (vb_kernels.lay). */
+size_t vb_cpu_strips(const vb_cpu *p, size_t tokens);
 /* 1: so many tokens should meet the weight of s by panels. */
 int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens);
-/* Some of its rows against all activations of q, whose panel need not be set; settled. Non-zero: a result is not finite,
+/* Some of its rows against all activations of q, and their strips if by panels; its panel need not be set; settled. Non-zero: a result is not finite,
  * and settling once more, without the bias, tells of which token. */
 uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *q, int by_panels, int worker);
 size_t vb_cpu_float_bytes(int cols); /* of a tile whose rows became floats */

@@ -21,6 +21,8 @@ typedef struct {
     size_t *first; /* [experts + 1] the expert's first meeting */
     int *busy;     /* [experts] those that are met, in increasing number */
     int *by_panels; /* [experts] of each of those */
+    int *strip;     /* [experts + 1] of each of those: its first strip */
+    uint8_t *strips;
 } lists;
 
 typedef struct {
@@ -32,36 +34,42 @@ typedef struct {
 /* --- scratch ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    size_t acts, y, row, first, busy, by_panels, total;
+    size_t acts, y, row, first, busy, by_panels, strip, strips, total;
 } places;
 
-static places lay_out(size_t meetings, size_t experts)
+static places lay_out(const vb_cpu *p, size_t tokens)
 {
     places at = {0};
+    size_t meetings = tokens * (size_t)p->most_used, experts = (size_t)p->most_experts;
+    size_t begun = meetings < experts ? meetings : experts;
     at.acts = vb_cpu_take(&at.total, meetings, sizeof(vb_act));
     at.y = vb_cpu_take(&at.total, meetings, sizeof(float *));
     at.row = vb_cpu_take(&at.total, meetings, sizeof(int));
     at.first = vb_cpu_take(&at.total, experts + 1, sizeof(size_t));
     at.busy = vb_cpu_take(&at.total, experts, sizeof(int));
     at.by_panels = vb_cpu_take(&at.total, experts, sizeof(int));
+    at.strip = vb_cpu_take(&at.total, experts + 1, sizeof(int));
+    at.strips = vb_cpu_take(&at.total, vb_cpu_strips(p, meetings) + begun, p->expert_strip_bytes);
     return at;
 }
 
 size_t vb_cpu_expert_bytes(const vb_cpu *p, size_t tokens)
 {
-    return p->most_experts == 0 ? 0 : lay_out(tokens * (size_t)p->most_used, (size_t)p->most_experts).total;
+    return p->most_experts == 0 ? 0 : lay_out(p, tokens).total;
 }
 
 static lists place(const vb_cpu *p)
 {
-    places at = lay_out((size_t)p->tokens * (size_t)p->most_used, (size_t)p->most_experts);
+    places at = lay_out(p, (size_t)p->tokens);
     uint8_t *memory = p->scratch + p->at.experts;
     return (lists){.acts = (vb_act *)(void *)(memory + at.acts),
                    .y = (float **)(void *)(memory + at.y),
                    .row = (int *)(void *)(memory + at.row),
                    .first = (size_t *)(void *)(memory + at.first),
                    .busy = (int *)(void *)(memory + at.busy),
-                   .by_panels = (int *)(void *)(memory + at.by_panels)};
+                   .by_panels = (int *)(void *)(memory + at.by_panels),
+                   .strip = (int *)(void *)(memory + at.strip),
+                   .strips = memory + at.strips};
 }
 
 /* --- route ------------------------------------------------------------------------------------------------------- */
@@ -183,6 +191,41 @@ static void list_busy(work *w)
     }
 }
 
+/* --- strips ------------------------------------------------------------------------------------------------------ */
+
+static uint8_t *strip_at(const work *w, int strip)
+{
+    const vb_cpu *p = w->job.p;
+    return w->l.strips + vb_strip_bytes((int)w->job.s->weight->cols) * (size_t)p->k->strip * (size_t)strip;
+}
+
+static void strip_tile(void *ctx, int tile, int worker)
+{
+    const work *w = ctx;
+    const vb_cpu *p = w->job.p;
+    int i = 0;
+    while (tile >= w->l.strip[i + 1]) i++;
+    int e = w->l.busy[i], at = (tile - w->l.strip[i]) * p->k->strip, left = meetings_of(&w->l, e) - at;
+    (void)worker;
+    p->k->lay[vb_cpu_act_kind(p, w->job.s)](strip_at(w, tile), w->l.acts + w->l.first[e] + at,
+                                            left < p->k->strip ? left : p->k->strip);
+}
+
+/* Of what is met by panels. */
+static void lay_strips(work *w)
+{
+    vb_cpu *p = w->job.p;
+    const vb_step *s = w->job.s;
+    if (p->k->lay[vb_cpu_act_kind(p, s)] == NULL) return;
+    w->l.strip[0] = 0;
+    for (int i = 0; i < w->n_busy; i++) {
+        int n = w->l.by_panels[i] ? meetings_of(&w->l, w->l.busy[i]) : 0;
+        w->l.strip[i + 1] = w->l.strip[i] + (int)vb_cpu_strips(p, (size_t)n);
+    }
+    w->job.tiles = w->l.strip[w->n_busy];
+    vb_job_run(&w->job, strip_tile, (int64_t)w->job.tiles * p->k->strip * s->weight->cols / 2);
+}
+
 /* --- tiles ------------------------------------------------------------------------------------------------------- */
 
 static void expert_rows(const work *w, int i, int from, int rows, int worker)
@@ -193,6 +236,7 @@ static void expert_rows(const work *w, int i, int from, int rows, int worker)
     size_t first = w->l.first[e], row = (size_t)e * (size_t)s->u.experts.total + (size_t)(s->u.experts.from + from);
     vb_rows rows_of = {(const uint8_t *)t->data + row * t->row_bytes, t->row_bytes, rows};
     vb_product q = {.w = &rows_of, .a = w->l.acts + first, .tokens = n, .from = from, .y = w->l.y + first,
+                    .strips = w->l.by_panels[i] ? strip_at(w, w->l.strip[i]) : NULL,
                     .bias = s->bias != NULL ? (const float *)s->bias->data + row : NULL};
     if (vb_cpu_multiply(w->job.p, s, &q, w->l.by_panels[i], worker) == 0) return;
     for (int m = 0; m < n; m++)
@@ -224,6 +268,7 @@ void vb_cpu_experts(vb_cpu *p, const vb_step *s)
     vb_cpu_quantize(p, s, own_rows(p, s) ? s->u.experts.used : 1);
     sort(p, s, &w.l);
     list_busy(&w);
+    lay_strips(&w);
     cut_tiles(&w);
     vb_job_run(&w.job, expert_tile, meetings * s->u.experts.rows * s->weight->cols / 16);
 }

@@ -1,11 +1,15 @@
 /* linear.c - matrices: tiles of weight rows, each against all tokens, so that weights are read once a batch.
  *
- * Inputs are quantised once (B); matrices that share an input share its quantised form. Many tokens meet a tile by
- * panels that the worker packs in its own memory.
+ * Inputs are quantised once (B); matrices that share an input share its quantised form. Many tokens are laid side by
+ * side in strips, once too; they meet a tile by panels that the worker packs in its own memory.
  */
 #include "run/cpu.h"
 
-enum { TILE_BYTES = 131072, LONG_ROW = 1024, SHORT_ROW = 256, SIDE_ROWS = 32 }; /* a panel, or what few tokens meet at once, has 16 or 32 rows */
+enum {
+    TILE_BYTES = 131072,
+    LONG_ROW = 1024, SHORT_ROW = 256, /* columns */
+    SIDE_ROWS = 32,                   /* a panel, or what few tokens meet at once, has 16 or 32 rows */
+};
 
 vb_act_kind vb_cpu_act_kind(const vb_cpu *p, const vb_step *s)
 {
@@ -42,6 +46,7 @@ void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts)
     if (parts == 1 && p->act_of[kind] == s->in[0]) return;
     vb_job_run(&in.job, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
     p->act_of[kind] = parts == 1 ? s->in[0] : -1;
+    p->strips_of[kind] = -1;
 }
 
 /* In f32 mode a quantised matrix is one of floats, also where it has no integer rule. */
@@ -60,12 +65,51 @@ int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens)
     return p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
 }
 
+typedef struct {
+    vb_job job; /* first: tiles get a pointer to it */
+    int tokens;
+} strips;
+
+size_t vb_cpu_strips(const vb_cpu *p, size_t tokens)
+{
+    size_t each = p->k->strip > 0 ? (size_t)p->k->strip : 1;
+    return (tokens + each - 1) / each;
+}
+
+static uint8_t *strips_of(const vb_cpu *p, const vb_step *s)
+{
+    return p->scratch + p->at.strips[vb_cpu_act_kind(p, s)];
+}
+
+static void strip_tile(void *ctx, int tile, int worker)
+{
+    const strips *l = ctx;
+    vb_cpu *p = l->job.p;
+    vb_act_kind kind = vb_cpu_act_kind(p, l->job.s);
+    int t = tile * p->k->strip, n = l->tokens - t < p->k->strip ? l->tokens - t : p->k->strip;
+    (void)worker;
+    p->k->lay[kind](strips_of(p, l->job.s) + vb_strip_bytes(p->acts[kind]->n) * (size_t)t, p->acts[kind] + t, n);
+}
+
+/* The quantised input side by side, kept like it. */
+static void lay_strips(vb_cpu *p, const vb_step *s)
+{
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    int tokens = vb_cpu_rows(p, s->out);
+    strips l = {.job = {.p = p, .s = s}, .tokens = tokens};
+    if (p->k->lay[kind] == NULL || p->strips_of[kind] == s->in[0]) return;
+    l.job.tiles = (int)vb_cpu_strips(p, (size_t)tokens);
+    vb_job_run(&l.job, strip_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]) / 2);
+    p->strips_of[kind] = s->in[0];
+}
+
 void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i)
 {
     int tokens = vb_cpu_rows(p, s->out);
     p->by_panels[i] = vb_cpu_by_panels(p, s, tokens);
     for (int r = 0; r < tokens; r++) p->outputs[i][r] = vb_cpu_value(p, s->out, r);
     vb_cpu_quantize(p, s, 1);
+    if (p->by_panels[i]) lay_strips(p, s);
 }
 
 /* Room for a panel, or for rows that became floats and their panel. */
@@ -91,18 +135,26 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
     return (vb_rows){(const uint8_t *)to, (size_t)cols * sizeof *to, w->rows};
 }
 
+/* One row at a time a kernel takes eight blocks at once; rows of a few hundred columns that do not end with such a group
+ * lose much of it. Bytes need no unpacking, which rows side by side would share. */
+static int ends_early(vb_format format, int cols)
+{
+    return cols < LONG_ROW && cols % 256 != 0 && format != VB_FMT_Q8_0;
+}
+
 /* Two tokens of long rows read a tile twice, the second time from the cache, in less time than unpacking it sideways
- * takes; bytes need no unpacking. */
+ * takes. */
 static int worth_few(vb_format format, int cols, int tokens)
 {
-    return tokens > 2 || (tokens == 1 && cols <= SHORT_ROW) || (tokens == 2 && (cols < LONG_ROW || format == VB_FMT_Q8_0));
+    if (tokens == 1) return cols <= SHORT_ROW || ends_early(format, cols);
+    return tokens > 2 || cols < LONG_ROW || format == VB_FMT_Q8_0;
 }
 
 /* Up to VB_FEW tokens together; returns the first that is left. */
 static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
 {
     int t = 0;
-    while (k->few[format] != NULL && worth_few(format, q->a->n, q->tokens - t)) {
+    while (t < q->tokens && k->few[format] != NULL && worth_few(format, q->a->n, q->tokens - t)) {
         int left = q->tokens - t, most = q->a->n == 64 ? VB_FEW_SHORT : VB_FEW, n = left < most ? left : most;
         k->few[format](&(vb_product){.w = q->w, .a = q->a + t, .tokens = n, .from = q->from, .y = q->y + t});
         t += n;
@@ -149,7 +201,8 @@ void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, 
     const vb_tensor *t = s->weight;
     vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes, rows};
     vb_product q = {.w = &w, .a = p->acts[vb_cpu_act_kind(p, s)], .tokens = vb_cpu_rows(p, s->out), .from = from,
-                    .y = p->outputs[i], .bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL};
+                    .y = p->outputs[i], .strips = strips_of(p, s),
+                    .bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL};
     if (vb_cpu_multiply(p, s, &q, p->by_panels[i], worker) == 0) return;
     for (int r = 0; r < q.tokens; r++) vb_cpu_note_of(p, i, r, p->k->settle(q.y[r] + from, NULL, rows));
 }
@@ -169,7 +222,8 @@ int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, i
     int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
-    int each = (int)((all + tiles - 1) / tiles), unit = panels || vb_cpu_rows(p, s->out) > 1 ? SIDE_ROWS : 4;
+    int each = (int)((all + tiles - 1) / tiles), tokens = vb_cpu_rows(p, s->out);
+    int unit = panels || worth_few(s->weight->format, (int)s->weight->cols, tokens) ? SIDE_ROWS : 4;
     if (panels && floats) unit = band;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
