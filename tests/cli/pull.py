@@ -607,7 +607,7 @@ def test_the_server_ends_what_nobody_waits_for():
             same((ready["state"], 0 <= ready["progress"] < 0.5), ("downloading", True))
             assert s.descriptors() > idle
             c.close()
-            served.until(3 * SLOW, lambda: s.descriptors() <= idle, "the end of a download that nobody waits for")
+            served.until(10 * SLOW, lambda: s.descriptors() <= idle, "the end of a download that nobody waits for")
             same(s.json("GET", "/ready")[1]["state"], "idle")
             assert partial(BIG) in store.blobs()
             c = s.socket()
@@ -617,7 +617,7 @@ def test_the_server_ends_what_nobody_waits_for():
             s.process.send_signal(signal.SIGTERM)
             assert b'{"error":' in b"".join(iter(lambda: c.recv(65536), b""))
             same(s.process.wait(10 * SLOW), 0)
-            assert time.monotonic() - begin < 4 * SLOW, "the server's end waits for no download"
+            assert time.monotonic() - begin < 12 * SLOW, "the server's end waits for no download"
 
 
 def test_too_many_at_once():
