@@ -636,7 +636,7 @@ def test_too_many_at_once():
             c.close()
         def room():
             return s.ask("POST", "/api/pull", {"model": f"{there().host}/models/none", "stream": False})[0] == 404
-        served.until(5 * SLOW, room, "room for another one")
+        served.until(20 * SLOW, room, "room for another one")
 
 
 # --- ps and stop -----------------------------------------------------------------------------------------------------
