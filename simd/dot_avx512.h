@@ -12,10 +12,9 @@
 /* 16 bytes of four places, `apart` bytes between them. */
 VB_INLINE __m512i four(const uint8_t *p, int apart)
 {
-    __m512i x = _mm512_castsi128_si512(LOAD16(p));
-    x = _mm512_inserti32x4(x, LOAD16(p + apart), 1);
-    x = _mm512_inserti32x4(x, LOAD16(p + 2 * apart), 2);
-    return _mm512_inserti32x4(x, LOAD16(p + 3 * apart), 3);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(LOAD16(p)), LOAD16(p + apart), 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(LOAD16(p + 2 * apart)), LOAD16(p + 3 * apart), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* Sums of each 128-bit quarter of four registers: (a0 b0 c0 d0 | a1 b1 c1 d1 | ...). */
