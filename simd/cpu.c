@@ -47,6 +47,14 @@ int vb_cpu_has(const char *isa)
     return strcmp(isa, "portable") == 0;
 }
 
+/* AMD's family 19h (Zen 4) does 512 bits as twice 256; a family is told in two parts, which are added up. */
+int vb_cpu_halves(const char *isa)
+{
+    unsigned a = 0, b = 0, c, d;
+    if (strcmp(isa, "avx512") != 0 || !__get_cpuid(0, &a, &b, &c, &d) || b != signature_AMD_ebx) return 0;
+    return __get_cpuid(1, &a, &b, &c, &d) && (a >> 8 & 15) + (a >> 20 & 255) == 0x19;
+}
+
 /* Twelve registers of four characters each. */
 static void brand(char text[49])
 {
@@ -92,6 +100,12 @@ int vb_cpu_has(const char *isa)
     return strcmp(isa, "portable") == 0;
 }
 
+int vb_cpu_halves(const char *isa)
+{
+    (void)isa;
+    return 0;
+}
+
 /* The processor has no name in words: the implementer's and the part's number, which the system lets programs read. */
 void vb_cpu_name(char *buf, size_t cap)
 {
@@ -113,6 +127,12 @@ void vb_cpu_features(char *buf, size_t cap)
 int vb_cpu_has(const char *isa)
 {
     return strcmp(isa, "portable") == 0;
+}
+
+int vb_cpu_halves(const char *isa)
+{
+    (void)isa;
+    return 0;
 }
 
 void vb_cpu_name(char *buf, size_t cap)

@@ -49,6 +49,7 @@ typedef struct {
     const vb_plan *plan;
     vb_play_opts opts;
     const vb_kernels *k;
+    int halves; /* vb_cpu_halves of them */
     vb_pool *pool;
     vb_arena arena;
     int64_t *offset; /* by vb_plan_layout */

@@ -136,25 +136,27 @@ static vb_rows as_floats(const vb_cpu *p, const vb_step *s, const vb_rows *w, in
 }
 
 /* One row at a time a kernel takes eight blocks at once; rows of a few hundred columns that do not end with such a group
- * lose much of it. Bytes need no unpacking, which rows side by side would share. */
-static int ends_early(vb_format format, int cols)
+ * lose much of it. Bytes need no unpacking, which rows side by side would share; and unpacking in two halves costs more
+ * than the loss. */
+static int ends_early(const vb_cpu *p, vb_format format, int cols)
 {
-    return cols < LONG_ROW && cols % 256 != 0 && format != VB_FMT_Q8_0;
+    return cols < LONG_ROW && cols % 256 != 0 && format != VB_FMT_Q8_0 && !p->halves;
 }
 
 /* Two tokens of long rows read a tile twice, the second time from the cache, in less time than unpacking it sideways
  * takes. */
-static int worth_few(vb_format format, int cols, int tokens)
+static int worth_few(const vb_cpu *p, vb_format format, int cols, int tokens)
 {
-    if (tokens == 1) return cols <= SHORT_ROW || ends_early(format, cols);
+    if (tokens == 1) return cols <= SHORT_ROW || ends_early(p, format, cols);
     return tokens > 2 || cols < LONG_ROW || format == VB_FMT_Q8_0;
 }
 
 /* Up to VB_FEW tokens together; returns the first that is left. */
-static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
+static int by_few(const vb_cpu *p, vb_format format, const vb_product *q)
 {
+    const vb_kernels *k = p->k;
     int t = 0;
-    while (t < q->tokens && k->few[format] != NULL && worth_few(format, q->a->n, q->tokens - t)) {
+    while (t < q->tokens && k->few[format] != NULL && worth_few(p, format, q->a->n, q->tokens - t)) {
         int left = q->tokens - t, most = q->a->n == 64 ? VB_FEW_SHORT : VB_FEW, n = left < most ? left : most;
         k->few[format](&(vb_product){.w = q->w, .a = q->a + t, .tokens = n, .from = q->from, .y = q->y + t});
         t += n;
@@ -163,9 +165,10 @@ static int by_few(const vb_kernels *k, vb_format format, const vb_product *q)
 }
 
 /* Several tokens at a time where there is a kernel for it. */
-static void by_rows(const vb_kernels *k, vb_format format, const vb_product *q)
+static void by_rows(const vb_cpu *p, vb_format format, const vb_product *q)
 {
-    int t = by_few(k, format, q);
+    const vb_kernels *k = p->k;
+    int t = by_few(p, format, q);
     for (; k->matvec4[format] != NULL && t + 4 <= q->tokens; t += 4) {
         float *y[4];
         for (int i = 0; i < 4; i++) y[i] = q->y[t + i] + q->from;
@@ -191,7 +194,7 @@ uint32_t vb_cpu_multiply(vb_cpu *p, const vb_step *s, const vb_product *product,
         p->k->matmul[format](&q);
         return bad;
     }
-    by_rows(p->k, format, &q);
+    by_rows(p, format, &q);
     for (int r = 0; r < q.tokens; r++) bad |= p->k->settle(q.y[r] + q.from, q.bias, q.w->rows);
     return bad;
 }
@@ -223,7 +226,7 @@ int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, i
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
     int each = (int)((all + tiles - 1) / tiles), tokens = vb_cpu_rows(p, s->out);
-    int unit = panels || worth_few(s->weight->format, (int)s->weight->cols, tokens) ? SIDE_ROWS : 4;
+    int unit = panels || worth_few(p, s->weight->format, (int)s->weight->cols, tokens) ? SIDE_ROWS : 4;
     if (panels && floats) unit = band;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);

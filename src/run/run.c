@@ -9,6 +9,7 @@
 #include "base/fp.h"
 #include "base/os.h"
 #include "run/cpu.h"
+#include "simd/cpu.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -453,6 +454,7 @@ static vb_status open_player(void **out, const vb_plan *plan, const vb_play_opts
     p->plan = plan;
     p->opts = *opts;
     p->k = k;
+    p->halves = vb_cpu_halves(k->isa);
     vb_status s = prepare(p, err);
     if (s < 0) {
         p->opts.device.ops = NULL; /* still the caller's */
