@@ -97,17 +97,17 @@ void vb_act_place(vb_act *a, void *memory, int n)
     a->sum32 = (int16_t *)(void *)(at + s.sum16);
 }
 
-/* At most 11 words of four bytes for each 32 columns, or 93 for each 256. */
-size_t vb_strip_bytes(int n)
+/* At most 11 words of four bytes for each 32 columns, or 93 for each 256; a float for each of 16. */
+size_t vb_strip_bytes(vb_act_kind kind, int n)
 {
-    return ((size_t)n + 31) / 32 * 48;
+    return kind == VB_ACT_F32 ? ((size_t)n + 15) / 16 * 64 : ((size_t)n + 31) / 32 * 48;
 }
 
 /* Half of a second cache, since activations pass through the other half; of long rows all of it, because with few rows
  * activations take as long to come as to be used. */
 int vb_float_band(int n)
 {
-    enum { FLOATS = 131072, ROWS = 4, MANY = 24 };
+    enum { FLOATS = 36 * 4096, ROWS = 12, MANY = 24 };
     int columns = (n + 15) / 16 * 16, rows = FLOATS / columns, most = 2 * FLOATS / columns;
     if (rows < MANY) rows = most < MANY ? most : MANY;
     if (rows > VB_FLOAT_BAND) return VB_FLOAT_BAND;

@@ -97,15 +97,15 @@ typedef struct {
     int tokens, from;
     float *const *y; /* [tokens] */
     uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
-    const uint8_t *strips; /* matmul of quantised activations: the same by vb_kernels.lay, strip behind strip */
+    const uint8_t *strips; /* matmul: the same by vb_kernels.lay, strip behind strip */
     /* matmul: where to tell what settle tells, together for all; the results are settled then. NULL: they are not. */
     uint32_t *bad;
     const float *bias; /* of the rows, only to settle; NULL: none */
 } vb_product;
-enum { VB_FLOAT_BAND = 64 };  /* rows of floats that a panel holds at most */
-int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 4 */
+enum { VB_FLOAT_BAND = 48 };  /* rows of floats that a panel holds at most */
+int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 12 */
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
-size_t vb_strip_bytes(int n); /* of one activation in a strip, of every kind */
+size_t vb_strip_bytes(vb_act_kind kind, int n); /* of one activation in a strip */
 enum { VB_FEW = 16, VB_FEW_SHORT = 64 }; /* tokens that vb_kernels.few takes at most; of rows of 64 columns without gaps */
 
 /* The delta rule of one head for one token (J3), some columns of its matrix: rows by elements of the key. */

@@ -16,7 +16,7 @@
 #include "simd/panel.h"
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 3 };
+enum { FLOAT_ROWS = 3, FLOAT_STRIPS = 2, FLOAT_PART = 384 };
 /* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
 enum { FROM_F32 = 6, FROM_Q32 = 12, FROM_Q256 = 10 };
 #ifdef DPBUSD

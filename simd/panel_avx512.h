@@ -6,7 +6,7 @@
 #include "simd/panel.h"
 
 enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 6 };
+enum { FLOAT_ROWS = 4, FLOAT_STRIPS = 1, FLOAT_PART = 2048 };
 /* From so many tokens on panels are faster than few rows (kernelcheck --bench --filter crossover). */
 enum { FROM_F32 = 5, FROM_Q32 = VB_FEW + 1, FROM_Q256 = 2 * VB_FEW + 1 };
 enum { PANEL_SIGNED_8 = 0, PANEL_SIGNS = 0 };

@@ -8,7 +8,7 @@
 #include "simd/panel.h"
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 2 };
+enum { FLOAT_ROWS = 2, FLOAT_STRIPS = 2, FLOAT_PART = 384 };
 enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
 enum { PANEL_SIGNED_8 = 1, PANEL_SIGNS = 0 };
 #define PANEL_WORDS 0

@@ -368,7 +368,7 @@ static int vb_bench_kernels(const char *isa, const char *filter)
                       .y = vb_pages_reserve(floats), .z = vb_pages_reserve(floats),
                       .act = vb_pages_reserve(BENCH_TOKENS * vb_act_bytes(BENCH_COLS)),
                       .cache = vb_pages_reserve(1 << 20), .panel = vb_pages_reserve(vb_panel_bytes(BENCH_COLS)),
-                      .strips = vb_pages_reserve((BENCH_TOKENS + 16) * vb_strip_bytes(BENCH_COLS)),
+                      .strips = vb_pages_reserve((BENCH_TOKENS + 16) * vb_strip_bytes(VB_ACT_F32, BENCH_COLS)),
                       .products = vb_pages_reserve(256 * BENCH_TOKENS * sizeof(float)),
                       .inputs = vb_pages_reserve(BENCH_TOKENS * floats)};
     if (in.weights == NULL || in.x == NULL || in.y == NULL || in.z == NULL || in.act == NULL || in.cache == NULL ||

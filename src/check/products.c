@@ -42,7 +42,7 @@ static const uint8_t *lay(vb_check *c, const product *p)
     vb_act_kind kind = vb_format_of(p->t.format)->act;
     int strip = c->k->strip;
     if (p->product != c->k->matmul[p->t.format] || c->k->lay[kind] == NULL) return NULL;
-    size_t each = vb_strip_bytes((int)p->t.cols), n = (size_t)((p->tokens + strip - 1) / strip * strip);
+    size_t each = vb_strip_bytes(kind, (int)p->t.cols), n = (size_t)((p->tokens + strip - 1) / strip * strip);
     uint8_t *to = vb_check_buffer(c, STRIPS, each * n);
     c->k->lay[kind](to, p->a, p->tokens);
     if (!vb_check_intact(c, STRIPS, each * n)) vb_check_fail(c, "wrote before its strips");

@@ -196,7 +196,7 @@ static void list_busy(work *w)
 static uint8_t *strip_at(const work *w, int strip)
 {
     const vb_cpu *p = w->job.p;
-    return w->l.strips + vb_strip_bytes((int)w->job.s->weight->cols) * (size_t)p->k->strip * (size_t)strip;
+    return w->l.strips + vb_strip_bytes(vb_cpu_act_kind(p, w->job.s), (int)w->job.s->weight->cols) * (size_t)p->k->strip * (size_t)strip;
 }
 
 static void strip_tile(void *ctx, int tile, int worker)

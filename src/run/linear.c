@@ -88,7 +88,7 @@ static void strip_tile(void *ctx, int tile, int worker)
     vb_act_kind kind = vb_cpu_act_kind(p, l->job.s);
     int t = tile * p->k->strip, n = l->tokens - t < p->k->strip ? l->tokens - t : p->k->strip;
     (void)worker;
-    p->k->lay[kind](strips_of(p, l->job.s) + vb_strip_bytes(p->acts[kind]->n) * (size_t)t, p->acts[kind] + t, n);
+    p->k->lay[kind](strips_of(p, l->job.s) + vb_strip_bytes(kind, p->acts[kind]->n) * (size_t)t, p->acts[kind] + t, n);
 }
 
 /* The quantised input side by side, kept like it. */

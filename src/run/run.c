@@ -387,7 +387,7 @@ static void measure_matrix(vb_cpu *p, const vb_step *s, int parts)
     size_t bytes = vb_act_bytes((int)s->weight->cols) * (size_t)parts;
     if (bytes > p->act_bytes[kind]) p->act_bytes[kind] = bytes;
     at_least(&p->act_rows[kind], parts);
-    size_t strip = p->k->lay[kind] != NULL ? vb_strip_bytes((int)s->weight->cols) * (size_t)p->k->strip : 0;
+    size_t strip = p->k->lay[kind] != NULL ? vb_strip_bytes(kind, (int)s->weight->cols) * (size_t)p->k->strip : 0;
     size_t *most = s->op == VB_OP_LINEAR ? &p->strip_bytes[kind] : &p->expert_strip_bytes;
     if (strip > *most) *most = strip;
     size_t room = vb_panel_bytes((int)s->weight->cols);
