@@ -186,6 +186,61 @@ VB_INLINE dot_parts dot1w_q4_k(const uint8_t *w, const vb_act *a, int b)
     return (dot_parts){fold64(_mm512_add_epi32(s, t)), m};
 }
 
+/* Of four blocks of a row: their sums, and what these are multiplied by. */
+typedef struct {
+    v4i s, m;
+    v4f scale, min;
+} dot_four;
+
+/* The first 32-bit lane of each quarter. */
+VB_INLINE __m128i first_lanes(__m512i x)
+{
+    return _mm512_castsi512_si128(_mm512_permutexvar_epi32(_mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12)), x));
+}
+
+/* scales_q4_k of four blocks, whose first 16 bytes are the quarters of `head`: bytes, eight scales and eight mins each. */
+VB_INLINE __m512i scales4_q4_k(__m512i head)
+{
+    const __m512i down = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4));
+    const __m512i low_bits = _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+    const __m512i high_bits = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
+    __m512i low = _mm512_srlv_epi32(_mm512_shuffle_epi32(head, _MM_PERM_DCDB), down);
+    __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(head, _MM_PERM_CCBB), 2);
+    return _mm512_or_si512(_mm512_and_si512(low, low_bits), _mm512_and_si512(high, high_bits));
+}
+
+/* The sum of a block's products; scales: its eight, in each quarter. */
+VB_INLINE __m512i products_q4_k(const uint8_t *nibbles, const int8_t *x, __m512i scales)
+{
+    __m512i s = _mm512_setzero_si512(), t = s;
+    VB_UNROLL
+    for (int g = 0; g < 2; g++) {
+        __m512i q = LOAD64(nibbles + 64 * g);
+        s = scaled64(s, low_nibbles64(q), x + 128 * g, lanes64(scales, 4 * g, 2));
+        t = scaled64(t, high_nibbles64(q), x + 128 * g + 64, lanes64(scales, 4 * g + 1, 2));
+    }
+    return _mm512_add_epi32(s, t);
+}
+
+/* Blocks b to b + 3 of a row. */
+VB_INLINE dot_four dot4w_q4_k(const uint8_t *w, const vb_act *a, int b)
+{
+    __m512i head = four(w, Q4_K_BYTES), packed = scales4_q4_k(head), zero = _mm512_setzero_si512(), r[4];
+    __m512i scales = _mm512_unpacklo_epi8(packed, zero), mins = _mm512_unpackhi_epi8(packed, zero);
+    const __m512i quarter[4] = {_mm512_shuffle_i32x4(scales, scales, 0x00), _mm512_shuffle_i32x4(scales, scales, 0x55),
+                                _mm512_shuffle_i32x4(scales, scales, 0xaa), _mm512_shuffle_i32x4(scales, scales, 0xff)};
+    VB_UNROLL
+    for (int i = 0; i < 4; i++)
+        r[i] = products_q4_k(w + Q4_K_BYTES * i + Q4_K_NIBBLES, a->pairs + 256 * (b + i), quarter[i]);
+    __m512i m = _mm512_madd_epi16(mins, LOAD64(a->sum32 + 8 * b));
+    m = _mm512_add_epi32(m, _mm512_shuffle_epi32(m, _MM_PERM_BADC));
+    m = _mm512_add_epi32(m, _mm512_shuffle_epi32(m, _MM_PERM_CDAB));
+    __m256 halves = _mm256_cvtph_ps(first_lanes(head));
+    __m128 low = _mm256_castps256_ps128(halves), high = _mm256_extractf128_ps(halves, 1);
+    return (dot_four){fold64(sums_of_quarters(r)), first_lanes(m), _mm_shuffle_ps(low, high, 0x88),
+                      _mm_shuffle_ps(low, high, 0xdd)};
+}
+
 /* 32 bytes in both halves. */
 VB_INLINE __m512i twice(const uint8_t *p)
 {

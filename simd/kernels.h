@@ -29,7 +29,8 @@ typedef struct {
     const float *x;
     int8_t *q;      /* [n] */
     int8_t *pairs;  /* Q32, x86: q of every fourth of 8 (AVX2) or 16 (AVX-512) blocks side by side, as 4-bit weights
-                       are unpacked: v 0-15, v+4 0-15, ..., v 16-31, v+4 16-31, ... for v of 0 to 3 */
+                       are unpacked: v 0-15, v+4 0-15, ..., v 16-31, v+4 16-31, ... for v of 0 to 3.
+                       Q256, AVX-512: of each four of 32 columns the first, the third, the second, the fourth */
     float *d;       /* [n / 32] or [n / 256] */
     int32_t *sum;   /* Q32: sum of q over each block; Q256: unused */
     int16_t *sum16; /* Q256: over each 16 */
