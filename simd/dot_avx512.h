@@ -198,7 +198,7 @@ VB_INLINE __m128i first_lanes(__m512i x)
     return _mm512_castsi512_si128(_mm512_permutexvar_epi32(_mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12)), x));
 }
 
-/* scales_q4_k of four blocks, whose first 16 bytes are the quarters of `head`: bytes, eight scales and eight mins each. */
+/* scales_q4_k of four blocks, whose first 16 bytes are the quarters of `head`: bytes, eight scales, eight mins each. */
 VB_INLINE __m512i scales4_q4_k(__m512i head)
 {
     const __m512i down = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4));
