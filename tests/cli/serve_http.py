@@ -194,7 +194,7 @@ def test_models_are_kept_as_long_as_asked():
     with serve("--keep-alive", "300ms") as s:
         same(s.json("POST", "/tokenize", {"model": "tiny", "content": "x"})[0], 200)
         same(len(s.json("GET", "/slots")[1]), 4)
-        until(20 * SLOW, lambda: s.json("GET", "/slots")[1] == [], "unloading")
+        until(3 * SLOW, lambda: s.json("GET", "/slots")[1] == [], "unloading")
 
 
 # --- how much, how long ------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_slow_clients_are_dropped():
         for c in (silent, half, kept.sock):
             c.settimeout(3 * SLOW)
             same(c.recv(100), b"")
-        until(20 * SLOW, lambda: s.descriptors() <= idle, "closing")
+        until(2 * SLOW, lambda: s.descriptors() <= idle, "closing")
         body = json.dumps({"model": "tiny", "content": "a" * 100000}).encode()  # slow, but fair
         c = s.socket()
         c.sendall(b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -466,7 +466,7 @@ def test_metrics():
         s.ask("GET", "/nothing")
         total = 'verbatim_http_requests_total{route="%s",status="%d"}'
         seen = {total % ("POST /tokenize", 200): 7, total % ("POST /tokenize", 404): 1, total % ("other", 404): 1}
-        until(20, lambda: all(metrics(s).get(k) == n for k, n in seen.items()), "counting")
+        until(5, lambda: all(metrics(s).get(k) == n for k, n in seen.items()), "counting")
         m = metrics(s)
         name = 'verbatim_http_request_seconds_%s{route="POST /tokenize"%s}'
         buckets = [v for k, v in m.items() if k.startswith('verbatim_http_request_seconds_bucket{route="POST /tokenize"')]

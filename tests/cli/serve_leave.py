@@ -111,7 +111,7 @@ def test_a_slot_is_free_again_at_once():
             if i == INSTANTS // 5:
                 memory = s.memory()
         same(answer(s, reference), expected)
-        until(20 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
+        until(5 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
         same((metric(s, "llamacpp:requests_processing"), metric(s, "llamacpp:requests_deferred")), (0, 0))
         assert metric(s, "verbatim_jobs_cancelled_total") >= met // 2, "the clients left too late"
         assert met >= INSTANTS // 5, f"only {met} of {INSTANTS} were met at work"
@@ -137,7 +137,7 @@ def test_a_crowd_leaves():
             stays.join()
             until(FREE_WITHIN, lambda: busy(s) == 0 and metric(s, "llamacpp:requests_deferred") == 0, "freeing all slots")
         same(got, [expected] * 6)
-        until(20 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
+        until(5 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
 
 
 def test_clients_leave_while_answers_begin():
@@ -156,7 +156,7 @@ def test_clients_leave_while_answers_begin():
     with serve() as s, concurrent.futures.ThreadPoolExecutor(8) as crowd:
         idle = s.descriptors()
         list(crowd.map(lambda i: reset(s, i % 2), range(int(20000 / SLOW))))
-        until(20 * SLOW, lambda: busy(s) == 0 and s.descriptors() <= idle + 8, "freeing slots and descriptors")
+        until(5 * SLOW, lambda: busy(s) == 0 and s.descriptors() <= idle + 8, "freeing slots and descriptors")
 
 
 # --- queues ------------------------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ def test_stop():
         else:
             page.point(*page.middle("byId('stop')"), click=True)
         wait(page, f"{LAST}.state === 'stopped'", 5)
-        until(5 * SLOW, lambda: not any(s["is_processing"] for s in SERVER.json("GET", "/slots")[1]), "the slot is free")
+        until(1 * SLOW, lambda: not any(s["is_processing"] for s in SERVER.json("GET", "/slots")[1]), "the slot is free")
         n = page.value(f"{LAST}.tokens.length")
         assert 8 < n < 4000, n
         page.settle()
@@ -591,7 +591,7 @@ def test_counts():
     wait(page, "counts.rates.some(r => r > 0)")
     page.key("Escape")
     wait(page, f"{LAST}.state === 'stopped'")
-    until(5 * SLOW, lambda: not any(s["is_processing"] for s in SERVER.json("GET", "/slots")[1]), "the slot is free")
+    until(1 * SLOW, lambda: not any(s["is_processing"] for s in SERVER.json("GET", "/slots")[1]), "the slot is free")
     page.value("readMetrics()")
     assert page.value("byId('m-tokens').textContent").startswith(f"{written():,} written"), written()
     assert re.match(r"[\d.]+ (ms|s), p95 [\d.]+ (ms|s)$", page.value("byId('m-first').textContent"))

@@ -82,7 +82,7 @@ with Server(VERBATIM, MODELS, "--ctx", "512", "--parallel", "8", "--threads", "1
     for _ in range(ROUNDS):
         run(s, alone)
     grown = s.memory() - memory
-    until(20 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
+    until(5 * SLOW, lambda: s.descriptors() <= idle, "closing descriptors")
     print(f"{REQUESTS} requests, {REQUESTS / (time.monotonic() - begin):.0f} a second, memory {grown >> 10:+d} KiB, "
           f"{grown / memory * 100:+.2f} %")
     assert SLOW > 1 or grown < max(memory // 100, 1 << 20), "memory grew"  # of a tiny process 1 % is less than an arena

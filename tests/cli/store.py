@@ -349,7 +349,7 @@ def test_clients_that_leave_leave_nothing():
             s.sendall(data[:n])
             time.sleep(random.Random(n).random() / 20)
             s.close()
-        served.until(20 * SLOW, lambda: (own.folder / "blobs").exists() and own.blobs() == [], "partial blobs are gone")
+        served.until(5 * SLOW, lambda: (own.folder / "blobs").exists() and own.blobs() == [], "partial blobs are gone")
         same(push(server, data)[0], 201)
         own.clear()
 
@@ -585,7 +585,7 @@ def test_a_server_killed_during_uploads():
             s = server.socket()
             s.sendall(f"POST /api/blobs/{digest_of(data)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode())
             s.sendall(data[:n])
-            served.until(20 * SLOW, lambda: (own.folder / "blobs").exists() and own.blobs(), "the upload began")
+            served.until(5 * SLOW, lambda: (own.folder / "blobs").exists() and own.blobs(), "the upload began")
             server.process.kill()
             server.process.communicate()
             s.close()
