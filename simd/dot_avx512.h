@@ -169,21 +169,25 @@ VB_INLINE __m512i lanes64(__m512i x, int k, int apart)
     return _mm512_shuffle_epi8(x, _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_add_epi16(low, step), 1));
 }
 
-VB_INLINE dot_parts dot1w_q4_k(const uint8_t *w, const vb_act *a, int b)
+/* The sum of a block's products; scales: its eight, in each quarter. */
+VB_INLINE __m512i products_q4_k(const uint8_t *nibbles, const int8_t *x, __m512i scales)
 {
-    const int8_t *x = a->q + 256 * b;
-    __m256i packed = scales_q4_k(w);
-    __m512i scales = _mm512_broadcast_i32x4(_mm256_castsi256_si128(packed));
     __m512i s = _mm512_setzero_si512(), t = s;
     VB_UNROLL
     for (int g = 0; g < 2; g++) {
-        __m512i q = LOAD64(w + Q4_K_NIBBLES + 64 * g), low = low_nibbles64(q), high = high_nibbles64(q);
-        __m512i even = _mm512_shuffle_i64x2(low, high, 0x44), odd = _mm512_shuffle_i64x2(low, high, 0xee);
-        s = scaled64(s, even, x + 128 * g, lanes64(scales, 4 * g, 1));
-        t = scaled64(t, odd, x + 128 * g + 64, lanes64(scales, 4 * g + 2, 1));
+        __m512i q = LOAD64(nibbles + 64 * g);
+        s = scaled64(s, low_nibbles64(q), x + 128 * g, lanes64(scales, 4 * g, 2));
+        t = scaled64(t, high_nibbles64(q), x + 128 * g + 64, lanes64(scales, 4 * g + 1, 2));
     }
+    return _mm512_add_epi32(s, t);
+}
+
+VB_INLINE dot_parts dot1w_q4_k(const uint8_t *w, const vb_act *a, int b)
+{
+    __m256i packed = scales_q4_k(w);
+    __m512i scales = _mm512_broadcast_i32x4(_mm256_castsi256_si128(packed));
     v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
-    return (dot_parts){fold64(_mm512_add_epi32(s, t)), m};
+    return (dot_parts){fold64(products_q4_k(w + Q4_K_NIBBLES, a->pairs + 256 * b, scales)), m};
 }
 
 /* Of four blocks of a row: their sums, and what these are multiplied by. */
@@ -207,19 +211,6 @@ VB_INLINE __m512i scales4_q4_k(__m512i head)
     __m512i low = _mm512_srlv_epi32(_mm512_shuffle_epi32(head, _MM_PERM_DCDB), down);
     __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(head, _MM_PERM_CCBB), 2);
     return _mm512_or_si512(_mm512_and_si512(low, low_bits), _mm512_and_si512(high, high_bits));
-}
-
-/* The sum of a block's products; scales: its eight, in each quarter. */
-VB_INLINE __m512i products_q4_k(const uint8_t *nibbles, const int8_t *x, __m512i scales)
-{
-    __m512i s = _mm512_setzero_si512(), t = s;
-    VB_UNROLL
-    for (int g = 0; g < 2; g++) {
-        __m512i q = LOAD64(nibbles + 64 * g);
-        s = scaled64(s, low_nibbles64(q), x + 128 * g, lanes64(scales, 4 * g, 2));
-        t = scaled64(t, high_nibbles64(q), x + 128 * g + 64, lanes64(scales, 4 * g + 1, 2));
-    }
-    return _mm512_add_epi32(s, t);
 }
 
 /* Blocks b to b + 3 of a row. */

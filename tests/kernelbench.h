@@ -2,7 +2,8 @@
  * interleaved, processor time of this thread, so that other load on the machine disturbs little.
  *
  *   matvec      GB/s of weights, from a matrix larger than any cache ("memory") and from one that fits ("cache")
- *   matmul      GMAC/s of 256 rows and 512 tokens, beside how many products of bytes the processor can add up at most
+ *   matmul      GMAC/s of 2,048 rows (256, eight times) and 512 tokens, beside how many products of bytes the processor
+ *               can add up at most
  *   crossover   GMAC/s of few tokens, by panels, by rows (matvec4, matvec) and with rows side by side (few): where
  *               vb_kernels.matmul_from belongs
  *   others      million values a second
