@@ -10,6 +10,7 @@ typedef struct {
 typedef struct {
     __m256i a, b;
 } vi;
+typedef vi vm; /* all ones or zeros in each lane */
 enum { VF_REGISTERS = 8 };
 #define PAIRS 64
 
@@ -46,15 +47,16 @@ VB_INLINE vi vi_add(vi x, vi y) { return (vi){_mm256_add_epi32(x.a, y.a), _mm256
 VB_INLINE vi vi_sub(vi x, vi y) { return (vi){_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)}; }
 VB_INLINE vi vi_and(vi x, vi y) { return (vi){_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
 VB_INLINE vi vi_or(vi x, vi y) { return (vi){_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
+VB_INLINE vi vi_max(vi x, vi y) { return (vi){_mm256_max_epi32(x.a, y.a), _mm256_max_epi32(x.b, y.b)}; }
 VB_INLINE vi vi_xor(vi x, vi y) { return (vi){_mm256_xor_si256(x.a, y.a), _mm256_xor_si256(x.b, y.b)}; }
-VB_INLINE vi vi_over(vi x, vi y) { return (vi){_mm256_cmpgt_epi32(x.a, y.a), _mm256_cmpgt_epi32(x.b, y.b)}; }
+VB_INLINE vm vi_over(vi x, vi y) { return (vi){_mm256_cmpgt_epi32(x.a, y.a), _mm256_cmpgt_epi32(x.b, y.b)}; }
 VB_INLINE vi vi_shift23(vi x) { return (vi){_mm256_slli_epi32(x.a, 23), _mm256_slli_epi32(x.b, 23)}; }
 VB_INLINE vf vi_float(vi x) { return (vf){_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)}; } /* the bits */
-VB_INLINE vi vi_without(vi x, vi mask)
+VB_INLINE vi vi_without(vi x, vm mask)
 {
     return (vi){_mm256_andnot_si256(mask.a, x.a), _mm256_andnot_si256(mask.b, x.b)};
 }
-VB_INLINE uint32_t vi_any(vi mask)
+VB_INLINE uint32_t vm_any(vm mask)
 {
     __m256i both = _mm256_or_si256(mask.a, mask.b);
     return !_mm256_testz_si256(both, both);

@@ -19,6 +19,16 @@ VB_INLINE vf vf_add(vf x, vf y) { return _mm512_add_ps(x, y); }
 VB_INLINE vf vf_sub(vf x, vf y) { return _mm512_sub_ps(x, y); }
 VB_INLINE vf vf_mul(vf x, vf y) { return _mm512_mul_ps(x, y); }
 VB_INLINE vf vf_max(vf x, vf y) { return _mm512_max_ps(x, y); }
+
+#define VF_TIMES
+/* x * *p. The product's own load spreads *p: a load that spreads takes the place of an addition on Zen 4. */
+VB_INLINE vf vf_times(vf x, const float *p)
+{
+    vf y;
+    __asm__("vmulps %2%{1to16%}, %1, %0" : "=v"(y) : "v"(x), "m"(*p));
+    return y;
+}
+
 VB_INLINE vi vf_bits(vf x) { return _mm512_castps_si512(x); }
 VB_INLINE vi vf_round(vf x) { return _mm512_cvtps_epi32(x); } /* B4 */
 VB_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
@@ -40,11 +50,18 @@ VB_INLINE vi vi_sub(vi x, vi y) { return _mm512_sub_epi32(x, y); }
 VB_INLINE vi vi_and(vi x, vi y) { return _mm512_and_si512(x, y); }
 VB_INLINE vi vi_or(vi x, vi y) { return _mm512_or_si512(x, y); }
 VB_INLINE vi vi_xor(vi x, vi y) { return _mm512_xor_si512(x, y); }
-VB_INLINE vi vi_over(vi x, vi y) { return _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(x, y)); }
+VB_INLINE vi vi_max(vi x, vi y) { return _mm512_max_epi32(x, y); }
 VB_INLINE vi vi_shift23(vi x) { return _mm512_slli_epi32(x, 23); }
 VB_INLINE vf vi_float(vi x) { return _mm512_castsi512_ps(x); } /* the bits */
-VB_INLINE vi vi_without(vi x, vi mask) { return _mm512_andnot_si512(mask, x); }
-VB_INLINE uint32_t vi_any(vi mask) { return _mm512_test_epi32_mask(mask, mask) != 0; }
+
+/* Masks: a bit a lane. */
+#define VM_BITS
+typedef __mmask16 vm;
+VB_INLINE vm vi_over(vi x, vi y) { return _mm512_cmpgt_epi32_mask(x, y); }
+VB_INLINE vm vm_or(vm m, vm n) { return _mm512_kor(m, n); }
+VB_INLINE uint32_t vm_any(vm m) { return m != 0; }
+VB_INLINE vi vi_without(vi x, vm m) { return _mm512_mask_mov_epi32(x, m, _mm512_setzero_si512()); }
+VB_INLINE vf vm_pick(vm m, vf x, vf y) { return _mm512_mask_blend_ps(m, x, y); }
 
 /* --- other types in memory --------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(LOAD32(p)); }

@@ -13,6 +13,7 @@ typedef struct {
 typedef struct {
     int32x4_t a, b, c, d;
 } vi;
+typedef vi vm; /* all ones or zeros in each lane */
 typedef struct {
     float32x4_t a, b;
 } v8f;
@@ -83,8 +84,9 @@ EACH2(vi, vi_add, vi, vaddq_s32)
 EACH2(vi, vi_sub, vi, vsubq_s32)
 EACH2(vi, vi_and, vi, vandq_s32)
 EACH2(vi, vi_or, vi, vorrq_s32)
+EACH2(vi, vi_max, vi, vmaxq_s32)
 EACH2(vi, vi_xor, vi, veorq_s32)
-EACH2(vi, vi_over, vi, OVER)
+EACH2(vm, vi_over, vi, OVER)
 EACH2(vi, vi_without, vi, vbicq_s32) /* x where the mask y is 0 */
 EACH1(vi, vi_shift23, vi, SHIFT23)
 EACH1(vf, vi_float, vi, F32) /* the bits */
@@ -95,7 +97,7 @@ VB_INLINE vi vi_all(int32_t x)
     return (vi){v, v, v, v};
 }
 
-VB_INLINE uint32_t vi_any(vi m)
+VB_INLINE uint32_t vm_any(vm m)
 {
     int32x4_t x = vorrq_s32(vorrq_s32(m.a, m.b), vorrq_s32(m.c, m.d));
     return vmaxvq_u32(vreinterpretq_u32_s32(x)) != 0;

@@ -13,6 +13,7 @@ typedef struct {
 typedef struct {
     i4 a, b, c, d;
 } vi;
+typedef vi vm; /* all ones or zeros in each lane */
 typedef struct {
     f4 a, b;
 } v8f;
@@ -59,6 +60,7 @@ VB_INLINE f4 f4_bf16(const uint8_t *p)
 }
 
 VB_INLINE f4 f4_max(f4 x, f4 y) { return (f4)(((x > y) & (i4)x) | (~(x > y) & (i4)y)); }
+VB_INLINE i4 i4_max(i4 x, i4 y) { return ((x > y) & x) | (~(x > y) & y); }
 VB_INLINE f4 f4_swap(f4 x) { return (f4){x[1], x[0], x[3], x[2]}; }
 
 /* They wrap, as the processor's own do. */
@@ -102,12 +104,16 @@ VB_INLINE vi vi_sub(vi x, vi y)
 }
 VB_INLINE vi vi_and(vi x, vi y) { return (vi){x.a & y.a, x.b & y.b, x.c & y.c, x.d & y.d}; }
 VB_INLINE vi vi_or(vi x, vi y) { return (vi){x.a | y.a, x.b | y.b, x.c | y.c, x.d | y.d}; }
+VB_INLINE vi vi_max(vi x, vi y)
+{
+    return (vi){i4_max(x.a, y.a), i4_max(x.b, y.b), i4_max(x.c, y.c), i4_max(x.d, y.d)};
+}
 VB_INLINE vi vi_xor(vi x, vi y) { return (vi){x.a ^ y.a, x.b ^ y.b, x.c ^ y.c, x.d ^ y.d}; }
-VB_INLINE vi vi_over(vi x, vi y) { return (vi){x.a > y.a, x.b > y.b, x.c > y.c, x.d > y.d}; }
-VB_INLINE vi vi_without(vi x, vi m) { return (vi){x.a & ~m.a, x.b & ~m.b, x.c & ~m.c, x.d & ~m.d}; }
+VB_INLINE vm vi_over(vi x, vi y) { return (vi){x.a > y.a, x.b > y.b, x.c > y.c, x.d > y.d}; }
+VB_INLINE vi vi_without(vi x, vm m) { return (vi){x.a & ~m.a, x.b & ~m.b, x.c & ~m.c, x.d & ~m.d}; }
 VB_INLINE vi vi_shift23(vi x) { return (vi){x.a << 23, x.b << 23, x.c << 23, x.d << 23}; }
 VB_INLINE vf vi_float(vi x) { return (vf){(f4)x.a, (f4)x.b, (f4)x.c, (f4)x.d}; } /* the bits */
-VB_INLINE uint32_t vi_any(vi m)
+VB_INLINE uint32_t vm_any(vm m)
 {
     i4 x = (m.a | m.b) | (m.c | m.d);
     return ((x[0] | x[1]) | (x[2] | x[3])) != 0;
