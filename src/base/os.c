@@ -46,6 +46,7 @@ vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
         VB_FAIL(err, VB_E_IO, "%s: cannot map: %s", path, strerror(reason));
     }
     out->data = data;
+    vb_pages_large(data, (size_t)out->size);
     return VB_OK;
 }
 
@@ -149,6 +150,12 @@ void *vb_pages_reserve(size_t bytes)
     if (bytes == 0) bytes = 1;
     void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return pages == MAP_FAILED ? NULL : pages;
+}
+
+void vb_pages_large(const void *pages, size_t bytes)
+{
+    enum { FEW = 8 << 20 };
+    if (bytes >= FEW) madvise((void *)(uintptr_t)pages, bytes, MADV_HUGEPAGE);
 }
 
 void vb_pages_release(void *pages, size_t bytes)

@@ -61,6 +61,7 @@ static vb_status make_room(vb_cpu *p, int tokens, int wanted, vb_err *err)
         p->scratch_bytes = 0;
         p->scratch = vb_pages_reserve(at.total);
         if (p->scratch == NULL) VB_FAIL(err, VB_E_MEMORY, "evaluation: out of memory for %d tokens", tokens);
+        vb_pages_large(p->scratch, at.total);
         p->scratch_bytes = at.total;
     }
     p->tokens = tokens;
