@@ -44,8 +44,8 @@ enum {
     Q6_K_BYTES = 210, Q6_K_HIGH = 128, Q6_K_SCALES = 192, Q6_K_D = 208,
 };
 
-/* Asks for memory that comes next; what is no memory does no harm. It waits in the second cache, as the first one has few
- * places for what is on its way: one core of Zen 4 reads weights a tenth to a sixth faster so. */
+/* Asks for memory that comes next; what is no memory does no harm. It waits in the second cache, as the first one has
+ * few places for what is on its way: one core of Zen 4 reads weights a tenth to a sixth faster so. */
 VB_INLINE void fetch(const uint8_t *p, int bytes)
 {
     VB_UNROLL

@@ -35,8 +35,8 @@ vb_status vb_dir_make(const char *path, vb_err *err); /* with parents */
 void *vb_pages_reserve(size_t bytes);
 void vb_pages_release(void *pages, size_t bytes);
 
-/* Pages of a mapping, of a file too, that are not in memory yet come in large ones, if they are many and the kernel can:
- * a core reads up to a third faster where it looks up fewer addresses. Less than a few large pages stay as they are. */
+/* Pages of a mapping, of a file too, that are not in memory yet come in large ones, if they are many and the kernel
+ * can: a core reads up to a third faster where it looks up fewer addresses. Less than 8 MiB stay as they are. */
 void vb_pages_large(const void *pages, size_t bytes);
 
 #endif
