@@ -42,22 +42,23 @@ class Bench:
         self.opts = opts
         self.roofs = {}
         self.rows = []  # (section, model, threads, what, engine, tokens/s, ratio, roof)
-        self.peers = {name: os.environ[var] for name, var in PEERS.items() if os.environ.get(var)}
+        self.peers = {name: os.path.abspath(os.environ[var]) for name, var in PEERS.items() if os.environ.get(var)}
+        self.away = tempfile.TemporaryDirectory()  # some peers leave a log where they are started
         for name, path in self.peers.items():
             if not os.access(path, os.X_OK):
                 raise Failed(f"{PEERS[name]}: expected the path of an executable llama-bench, found {path}")
 
     def tool(self, name):
-        return os.path.join(self.opts.build, name)
+        return os.path.abspath(os.path.join(self.opts.build, name))
 
     def run(self, args, threads):
         """Standard output and error of a program that must succeed."""
         env = dict(os.environ)
         if threads == 1:
-            env["LD_PRELOAD"] = os.path.abspath(self.tool("bench/cpuclock.so"))
+            env["LD_PRELOAD"] = self.tool("bench/cpuclock.so")
         try:
             done = subprocess.run(args, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL,
-                                  timeout=self.opts.limit)
+                                  timeout=self.opts.limit, cwd=self.away.name)
         except subprocess.TimeoutExpired:
             raise Failed(f"{os.path.basename(args[0])}: not done after {self.opts.limit} s") from None
         if done.returncode != 0:
@@ -280,7 +281,7 @@ def write_svg(path, rows):
 def made(bench, name, shape, *args):
     """A model of random weights in build/models, made once."""
     folder = os.path.join(bench.opts.build, "models") if bench.opts.quick else os.path.join("build", "models")
-    path = os.path.join(folder, name + ".gguf")
+    path = os.path.abspath(os.path.join(folder, name + ".gguf"))
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(path):
         talk("")
@@ -292,13 +293,13 @@ def stored(name):
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     folder = os.environ.get("VERBATIM_MODELS") or os.path.join(data, "verbatim", "models")
     path = os.environ.get(name.upper()) or os.path.join(folder, name + ".gguf")
-    return [path] if os.path.exists(path) else []
+    return [os.path.abspath(path)] if os.path.exists(path) else []
 
 
 def choose(bench):
     """Models of the three sections."""
     if bench.opts.models:
-        models = bench.opts.models.split(",")
+        models = [os.path.abspath(path) for path in bench.opts.models.split(",")]
         return models, None, models
     tiny = made(bench, "tiny-Q4_0", "tiny", "--format", "Q4_0")
     if bench.opts.quick:
