@@ -107,6 +107,7 @@ class Tab:
         while not self.loaded:
             assert time.monotonic() < end, f"{self.address}: not loaded"
             self.browser.listen(1)
+        self.settle()  # until it has been drawn, what was measured may move
 
     def call(self, method, params=None):
         return self.browser.call(method, params, self.session)
