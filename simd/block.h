@@ -45,7 +45,7 @@ enum {
 };
 
 /* Asks for memory that comes next; what is no memory does no harm. It waits in the second cache, as the first one has
- * few places for what is on its way: one core of Zen 4 reads weights a tenth to a sixth faster so. */
+ * few places for what is on its way: one core of Zen 4 reads weights up to a sixth faster so. */
 VB_INLINE void fetch(const uint8_t *p, int bytes)
 {
     VB_UNROLL
