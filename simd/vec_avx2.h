@@ -11,7 +11,7 @@ typedef struct {
     __m256i a, b;
 } vi;
 typedef vi vm; /* all ones or zeros in each lane */
-enum { VF_REGISTERS = 8 };
+#define VF_REGISTERS 8
 #define PAIRS 64
 
 /* --- 16 floats --------------------------------------------------------------------------------------------- */

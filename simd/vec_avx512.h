@@ -7,7 +7,7 @@
 
 typedef __m512 vf;
 typedef __m512i vi;
-enum { VF_REGISTERS = 32 };
+#define VF_REGISTERS 32
 #define PAIRS 128
 
 #define LOAD64(p) _mm512_loadu_si512((const void *)(p))

@@ -22,7 +22,7 @@ typedef struct {
 } v8i;
 typedef float32x4_t v4f;
 typedef int32x4_t v4i;
-enum { VF_REGISTERS = 8 };
+#define VF_REGISTERS 8
 typedef struct {
     v4i s, m; /* their lanes add up to S and M of C3 */
 } dot_parts;

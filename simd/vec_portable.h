@@ -22,7 +22,7 @@ typedef struct {
 } v8i;
 typedef f4 v4f;
 typedef i4 v4i;
-enum { VF_REGISTERS = 4 };
+#define VF_REGISTERS 4
 typedef struct {
     v4i s, m; /* their lanes add up to S and M of C3 */
 } dot_parts;
