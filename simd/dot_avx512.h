@@ -155,46 +155,90 @@ VB_INLINE v4i fold64(__m512i x)
     return fold(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
 }
 
-/* Adds the products of q and x, times 16-bit scales. */
-VB_INLINE __m512i scaled64(__m512i sum, __m512i q, const int8_t *x, __m512i scales)
+/* Places of words: the lower four of quarter i take word q_i, the upper four the one `apart` behind it. */
+VB_INLINE __m512i words64(int q0, int q1, int q2, int q3, int apart)
 {
-    return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(q, LOAD64(x)), scales);
+    const long long all = 0x0001000100010001;
+    return _mm512_setr_epi64(all * q0, all * (q0 + apart), all * q1, all * (q1 + apart), all * q2, all * (q2 + apart),
+                             all * q3, all * (q3 + apart));
 }
 
-/* 16-bit lane k of a register that holds the same eight in each quarter, lower half; upper: k + apart. */
-VB_INLINE __m512i lanes64(__m512i x, int k, int apart)
+/* Adds the products of p and q with 64 activations each, times 16-bit scales, p's in the lower half of each quarter. Four
+ * products are added first: at most 4 * 63 * 127, less than 2^15. */
+VB_INLINE __m512i scaled128(__m512i sum, __m512i p, __m512i q, __m512i x, __m512i y, __m512i scales)
 {
-    const __m256i low = _mm256_set1_epi16((short)((2 * k + 1) << 8 | 2 * k));
-    const __m256i step = _mm256_set1_epi16((short)(2 * apart << 8 | 2 * apart));
-    return _mm512_shuffle_epi8(x, _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_add_epi16(low, step), 1));
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i fours = _mm512_packs_epi32(_mm512_dpbusd_epi32(zero, p, x), _mm512_dpbusd_epi32(zero, q, y));
+    return _mm512_dpwssd_epi32(sum, fours, scales);
 }
 
-/* The sum of a block's products; scales: its eight, in each quarter. */
-VB_INLINE __m512i products_q4_k(const uint8_t *nibbles, const int8_t *x, __m512i scales)
+/* 32 bytes in both halves. */
+VB_INLINE __m512i twice(const uint8_t *p)
 {
-    __m512i s = _mm512_setzero_si512(), t = s;
+    return _mm512_broadcast_i64x4(LOAD32(p));
+}
+
+/* Bytes of `bit` where x has one of the bits `low` (lower half) or `high` (upper half). */
+VB_INLINE __m512i bytes_where(__m512i x, int low, int high, int bit)
+{
+    __m256i l = _mm256_set1_epi8((char)low), h = _mm256_set1_epi8((char)high);
+    __mmask64 set = _mm512_test_epi8_mask(x, _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1));
+    return _mm512_maskz_mov_epi8(set, _mm512_set1_epi8((char)bit));
+}
+
+/* The sum of a block's products; scales: eight from word `at` on. */
+VB_INLINE __m512i products_q4_k(const uint8_t *w, const vb_act *a, int b, __m512i scales, int at)
+{
+    const int8_t *x = a->pairs + 256 * b;
+    __m512i s[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     VB_UNROLL
     for (int g = 0; g < 2; g++) {
-        __m512i q = LOAD64(nibbles + 64 * g);
-        s = scaled64(s, low_nibbles64(q), x + 128 * g, lanes64(scales, 4 * g, 2));
-        t = scaled64(t, high_nibbles64(q), x + 128 * g + 64, lanes64(scales, 4 * g + 1, 2));
+        __m512i q = LOAD64(w + Q4_K_NIBBLES + 64 * g);
+        int i = at + 4 * g;
+        s[g] = scaled128(s[g], low_nibbles64(q), high_nibbles64(q), LOAD64(x + 128 * g), LOAD64(x + 128 * g + 64),
+                         _mm512_permutexvar_epi16(words64(i, i, i + 2, i + 2, 1), scales));
     }
-    return _mm512_add_epi32(s, t);
+    return _mm512_add_epi32(s[0], s[1]);
+}
+
+VB_INLINE __m512i products_q5_k(const uint8_t *w, const vb_act *a, int b, __m512i scales, int at)
+{
+    const int8_t *x = a->q + 256 * b;
+    __m512i s[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()}, fifths = twice(w + Q5_K_FIFTHS);
+    VB_UNROLL
+    for (int g = 0; g < 2; g++) {
+        __m512i q = LOAD64(w + Q5_K_NIBBLES + 64 * g), low = low_nibbles64(q), high = high_nibbles64(q);
+        __m512i even = _mm512_shuffle_i64x2(low, high, 0x44), odd = _mm512_shuffle_i64x2(low, high, 0xee);
+        int i = at + 4 * g;
+        even = _mm512_or_si512(even, bytes_where(fifths, 1 << 4 * g, 2 << 4 * g, 16));
+        odd = _mm512_or_si512(odd, bytes_where(fifths, 4 << 4 * g, 8 << 4 * g, 16));
+        s[g] = scaled128(s[g], even, odd, LOAD64(x + 128 * g), LOAD64(x + 128 * g + 64),
+                         _mm512_permutexvar_epi16(words64(i, i, i + 1, i + 1, 2), scales));
+    }
+    return _mm512_add_epi32(s[0], s[1]);
+}
+
+VB_INLINE __m512i products_k(const uint8_t *w, const vb_act *a, int b, __m512i scales, int at, int bytes)
+{
+    return bytes == Q4_K_BYTES ? products_q4_k(w, a, b, scales, at) : products_q5_k(w, a, b, scales, at);
+}
+
+VB_INLINE dot_parts dot1w_q45_k(const uint8_t *w, const vb_act *a, int b, int bytes)
+{
+    __m256i packed = scales_q4_k(w);
+    v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
+    return (dot_parts){fold64(products_k(w, a, b, _mm512_castsi256_si512(packed), 0, bytes)), m};
 }
 
 VB_INLINE dot_parts dot1w_q4_k(const uint8_t *w, const vb_act *a, int b)
 {
-    __m256i packed = scales_q4_k(w);
-    __m512i scales = _mm512_broadcast_i32x4(_mm256_castsi256_si128(packed));
-    v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
-    return (dot_parts){fold64(products_q4_k(w + Q4_K_NIBBLES, a->pairs + 256 * b, scales)), m};
+    return dot1w_q45_k(w, a, b, Q4_K_BYTES);
 }
 
-/* Of four blocks of a row: their sums, and what these are multiplied by. */
-typedef struct {
-    v4i s, m;
-    v4f scale, min;
-} dot_four;
+VB_INLINE dot_parts dot1w_q5_k(const uint8_t *w, const vb_act *a, int b)
+{
+    return dot1w_q45_k(w, a, b, Q5_K_BYTES);
+}
 
 /* The first 32-bit lane of each quarter. */
 VB_INLINE __m128i first_lanes(__m512i x)
@@ -213,16 +257,13 @@ VB_INLINE __m512i scales4_q4_k(__m512i head)
     return _mm512_or_si512(_mm512_and_si512(low, low_bits), _mm512_and_si512(high, high_bits));
 }
 
-/* Blocks b to b + 3 of a row. */
-VB_INLINE dot_four dot4w_q4_k(const uint8_t *w, const vb_act *a, int b)
+/* Blocks b to b + 3 of a row of Q4_K or Q5_K, whose heads are the same. */
+VB_INLINE dot_four dot4w_q45_k(const uint8_t *w, const vb_act *a, int b, int bytes)
 {
-    __m512i head = four(w, Q4_K_BYTES), packed = scales4_q4_k(head), zero = _mm512_setzero_si512(), r[4];
+    __m512i head = four(w, bytes), packed = scales4_q4_k(head), zero = _mm512_setzero_si512(), r[4];
     __m512i scales = _mm512_unpacklo_epi8(packed, zero), mins = _mm512_unpackhi_epi8(packed, zero);
-    const __m512i quarter[4] = {_mm512_shuffle_i32x4(scales, scales, 0x00), _mm512_shuffle_i32x4(scales, scales, 0x55),
-                                _mm512_shuffle_i32x4(scales, scales, 0xaa), _mm512_shuffle_i32x4(scales, scales, 0xff)};
     VB_UNROLL
-    for (int i = 0; i < 4; i++)
-        r[i] = products_q4_k(w + Q4_K_BYTES * i + Q4_K_NIBBLES, a->pairs + 256 * (b + i), quarter[i]);
+    for (int i = 0; i < 4; i++) r[i] = products_k(w + bytes * i, a, b + i, scales, 8 * i, bytes);
     __m512i m = _mm512_madd_epi16(mins, LOAD64(a->sum32 + 8 * b));
     m = _mm512_add_epi32(m, _mm512_shuffle_epi32(m, _MM_PERM_BADC));
     m = _mm512_add_epi32(m, _mm512_shuffle_epi32(m, _MM_PERM_CDAB));
@@ -230,50 +271,6 @@ VB_INLINE dot_four dot4w_q4_k(const uint8_t *w, const vb_act *a, int b)
     __m128 low = _mm256_castps256_ps128(halves), high = _mm256_extractf128_ps(halves, 1);
     return (dot_four){fold64(sums_of_quarters(r)), first_lanes(m), _mm_shuffle_ps(low, high, 0x88),
                       _mm_shuffle_ps(low, high, 0xdd)};
-}
-
-/* 32 bytes in both halves. */
-VB_INLINE __m512i twice(const uint8_t *p)
-{
-    return _mm512_broadcast_i64x4(LOAD32(p));
-}
-
-/* Bytes of `bit` where x has one of the bits `low` (lower half) or `high` (upper half). */
-VB_INLINE __m512i bytes_where(__m512i x, int low, int high, int bit)
-{
-    __m256i l = _mm256_set1_epi8((char)low), h = _mm256_set1_epi8((char)high);
-    __mmask64 set = _mm512_test_epi8_mask(x, _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1));
-    return _mm512_maskz_mov_epi8(set, _mm512_set1_epi8((char)bit));
-}
-
-VB_INLINE dot_parts dot1w_q5_k(const uint8_t *w, const vb_act *a, int b)
-{
-    const int8_t *x = a->q + 256 * b;
-    __m256i packed = scales_q4_k(w);
-    __m512i scales = _mm512_broadcast_i32x4(_mm256_castsi256_si128(packed)), fifths = twice(w + Q5_K_FIFTHS);
-    __m512i s = _mm512_setzero_si512(), t = s;
-    VB_UNROLL
-    for (int g = 0; g < 2; g++) {
-        __m512i q = LOAD64(w + Q5_K_NIBBLES + 64 * g), low = low_nibbles64(q), high = high_nibbles64(q);
-        __m512i even = _mm512_shuffle_i64x2(low, high, 0x44), odd = _mm512_shuffle_i64x2(low, high, 0xee);
-        even = _mm512_or_si512(even, bytes_where(fifths, 1 << 4 * g, 2 << 4 * g, 16));
-        odd = _mm512_or_si512(odd, bytes_where(fifths, 4 << 4 * g, 8 << 4 * g, 16));
-        s = scaled64(s, even, x + 128 * g, lanes64(scales, 4 * g, 1));
-        t = scaled64(t, odd, x + 128 * g + 64, lanes64(scales, 4 * g + 2, 1));
-    }
-    v4i m = _mm_madd_epi16(_mm256_extracti128_si256(packed, 1), LOAD16(a->sum32 + 8 * b));
-    return (dot_parts){fold64(_mm512_add_epi32(s, t)), m};
-}
-
-/* Of sixteen 16-bit scales those of places i and i + 1, j and j + 1: each in one quarter. */
-VB_INLINE __m512i quarters16(__m256i scales, int i, int j)
-{
-    __m128i one = _mm_set1_epi16(1), p = _mm_set1_epi16((short)i), q = _mm_set1_epi16((short)j);
-    __m512i places = _mm512_castsi128_si512(p);
-    places = _mm512_inserti32x4(places, _mm_add_epi16(p, one), 1);
-    places = _mm512_inserti32x4(places, q, 2);
-    places = _mm512_inserti32x4(places, _mm_add_epi16(q, one), 3);
-    return _mm512_permutexvar_epi16(places, _mm512_castsi256_si512(scales));
 }
 
 /* Minus 2^shift times the sum of scales times sums of activations, in the lower half. */
@@ -289,7 +286,7 @@ VB_INLINE dot_parts dot1w_q6_k(const uint8_t *w, const vb_act *a, int b)
     const __m512i left = _mm512_setr_epi64(4, 4, 4, 4, 2, 2, 2, 2), right = _mm512_setr_epi64(0, 0, 0, 0, 2, 2, 2, 2);
     const int8_t *x = a->q + 256 * b;
     __m256i scales = _mm256_cvtepi8_epi16(LOAD16(w + Q6_K_SCALES));
-    __m512i s = bias16(scales, a->sum16 + 16 * b, 5), t = _mm512_setzero_si512();
+    __m512i s[2] = {bias16(scales, a->sum16 + 16 * b, 5), _mm512_setzero_si512()};
     VB_UNROLL
     for (int half = 0; half < 2; half++) {
         __m512i q = LOAD64(w + 64 * half), bits = twice(w + Q6_K_HIGH + 32 * half);
@@ -297,10 +294,11 @@ VB_INLINE dot_parts dot1w_q6_k(const uint8_t *w, const vb_act *a, int b)
         __m512i high = _mm512_and_si512(_mm512_srlv_epi64(bits, right), top);
         low = _mm512_or_si512(low_nibbles64(q), low);
         high = _mm512_or_si512(high_nibbles64(q), high);
-        s = scaled64(s, low, x + 128 * half, quarters16(scales, 8 * half, 8 * half + 2));
-        t = scaled64(t, high, x + 128 * half + 64, quarters16(scales, 8 * half + 4, 8 * half + 6));
+        int k = 8 * half;
+        s[half] = scaled128(s[half], low, high, LOAD64(x + 128 * half), LOAD64(x + 128 * half + 64),
+                            _mm512_permutexvar_epi16(words64(k, k + 1, k + 2, k + 3, 4), _mm512_castsi256_si512(scales)));
     }
-    return (dot_parts){fold64(_mm512_add_epi32(s, t)), _mm_setzero_si128()};
+    return (dot_parts){fold64(_mm512_add_epi32(s[0], s[1])), _mm_setzero_si128()};
 }
 
 /* Elements 32k to 32k + 31 of both halves of a block of 256. */
@@ -314,6 +312,14 @@ VB_INLINE __m512i pair_of_bits64(__m512i q, int k)
     return _mm512_and_si512(_mm512_srlv_epi16(q, _mm512_set1_epi16((short)(2 * k))), _mm512_set1_epi8(3));
 }
 
+/* p and q are 32k to 32k + 63 of both halves of a block. */
+VB_INLINE __m512i scaled_halves(__m512i sum, __m512i p, __m512i q, const int8_t *x, int k, __m256i scales)
+{
+    __m512i places = words64(2 * k, 2 * k + 1, 2 * k + 8, 2 * k + 9, 2);
+    return scaled128(sum, p, q, both_halves(x, k), both_halves(x, k + 1),
+                     _mm512_permutexvar_epi16(places, _mm512_castsi256_si512(scales)));
+}
+
 VB_INLINE dot_parts dot1w_q2_k(const uint8_t *w, const vb_act *a, int b)
 {
     const __m128i nibble = _mm_set1_epi8(15);
@@ -321,10 +327,8 @@ VB_INLINE dot_parts dot1w_q2_k(const uint8_t *w, const vb_act *a, int b)
     __m256i scales = _mm256_cvtepi8_epi16(_mm_and_si128(packed, nibble));
     __m512i q = LOAD64(w + Q2_K_PAIRS), s[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     VB_UNROLL
-    for (int k = 0; k < 4; k++) {
-        __m512i p = _mm512_maddubs_epi16(pair_of_bits64(q, k), both_halves(a->q + 256 * b, k));
-        s[k & 1] = _mm512_dpwssd_epi32(s[k & 1], p, quarters16(scales, 2 * k, 8 + 2 * k));
-    }
+    for (int k = 0; k < 4; k += 2)
+        s[k / 2] = scaled_halves(s[k / 2], pair_of_bits64(q, k), pair_of_bits64(q, k + 1), a->q + 256 * b, k, scales);
     __m256i m = _mm256_madd_epi16(_mm256_cvtepi8_epi16(mins), LOAD32(a->sum16 + 16 * b));
     return (dot_parts){fold64(_mm512_add_epi32(s[0], s[1])), fold(m)};
 }
@@ -335,10 +339,10 @@ VB_INLINE dot_parts dot1w_q3_k(const uint8_t *w, const vb_act *a, int b)
     __m512i pairs = LOAD64(w + Q3_K_PAIRS), thirds = twice(w);
     __m512i s[2] = {bias16(scales, a->sum16 + 16 * b, 2), _mm512_setzero_si512()};
     VB_UNROLL
-    for (int k = 0; k < 4; k++) {
-        __m512i q = _mm512_or_si512(pair_of_bits64(pairs, k), bytes_where(thirds, 1 << k, 16 << k, 4));
-        __m512i p = _mm512_maddubs_epi16(q, both_halves(a->q + 256 * b, k));
-        s[k & 1] = _mm512_dpwssd_epi32(s[k & 1], p, quarters16(scales, 2 * k, 8 + 2 * k));
+    for (int k = 0; k < 4; k += 2) {
+        __m512i p = _mm512_or_si512(pair_of_bits64(pairs, k), bytes_where(thirds, 1 << k, 16 << k, 4));
+        __m512i q = _mm512_or_si512(pair_of_bits64(pairs, k + 1), bytes_where(thirds, 2 << k, 32 << k, 4));
+        s[k / 2] = scaled_halves(s[k / 2], p, q, a->q + 256 * b, k, scales);
     }
     return (dot_parts){fold64(_mm512_add_epi32(s[0], s[1])), _mm_setzero_si128()};
 }
