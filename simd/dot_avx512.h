@@ -5,7 +5,7 @@
  *                    and the four registers' sums are the sixteen of the blocks, in order
  *   blocks of 256    64 weights a register
  *
- * Eight blocks of 32, for the end of a row, are those of dot_avx2.h.
+ * Eight blocks of 32, for the end of a row and for Q8_0, are those of dot_avx2.h.
  */
 #include "simd/dot_avx2.h"
 
@@ -129,23 +129,6 @@ VB_INLINE vi dot16_q5_0(const uint8_t *w, const vb_act *a, int b)
 VB_INLINE vi dot16_q5_1(const uint8_t *w, const vb_act *a, int b)
 {
     return fifths16(w + 4, Q5_1_BYTES, pairs_at(a, b));
-}
-
-/* Two blocks a register; their sums come out as those of even, then of odd blocks of each eight. */
-VB_INLINE vi dot16_q8_0(const uint8_t *w, const vb_act *a, int b)
-{
-    const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
-    const __m512i flip = _mm512_set1_epi8(-128);
-    __m512i r[8];
-    VB_UNROLL
-    for (int v = 0; v < 8; v++) {
-        const uint8_t *p = w + 2 + 2 * Q8_0_BYTES * v;
-        __m512i q = _mm512_inserti64x4(_mm512_castsi256_si512(LOAD32(p)), LOAD32(p + Q8_0_BYTES), 1);
-        r[v] = products64(_mm512_setzero_si512(), _mm512_xor_si512(q, flip), a->q + 32 * b + 64 * v);
-    }
-    __m512i x = sums_of_quarters(r), y = sums_of_quarters(r + 4);
-    x = _mm512_add_epi32(_mm512_shuffle_i32x4(x, y, 0x88), _mm512_shuffle_i32x4(x, y, 0xdd));
-    return _mm512_sub_epi32(_mm512_permutexvar_epi32(order, x), _mm512_slli_epi32(LOAD64(a->sum + b), 7));
 }
 
 /* --- blocks of 256 ----------------------------------------------------------------------------------------- */
