@@ -233,7 +233,7 @@ def test_what_runs_may_finish():
         kept = s.connect()
         kept.request("GET", "/health")
         same(kept.getresponse().read(), b'{"status":"ok"}')
-        c = start(s, request(prompt(context(s) * 3 // 4), 200, True))
+        c = start(s, request(prompt(context(s) * 3 // 4), int(200 / SLOW), True))
         until(10 * SLOW, lambda: busy(s) == 1, "beginning")
         s.process.send_signal(signal.SIGTERM)
         until(1 * SLOW, lambda: status_on(kept) == 503, "refusing what is new")
