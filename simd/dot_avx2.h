@@ -3,6 +3,7 @@
  * (4-bit), 4 (5-bit), 2 (6-bit) or 1 (8-bit) results of maddubs are added in 16 bits. A bias of the weights is
  * subtracted as bias * sum(q); codes of both signs give theirs to the activations (|w| times x with the sign of w).
  */
+#include "simd/dot.h"
 
 /* Where the eight blocks from b on begin in their group of pairs (vb_act). */
 VB_INLINE const int8_t *pairs_at(const vb_act *a, int b)

@@ -138,15 +138,16 @@ VB_INLINE v4i fold64(__m512i x)
     return fold(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
 }
 
-/* Places of words: the lower four of quarter i take word q_i, the upper four the one `apart` behind it. */
-VB_INLINE __m512i words64(int q0, int q1, int q2, int q3, int apart)
+/* Words of x: the lower four of quarter i are number q_i, the upper four the one `apart` behind it. */
+VB_INLINE __m512i words64(__m512i x, int q0, int q1, int q2, int q3, int apart)
 {
     const long long all = 0x0001000100010001;
-    return _mm512_setr_epi64(all * q0, all * (q0 + apart), all * q1, all * (q1 + apart), all * q2, all * (q2 + apart),
-                             all * q3, all * (q3 + apart));
+    __m512i places = _mm512_setr_epi64(all * q0, all * (q0 + apart), all * q1, all * (q1 + apart), all * q2,
+                                       all * (q2 + apart), all * q3, all * (q3 + apart));
+    return _mm512_permutexvar_epi16(places, x);
 }
 
-/* Adds the products of p and q with 64 activations each, times 16-bit scales, p's in the lower half of each quarter. Four
+/* Adds the products of p and q with 64 activations each, times 16-bit scales, in each quarter first those of p. Four
  * products are added first: at most 4 * 63 * 127, less than 2^15. */
 VB_INLINE __m512i scaled128(__m512i sum, __m512i p, __m512i q, __m512i x, __m512i y, __m512i scales)
 {
@@ -179,7 +180,7 @@ VB_INLINE __m512i products_q4_k(const uint8_t *w, const vb_act *a, int b, __m512
         __m512i q = LOAD64(w + Q4_K_NIBBLES + 64 * g);
         int i = at + 4 * g;
         s[g] = scaled128(s[g], low_nibbles64(q), high_nibbles64(q), LOAD64(x + 128 * g), LOAD64(x + 128 * g + 64),
-                         _mm512_permutexvar_epi16(words64(i, i, i + 2, i + 2, 1), scales));
+                         words64(scales, i, i, i + 2, i + 2, 1));
     }
     return _mm512_add_epi32(s[0], s[1]);
 }
@@ -196,7 +197,7 @@ VB_INLINE __m512i products_q5_k(const uint8_t *w, const vb_act *a, int b, __m512
         even = _mm512_or_si512(even, bytes_where(fifths, 1 << 4 * g, 2 << 4 * g, 16));
         odd = _mm512_or_si512(odd, bytes_where(fifths, 4 << 4 * g, 8 << 4 * g, 16));
         s[g] = scaled128(s[g], even, odd, LOAD64(x + 128 * g), LOAD64(x + 128 * g + 64),
-                         _mm512_permutexvar_epi16(words64(i, i, i + 1, i + 1, 2), scales));
+                         words64(scales, i, i, i + 1, i + 1, 2));
     }
     return _mm512_add_epi32(s[0], s[1]);
 }
@@ -279,7 +280,7 @@ VB_INLINE dot_parts dot1w_q6_k(const uint8_t *w, const vb_act *a, int b)
         high = _mm512_or_si512(high_nibbles64(q), high);
         int k = 8 * half;
         s[half] = scaled128(s[half], low, high, LOAD64(x + 128 * half), LOAD64(x + 128 * half + 64),
-                            _mm512_permutexvar_epi16(words64(k, k + 1, k + 2, k + 3, 4), _mm512_castsi256_si512(scales)));
+                            words64(_mm512_castsi256_si512(scales), k, k + 1, k + 2, k + 3, 4));
     }
     return (dot_parts){fold64(_mm512_add_epi32(s[0], s[1])), _mm_setzero_si128()};
 }
@@ -298,9 +299,8 @@ VB_INLINE __m512i pair_of_bits64(__m512i q, int k)
 /* p and q are 32k to 32k + 63 of both halves of a block. */
 VB_INLINE __m512i scaled_halves(__m512i sum, __m512i p, __m512i q, const int8_t *x, int k, __m256i scales)
 {
-    __m512i places = words64(2 * k, 2 * k + 1, 2 * k + 8, 2 * k + 9, 2);
-    return scaled128(sum, p, q, both_halves(x, k), both_halves(x, k + 1),
-                     _mm512_permutexvar_epi16(places, _mm512_castsi256_si512(scales)));
+    __m512i words = words64(_mm512_castsi256_si512(scales), 2 * k, 2 * k + 1, 2 * k + 8, 2 * k + 9, 2);
+    return scaled128(sum, p, q, both_halves(x, k), both_halves(x, k + 1), words);
 }
 
 VB_INLINE dot_parts dot1w_q2_k(const uint8_t *w, const vb_act *a, int b)

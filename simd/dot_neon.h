@@ -1,6 +1,7 @@
 /* dot_neon.h - integers inside weight blocks with NEON's dotprod: sdot adds four products of signed bytes to a 32-bit
  * lane, so nothing saturates. A bias of the weights is subtracted as bias * sum(q).
  */
+#include "simd/dot.h"
 
 VB_INLINE int8x16_t low_nibbles(uint8x16_t q) { return vreinterpretq_s8_u8(vandq_u8(q, vdupq_n_u8(15))); }
 VB_INLINE int8x16_t high_nibbles(uint8x16_t q) { return vreinterpretq_s8_u8(vshrq_n_u8(q, 4)); }

@@ -4,6 +4,7 @@
  * Every instruction set includes this behind its own functions. One that has a better dot8_x says so by
  * `#define dot8_x dot8_x`, and it takes the place of the one here.
  */
+#include "simd/dot.h"
 
 VB_INLINE int32_t plain_products(const int8_t *q, const int8_t *x, int n)
 {

@@ -23,13 +23,6 @@ typedef struct {
 typedef float32x4_t v4f;
 typedef int32x4_t v4i;
 #define VF_REGISTERS 8
-typedef struct {
-    v4i s, m; /* their lanes add up to S and M of C3 */
-} dot_parts;
-typedef struct {
-    v4i s, m; /* S and M of four blocks */
-    v4f scale, min;
-} dot_four;
 
 #define F32(x) vreinterpretq_f32_s32(x)
 #define S32(x) vreinterpretq_s32_f32(x)

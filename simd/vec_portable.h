@@ -23,13 +23,6 @@ typedef struct {
 typedef f4 v4f;
 typedef i4 v4i;
 #define VF_REGISTERS 4
-typedef struct {
-    v4i s, m; /* their lanes add up to S and M of C3 */
-} dot_parts;
-typedef struct {
-    v4i s, m; /* S and M of four blocks */
-    v4f scale, min;
-} dot_four;
 
 /* --- four lanes -------------------------------------------------------------------------------------------- */
 VB_INLINE f4 f4_load(const void *p)

@@ -10,13 +10,6 @@ typedef __m256 v8f;
 typedef __m256i v8i;
 typedef __m128 v4f;
 typedef __m128i v4i;
-typedef struct {
-    v4i s, m; /* their lanes add up to S and M of C3 */
-} dot_parts;
-typedef struct {
-    v4i s, m; /* S and M of four blocks */
-    v4f scale, min;
-} dot_four;
 
 #define LOAD16(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define LOAD32(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
