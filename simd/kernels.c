@@ -103,23 +103,12 @@ size_t vb_strip_bytes(vb_act_kind kind, int n)
     return kind == VB_ACT_F32 ? ((size_t)n + 15) / 16 * 64 : ((size_t)n + 31) / 32 * 48;
 }
 
-/* Half of a second cache, since activations pass through the other half; of long rows all of it, because with few rows
- * activations take as long to come as to be used. */
-int vb_float_band(int n)
-{
-    enum { FLOATS = 36 * 4096, ROWS = 12, MANY = 24 };
-    int columns = (n + 15) / 16 * 16, rows = FLOATS / columns, most = 2 * FLOATS / columns;
-    if (rows < MANY) rows = most < MANY ? most : MANY;
-    if (rows > VB_FLOAT_BAND) return VB_FLOAT_BAND;
-    return rows < ROWS ? ROWS : rows / ROWS * ROWS;
-}
-
 /* A panel holds at most 32 rows. For each 256 columns: bytes of weights, scales and mins of 16 sub-blocks, and for
- * each 32 the two floats of a block. Or it holds a band of floats. */
+ * each 32 the two floats of a block. Or they are floats. */
 size_t vb_panel_bytes(int n)
 {
     enum { ROWS = 32, BYTES = 256 + 16 * 4 + 16 * 2 + 8 * 2 * 4 };
     size_t blocks = ((size_t)n + 255) / 256 * ROWS * BYTES;
-    size_t floats = ((size_t)n + 15) / 16 * 64 * (size_t)vb_float_band(n);
+    size_t floats = (((size_t)n + 15) / 16 * ROWS + 16) * 64;
     return blocks > floats ? blocks : floats;
 }

@@ -103,8 +103,6 @@ typedef struct {
     uint32_t *bad;
     const float *bias; /* of the rows, only to settle; NULL: none */
 } vb_product;
-enum { VB_FLOAT_BAND = 48 };  /* rows of floats that a panel holds at most */
-int vb_float_band(int n);     /* as many as it holds of n columns; a multiple of 12 */
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
 size_t vb_strip_bytes(vb_act_kind kind, int n); /* of one activation in a strip */
 enum { VB_FEW = 16, VB_FEW_SHORT = 64 }; /* tokens that vb_kernels.few takes at most; of rows of 64 columns without gaps */
@@ -131,10 +129,10 @@ typedef struct {
     void (*matmul[VB_FORMATS])(const vb_product *p);
     /* The same for 1 to VB_FEW, which needs no panel; NULL where a table has none: as above. */
     void (*few[VB_FORMATS])(const vb_product *p);
-    /* Lays n activations side by side for matmul, in strips of `strip`: the last takes as much room as a full one. */
+    /* Lays n activations side by side for matmul, in strips of so many: the last takes as much room as a full one. */
     void (*lay[VB_ACT_Q256 + 1])(uint8_t *to, const vb_act *a, int n);
-    int strip;
-    /* From how many activations on matmul is the faster one, by their kind. */
+    int strip[VB_ACT_Q256 + 1]; /* by their kind */
+    /* From how many activations on matmul is the faster one. */
     int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */

@@ -15,10 +15,10 @@
 #define VB_SIMD_PANEL_AVX2_H
 #include "simd/panel.h"
 
-enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 3, FLOAT_STRIPS = 2, FLOAT_PART = 384 };
+enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS,
+       FLOAT_TOKENS = 6 };
 /* From so many tokens on panels are faster than matvec and matvec4 (kernelcheck --bench --filter crossover). */
-enum { FROM_F32 = 6, FROM_Q32 = 12, FROM_Q256 = 10 };
+enum { FROM_F32 = 10, FROM_Q32 = 12, FROM_Q256 = 10 };
 #ifdef DPBUSD
 enum { PANEL_SIGNED_8 = 0, PANEL_SIGNS = 0 };
 #define PANEL_WORDS 0
@@ -41,6 +41,7 @@ VB_INLINE pf pf_of(pi x) { return _mm256_cvtepi32_ps(x); }
 VB_INLINE pf pf_add(pf x, pf y) { return _mm256_add_ps(x, y); }
 VB_INLINE pf pf_sub(pf x, pf y) { return _mm256_sub_ps(x, y); }
 VB_INLINE pf pf_mul(pf x, pf y) { return _mm256_mul_ps(x, y); }
+VB_INLINE pf pf_times(pf x, const float *p) { return _mm256_mul_ps(x, _mm256_broadcast_ss(p)); }
 VB_INLINE void pf_store(float *p, pf x) { _mm256_storeu_ps(p, x); }
 
 /* Four bytes, or two words, everywhere. */

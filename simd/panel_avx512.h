@@ -5,10 +5,10 @@
 #define VB_SIMD_PANEL_AVX512_H
 #include "simd/panel.h"
 
-enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 4, FLOAT_STRIPS = 1, FLOAT_PART = 2048 };
+enum { PANEL_LANES = 16, PANEL_ROWS = 32, PANEL_VECTORS = 2, PANEL_TOKENS = 6, STRIP_LINE = 4 * PANEL_TOKENS,
+       FLOAT_TOKENS = 8 };
 /* From so many tokens on panels are faster than few rows (kernelcheck --bench --filter crossover). */
-enum { FROM_F32 = 5, FROM_Q32 = VB_FEW + 1, FROM_Q256 = 2 * VB_FEW + 1 };
+enum { FROM_F32 = 7, FROM_Q32 = VB_FEW + 1, FROM_Q256 = 2 * VB_FEW + 1 };
 enum { PANEL_SIGNED_8 = 0, PANEL_SIGNS = 0 };
 #define PANEL_WORDS 0
 
@@ -26,6 +26,7 @@ VB_INLINE pf pf_of(pi x) { return _mm512_cvtepi32_ps(x); }
 VB_INLINE pf pf_add(pf x, pf y) { return _mm512_add_ps(x, y); }
 VB_INLINE pf pf_sub(pf x, pf y) { return _mm512_sub_ps(x, y); }
 VB_INLINE pf pf_mul(pf x, pf y) { return _mm512_mul_ps(x, y); }
+VB_INLINE pf pf_times(pf x, const float *p) { return vf_times(x, p); }
 VB_INLINE void pf_store(float *p, pf x) { _mm512_storeu_ps(p, x); }
 
 /* Four bytes, or two words, everywhere. */

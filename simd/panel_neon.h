@@ -7,9 +7,9 @@
 #define VB_SIMD_PANEL_NEON_H
 #include "simd/panel.h"
 
-enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS };
-enum { FLOAT_ROWS = 2, FLOAT_STRIPS = 2, FLOAT_PART = 384 };
-enum { FROM_F32 = 4, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
+enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS,
+       FLOAT_TOKENS = 4 };
+enum { FROM_F32 = 8, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
 enum { PANEL_SIGNED_8 = 1, PANEL_SIGNS = 0 };
 #define PANEL_WORDS 0
 
@@ -25,6 +25,7 @@ VB_INLINE pf pf_of(pi x) { return v8f_of(x); }
 VB_INLINE pf pf_add(pf x, pf y) { return v8f_add(x, y); }
 VB_INLINE pf pf_sub(pf x, pf y) { return (pf){vsubq_f32(x.a, y.a), vsubq_f32(x.b, y.b)}; }
 VB_INLINE pf pf_mul(pf x, pf y) { return v8f_mul(x, y); }
+VB_INLINE pf pf_times(pf x, const float *p) { return (pf){vmulq_n_f32(x.a, *p), vmulq_n_f32(x.b, *p)}; }
 
 VB_INLINE pi pi_all(int32_t x)
 {

@@ -40,7 +40,7 @@ static void prepare_acts(vb_check *c, product *p, vb_fill fill)
 static const uint8_t *lay(vb_check *c, const product *p)
 {
     vb_act_kind kind = vb_format_of(p->t.format)->act;
-    int strip = c->k->strip;
+    int strip = c->k->strip[kind];
     if (p->product != c->k->matmul[p->t.format] || c->k->lay[kind] == NULL) return NULL;
     size_t each = vb_strip_bytes(kind, (int)p->t.cols), n = (size_t)((p->tokens + strip - 1) / strip * strip);
     uint8_t *to = vb_check_buffer(c, STRIPS, each * n);

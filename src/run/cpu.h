@@ -66,8 +66,8 @@ typedef struct {
     float *zeros;              /* as many as the widest convolution has channels */
     size_t act_bytes[VB_ACT_Q256 + 1]; /* for each activation kind: most that the inputs of a matrix need a token, */
     int act_rows[VB_ACT_Q256 + 1];     /* and most inputs a token: more than one for experts; 0: no such matrix */
-    size_t strip_bytes[VB_ACT_Q256 + 1]; /* of one strip at most, 0: none is laid; that of experts lies elsewhere: */
-    size_t expert_strip_bytes;
+    size_t strip_bytes[VB_ACT_Q256 + 1]; /* of one strip at most, 0: none is laid; those of experts lie elsewhere: */
+    size_t expert_strip_bytes[VB_ACT_Q256 + 1];
     int most_used, most_experts;       /* of one step: chosen for a token, and of all; 0: no experts */
     int worker_floats;
     int64_t part_floats; /* of attention in parts */
@@ -128,7 +128,7 @@ void vb_cpu_linear(vb_cpu *p, const vb_step *s);
 /* The input of a matrix in the form it needs, `parts` rows of it a token; kept for matrices that share it. */
 void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts);
 /* Strips for so many tokens (vb_kernels.lay). */
-size_t vb_cpu_strips(const vb_cpu *p, size_t tokens);
+size_t vb_cpu_strips(const vb_cpu *p, vb_act_kind kind, size_t tokens);
 /* 1: so many tokens should meet the weight of s by panels. */
 int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens);
 /* Some of its rows against all activations of q, and their strips if by panels; its panel need not be set; settled. Non-zero: a result is not finite,

@@ -37,6 +37,17 @@ typedef struct {
     size_t acts, y, row, first, busy, by_panels, strip, strips, total;
 } places;
 
+/* Of strips of any kind for so many meetings, some of which begin a strip. */
+static size_t strips_bytes(const vb_cpu *p, size_t meetings, size_t begin)
+{
+    size_t most = 0;
+    for (int k = 0; k <= VB_ACT_Q256; k++) {
+        size_t bytes = (vb_cpu_strips(p, (vb_act_kind)k, meetings) + begin) * p->expert_strip_bytes[k];
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 static places lay_out(const vb_cpu *p, size_t tokens)
 {
     places at = {0};
@@ -49,7 +60,7 @@ static places lay_out(const vb_cpu *p, size_t tokens)
     at.busy = vb_cpu_take(&at.total, experts, sizeof(int));
     at.by_panels = vb_cpu_take(&at.total, experts, sizeof(int));
     at.strip = vb_cpu_take(&at.total, experts + 1, sizeof(int));
-    at.strips = vb_cpu_take(&at.total, vb_cpu_strips(p, meetings) + begun, p->expert_strip_bytes);
+    at.strips = vb_cpu_take(&at.total, strips_bytes(p, meetings, begun), 1);
     return at;
 }
 
@@ -196,7 +207,8 @@ static void list_busy(work *w)
 static uint8_t *strip_at(const work *w, int strip)
 {
     const vb_cpu *p = w->job.p;
-    return w->l.strips + vb_strip_bytes(vb_cpu_act_kind(p, w->job.s), (int)w->job.s->weight->cols) * (size_t)p->k->strip * (size_t)strip;
+    vb_act_kind kind = vb_cpu_act_kind(p, w->job.s);
+    return w->l.strips + vb_strip_bytes(kind, (int)w->job.s->weight->cols) * (size_t)p->k->strip[kind] * (size_t)strip;
 }
 
 static void strip_tile(void *ctx, int tile, int worker)
@@ -205,10 +217,10 @@ static void strip_tile(void *ctx, int tile, int worker)
     const vb_cpu *p = w->job.p;
     int i = 0;
     while (tile >= w->l.strip[i + 1]) i++;
-    int e = w->l.busy[i], at = (tile - w->l.strip[i]) * p->k->strip, left = meetings_of(&w->l, e) - at;
+    vb_act_kind kind = vb_cpu_act_kind(p, w->job.s);
+    int each = p->k->strip[kind], e = w->l.busy[i], at = (tile - w->l.strip[i]) * each, left = meetings_of(&w->l, e) - at;
     (void)worker;
-    p->k->lay[vb_cpu_act_kind(p, w->job.s)](strip_at(w, tile), w->l.acts + w->l.first[e] + at,
-                                            left < p->k->strip ? left : p->k->strip);
+    p->k->lay[kind](strip_at(w, tile), w->l.acts + w->l.first[e] + at, left < each ? left : each);
 }
 
 /* Of what is met by panels. */
@@ -216,14 +228,15 @@ static void lay_strips(work *w)
 {
     vb_cpu *p = w->job.p;
     const vb_step *s = w->job.s;
-    if (p->k->lay[vb_cpu_act_kind(p, s)] == NULL) return;
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    if (p->k->lay[kind] == NULL) return;
     w->l.strip[0] = 0;
     for (int i = 0; i < w->n_busy; i++) {
         int n = w->l.by_panels[i] ? meetings_of(&w->l, w->l.busy[i]) : 0;
-        w->l.strip[i + 1] = w->l.strip[i] + (int)vb_cpu_strips(p, (size_t)n);
+        w->l.strip[i + 1] = w->l.strip[i] + (int)vb_cpu_strips(p, kind, (size_t)n);
     }
     w->job.tiles = w->l.strip[w->n_busy];
-    vb_job_run(&w->job, strip_tile, (int64_t)w->job.tiles * p->k->strip * s->weight->cols / 2);
+    vb_job_run(&w->job, strip_tile, (int64_t)w->job.tiles * p->k->strip[kind] * s->weight->cols / 2);
 }
 
 /* --- tiles ------------------------------------------------------------------------------------------------------- */

@@ -70,9 +70,9 @@ typedef struct {
     int tokens;
 } strips;
 
-size_t vb_cpu_strips(const vb_cpu *p, size_t tokens)
+size_t vb_cpu_strips(const vb_cpu *p, vb_act_kind kind, size_t tokens)
 {
-    size_t each = p->k->strip > 0 ? (size_t)p->k->strip : 1;
+    size_t each = p->k->strip[kind] > 0 ? (size_t)p->k->strip[kind] : 1;
     return (tokens + each - 1) / each;
 }
 
@@ -86,7 +86,7 @@ static void strip_tile(void *ctx, int tile, int worker)
     const strips *l = ctx;
     vb_cpu *p = l->job.p;
     vb_act_kind kind = vb_cpu_act_kind(p, l->job.s);
-    int t = tile * p->k->strip, n = l->tokens - t < p->k->strip ? l->tokens - t : p->k->strip;
+    int each = p->k->strip[kind], t = tile * each, n = l->tokens - t < each ? l->tokens - t : each;
     (void)worker;
     p->k->lay[kind](strips_of(p, l->job.s) + vb_strip_bytes(kind, p->acts[kind]->n) * (size_t)t, p->acts[kind] + t, n);
 }
@@ -98,7 +98,7 @@ static void lay_strips(vb_cpu *p, const vb_step *s)
     int tokens = vb_cpu_rows(p, s->out);
     strips l = {.job = {.p = p, .s = s}, .tokens = tokens};
     if (p->k->lay[kind] == NULL || p->strips_of[kind] == s->in[0]) return;
-    l.job.tiles = (int)vb_cpu_strips(p, (size_t)tokens);
+    l.job.tiles = (int)vb_cpu_strips(p, kind, (size_t)tokens);
     vb_job_run(&l.job, strip_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]) / 2);
     p->strips_of[kind] = s->in[0];
 }
@@ -120,8 +120,7 @@ static uint8_t *worker_memory(const vb_cpu *p, int worker)
 
 size_t vb_cpu_float_bytes(int cols)
 {
-    int rows = vb_float_band(cols) > VB_TILE_ROWS ? vb_float_band(cols) : VB_TILE_ROWS;
-    return ((size_t)cols + 15) / 16 * 64 * (size_t)rows;
+    return ((size_t)cols + 15) / 16 * 64 * SIDE_ROWS;
 }
 
 /* A quantised matrix in f32 mode, or of a format without an integer rule: its rows become floats in the worker's own
@@ -220,14 +219,12 @@ static void linear_tile(void *ctx, int tile, int worker)
 /* About TILE_BYTES, so that rows stream; tiles of one size and as many for each thread, so that all end together. */
 int vb_cpu_cut_rows(const vb_cpu *p, const vb_step *s, int rows, int matrices, int panels)
 {
-    int band = vb_float_band((int)s->weight->cols), floats = vb_cpu_act_kind(p, s) == VB_ACT_F32;
-    if (becomes_floats(p, s)) return panels ? band : VB_TILE_ROWS;
+    if (becomes_floats(p, s)) return panels ? SIDE_ROWS : VB_TILE_ROWS;
     int64_t threads = vb_pool_threads(p->pool), all = (int64_t)rows * matrices;
     int64_t tiles = all * (int64_t)s->weight->row_bytes / TILE_BYTES + 1;
     tiles = (tiles + threads - 1) / threads * threads;
     int each = (int)((all + tiles - 1) / tiles), tokens = vb_cpu_rows(p, s->out);
     int unit = panels || worth_few(p, s->weight->format, (int)s->weight->cols, tokens) ? SIDE_ROWS : 4;
-    if (panels && floats) unit = band;
     if (each > rows) each = rows;
     return vb_hard_size(p->hard, (each + unit - 1) / unit * unit, 4);
 }

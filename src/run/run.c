@@ -38,7 +38,7 @@ static vb_scratch_layout lay_out(const vb_cpu *p, size_t tokens, size_t wanted)
     for (int k = 0; k <= VB_ACT_Q256; k++) {
         at.acts[k] = vb_cpu_take(&end, tokens * (size_t)p->act_rows[k], sizeof(vb_act));
         if (k != VB_ACT_F32) at.quantized[k] = vb_cpu_take(&end, tokens, p->act_bytes[k]);
-        at.strips[k] = vb_cpu_take(&end, vb_cpu_strips(p, tokens), p->strip_bytes[k]);
+        at.strips[k] = vb_cpu_take(&end, vb_cpu_strips(p, (vb_act_kind)k, tokens), p->strip_bytes[k]);
     }
     at.ropes = vb_cpu_take(&end, tokens, (size_t)p->rope_floats * sizeof(float));
     at.workers = vb_cpu_take(&end, (size_t)vb_pool_threads(p->pool), (size_t)p->worker_floats * sizeof(float));
@@ -388,8 +388,8 @@ static void measure_matrix(vb_cpu *p, const vb_step *s, int parts)
     size_t bytes = vb_act_bytes((int)s->weight->cols) * (size_t)parts;
     if (bytes > p->act_bytes[kind]) p->act_bytes[kind] = bytes;
     at_least(&p->act_rows[kind], parts);
-    size_t strip = p->k->lay[kind] != NULL ? vb_strip_bytes(kind, (int)s->weight->cols) * (size_t)p->k->strip : 0;
-    size_t *most = s->op == VB_OP_LINEAR ? &p->strip_bytes[kind] : &p->expert_strip_bytes;
+    size_t strip = p->k->lay[kind] != NULL ? vb_strip_bytes(kind, (int)s->weight->cols) * (size_t)p->k->strip[kind] : 0;
+    size_t *most = s->op == VB_OP_LINEAR ? &p->strip_bytes[kind] : &p->expert_strip_bytes[kind];
     if (strip > *most) *most = strip;
     size_t room = vb_panel_bytes((int)s->weight->cols);
     if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
