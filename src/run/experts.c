@@ -218,7 +218,8 @@ static void strip_tile(void *ctx, int tile, int worker)
     int i = 0;
     while (tile >= w->l.strip[i + 1]) i++;
     vb_act_kind kind = vb_cpu_act_kind(p, w->job.s);
-    int each = p->k->strip[kind], e = w->l.busy[i], at = (tile - w->l.strip[i]) * each, left = meetings_of(&w->l, e) - at;
+    int each = p->k->strip[kind], e = w->l.busy[i];
+    int at = (tile - w->l.strip[i]) * each, left = meetings_of(&w->l, e) - at;
     (void)worker;
     p->k->lay[kind](strip_at(w, tile), w->l.acts + w->l.first[e] + at, left < each ? left : each);
 }
