@@ -104,7 +104,7 @@ size_t vb_strip_bytes(vb_act_kind kind, int n)
 }
 
 /* A panel holds at most 32 rows. For each 256 columns: bytes of weights, scales and mins of 16 sub-blocks, and for
- * each 32 the two floats of a block. Or they are floats. */
+ * each 32 the two floats of a block. Or they are floats, with 64 bytes between accumulators (t_floats.inc). */
 size_t vb_panel_bytes(int n)
 {
     enum { ROWS = 32, BYTES = 256 + 16 * 4 + 16 * 2 + 8 * 2 * 4 };

@@ -132,7 +132,7 @@ typedef struct {
     /* Lays n activations side by side for matmul, in strips of so many: the last takes as much room as a full one. */
     void (*lay[VB_ACT_Q256 + 1])(uint8_t *to, const vb_act *a, int n);
     int strip[VB_ACT_Q256 + 1]; /* by their kind */
-    /* From how many activations on matmul is the faster one. */
+    /* From how many activations on matmul is the faster one, by their kind. */
     int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */
     void (*quantize[VB_ACT_Q256 + 1])(vb_act *a);                     /* B; NULL for VB_ACT_F32 */

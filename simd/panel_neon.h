@@ -9,7 +9,7 @@
 
 enum { PANEL_LANES = 8, PANEL_ROWS = 16, PANEL_VECTORS = 2, PANEL_TOKENS = 4, STRIP_LINE = 4 * PANEL_TOKENS,
        FLOAT_TOKENS = 4 };
-enum { FROM_F32 = 8, FROM_Q32 = 12, FROM_Q256 = 10 }; /* from so many tokens on panels are faster */
+enum { FROM_F32 = 8, FROM_Q32 = 12, FROM_Q256 = 10 }; /* estimates after AVX2's, not measured */
 enum { PANEL_SIGNED_8 = 1, PANEL_SIGNS = 0 };
 #define PANEL_WORDS 0
 
