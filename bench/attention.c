@@ -7,6 +7,7 @@
  * ratios.
  */
 #include "base/fp.h"
+#include "base/kv.h"
 #include "base/os.h"
 #include "run/cpu.h"
 #include "run/hard.h"
@@ -137,11 +138,10 @@ static void fill(bench *b, const vb_state *state, int positions, const shape *s)
     for (int layer = 0; layer < b->layers; layer++)
         for (int h = 0; h < s->kv_heads; h++) {
             vb_head_rows to = vb_state_head(state, layer, h);
-            b->cpu.k->kv_write[state->kv](to.keys, x, s->dim);
-            for (int i = 0; i < positions; i++) {
-                memmove(to.keys + (size_t)i * to.key_stride, to.keys, to.key_stride);
-                memcpy(to.values + (size_t)i * to.value_stride, to.keys, to.value_stride);
-            }
+            b->cpu.k->kv_write[state->kv](to.values, x, s->dim);
+            for (int i = 0; i < positions; i++)
+                memmove(to.values + (size_t)i * to.value_stride, to.values, to.value_stride);
+            vb_keys_put(to.keys, 0, positions, to.values, 0, to.key_stride, state->kv);
         }
 }
 

@@ -9,6 +9,7 @@
  */
 #include "gpu/pages.h"
 
+#include "base/kv.h"
 #include "gpu/table.h"
 #include "plan/player.h"
 
@@ -360,20 +361,12 @@ static vb_status place(upload *u, vb_gpu_range to, uint8_t **host, vb_err *err)
     return VB_OK;
 }
 
-/* Rows of one head. */
-typedef struct {
-    uint8_t *to;
-    const uint8_t *from;
-    size_t to_stride, from_stride, bytes;
-    int n;
-} strip;
-
-static void copy(const strip *r)
+/* n rows of `bytes`. */
+static void copy(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t bytes, int n)
 {
-    if (r->to_stride == r->bytes && r->from_stride == r->bytes) memcpy(r->to, r->from, (size_t)r->n * r->bytes);
+    if (to_stride == bytes && from_stride == bytes) memcpy(to, from, (size_t)n * bytes);
     else
-        for (size_t i = 0; i < (size_t)r->n; i++)
-            memcpy(r->to + i * r->to_stride, r->from + i * r->from_stride, r->bytes);
+        for (; n > 0; n--, to += to_stride, from += from_stride) memcpy(to, from, bytes);
 }
 
 /* What is to be uploaded: positions below `end` of a page of one state in one slot. */
@@ -389,18 +382,15 @@ static vb_status upload_page(upload *u, const sheet *sh, int values, vb_err *err
     const shelf *s = &u->p->slots[sh->slot];
     vb_gpu_range to = values ? s->at.values : s->at.keys;
     uint8_t *host;
-    int first = sh->index * VB_GPU_PAGE;
-    strip r = {.n = sh->end - first < VB_GPU_PAGE ? sh->end - first : VB_GPU_PAGE,
-              .to_stride = values ? s->at.value_row : s->at.key_row, .bytes = values ? s->value_bytes : s->key_bytes};
+    int first = sh->index * VB_GPU_PAGE, n = sh->end - first < VB_GPU_PAGE ? sh->end - first : VB_GPU_PAGE;
+    size_t row = values ? s->at.value_row : s->at.key_row;
     to.bytes = values ? s->value_page : s->key_page;
     to.at += sh->page * to.bytes;
     VB_TRY(place(u, to, &host, err));
-    for (int h = 0; h < s->heads; h++) {
+    for (int h = 0; h < s->heads; h++, host += VB_GPU_PAGE * row) {
         vb_head_rows from = sh->batch->head(sh->state, sh->slot, h);
-        r.from_stride = values ? from.value_stride : from.key_stride;
-        r.from = (values ? from.values : from.keys) + (size_t)first * r.from_stride;
-        r.to = host + (size_t)h * VB_GPU_PAGE * r.to_stride;
-        copy(&r);
+        if (values) copy(host, row, from.values + (size_t)first * from.value_stride, from.value_stride, s->value_bytes, n);
+        else vb_keys_get(from.keys, first, n, host, row, s->key_bytes, u->p->kv);
     }
     return VB_OK;
 }
@@ -485,14 +475,10 @@ static void mirror_back(const vb_gpu_pages *p, const vb_batch *b, const stretch 
     const shelf *s = &p->slots[slot_number];
     size_t row = (size_t)s->mirror_row;
     const uint8_t *from = s->mirror.host + (size_t)part->row * row, *values = from + (size_t)s->heads * s->at.key_row;
-    for (int h = 0; h < s->heads; h++) {
+    for (int h = 0; h < s->heads; h++, from += s->at.key_row, values += s->at.value_row) {
         vb_head_rows to = b->head(part->state, slot_number, h);
-        strip k = {to.keys + (size_t)part->from * to.key_stride, from + (size_t)h * s->at.key_row, to.key_stride, row,
-                  s->key_bytes, part->n};
-        strip v = {to.values + (size_t)part->from * to.value_stride, values + (size_t)h * s->at.value_row,
-                  to.value_stride, row, s->value_bytes, part->n};
-        copy(&k);
-        copy(&v);
+        vb_keys_put(to.keys, part->from, part->n, from, row, s->key_bytes, p->kv);
+        copy(to.values + (size_t)part->from * to.value_stride, to.value_stride, values, row, s->value_bytes, part->n);
     }
 }
 

@@ -13,6 +13,7 @@
 #ifndef VB_SIMD_KERNELS_H
 #define VB_SIMD_KERNELS_H
 #include "base/err.h"
+#include "base/kv.h"
 #include "base/quant.h"
 
 /* Some rows of a weight matrix, in the layout of the file. */
@@ -65,12 +66,13 @@ enum { VB_SUMS_M = 0, VB_SUMS_L = 1, VB_SUMS_O = 16 };
 int vb_sums_floats(int dim_v); /* a multiple of 16 */
 void vb_sums_clear(float *sums, int dim_v);
 
-/* Queries that share one key and value head, against the positions from..to; a position's row is `stride` bytes behind
- * the one before. From query to query, first and last do not decrease. */
+/* Queries that share one key and value head, against the positions from..to. Keys and values lie as base/kv.h says: a
+ * value `value_stride` bytes behind the one before, a tile of keys VB_KEYS times `key_stride`; keys that share a tile with
+ * those that are seen may be read. From query to query, first and last do not decrease. */
 typedef struct {
     const vb_query *queries;
     int n; /* <= VB_GROUP */
-    const uint8_t *keys, *values; /* of position 0 */
+    const uint8_t *keys, *values; /* from position 0 on */
     size_t key_stride, value_stride;
     int dim_k, dim_v, from, to;
     float scale, softcap; /* softcap 0: none */
@@ -80,12 +82,12 @@ typedef struct {
 int vb_group_floats(int n, int dim_k); /* a multiple of 16 */
 
 /* One token whose heads have four elements, and keys and values of their own, which it sees at positions first..last.
- * A head's rows lie one behind the other; keys may be read up to 15 rows before and behind those that are seen. */
+ * They lie, and may be read, as those of a group. */
 typedef struct {
     const float *q;  /* [heads][4] */
     float *y;        /* [heads][4]: the sums over their weights */
     const uint8_t *keys, *values; /* of the first head, position 0 */
-    size_t head_bytes;            /* from a head's rows to the next one's */
+    size_t head_bytes;            /* from a head's keys or values to the next one's */
     int heads;                    /* a multiple of 4 */
     int first, last;
     float scale;

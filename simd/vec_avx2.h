@@ -68,27 +68,6 @@ VB_INLINE vf vf_load_f16(const uint8_t *p)
     return (vf){_mm256_cvtph_ps(LOAD16(p)), _mm256_cvtph_ps(LOAD16(p + 16))};
 }
 
-/* Four rows of four halves turned: elements 0 and 1 of each, elements 2 and 3. */
-VB_INLINE void turn_halves(__m128i to[2], const uint8_t *p)
-{
-    __m128i x = _mm_loadu_si128((const void *)p), y = _mm_loadu_si128((const void *)(p + 16));
-    __m128i even = _mm_unpacklo_epi16(x, y), odd = _mm_unpackhi_epi16(x, y);
-    to[0] = _mm_unpacklo_epi16(even, odd);
-    to[1] = _mm_unpackhi_epi16(even, odd);
-}
-
-/* Element i of 16 rows of four halves. */
-#define VF_FOURS
-VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
-{
-    __m128i y[4][2];
-    for (int i = 0; i < 4; i++) turn_halves(y[i], p + 32 * i);
-    for (int i = 0; i < 2; i++) {
-        x[2 * i] = (vf){_mm256_cvtph_ps(_mm_unpacklo_epi64(y[0][i], y[1][i])), _mm256_cvtph_ps(_mm_unpacklo_epi64(y[2][i], y[3][i]))};
-        x[2 * i + 1] = (vf){_mm256_cvtph_ps(_mm_unpackhi_epi64(y[0][i], y[1][i])), _mm256_cvtph_ps(_mm_unpackhi_epi64(y[2][i], y[3][i]))};
-    }
-}
-
 VB_INLINE vf vf_half(const uint8_t *p)
 {
     __m256 x = _mm256_cvtph_ps(_mm_set1_epi16((short)half_at(p)));
@@ -138,18 +117,6 @@ VB_INLINE int32_t vi_sum(vi x)
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
-}
-
-/* E1's trees of four vectors at once. */
-VB_INLINE v4f vf_trees4(const vf x[4])
-{
-    __m256 y0 = _mm256_add_ps(x[0].a, x[0].b), y1 = _mm256_add_ps(x[1].a, x[1].b);
-    __m256 y2 = _mm256_add_ps(x[2].a, x[2].b), y3 = _mm256_add_ps(x[3].a, x[3].b);
-    __m256 even = _mm256_add_ps(_mm256_permute2f128_ps(y0, y2, 0x20), _mm256_permute2f128_ps(y0, y2, 0x31));
-    __m256 odd = _mm256_add_ps(_mm256_permute2f128_ps(y1, y3, 0x20), _mm256_permute2f128_ps(y1, y3, 0x31));
-    __m256 z = _mm256_add_ps(_mm256_shuffle_ps(even, odd, 0x44), _mm256_shuffle_ps(even, odd, 0xee));
-    __m128 low = _mm256_castps256_ps128(z), high = _mm256_extractf128_ps(z, 1);
-    return _mm_add_ps(_mm_shuffle_ps(low, high, 0x88), _mm_shuffle_ps(low, high, 0xdd));
 }
 
 /* Four vectors: lane j of vector i goes to lane i of vector j in each of both halves of a register. */

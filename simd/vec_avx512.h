@@ -65,21 +65,6 @@ VB_INLINE vf vm_pick(vm m, vf x, vf y) { return _mm512_mask_blend_ps(m, x, y); }
 
 /* --- other types in memory --------------------------------------------------------------------------------- */
 VB_INLINE vf vf_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(LOAD32(p)); }
-/* Element i of 16 rows of four halves. */
-#define VF_FOURS
-VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
-{
-    static const int16_t places[32] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60,
-                                       1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49, 53, 57, 61};
-    __m512i first = LOAD64(places), third = _mm512_add_epi16(first, _mm512_set1_epi16(2));
-    __m512i low = LOAD64(p), high = LOAD64(p + 64);
-    __m512i a = _mm512_permutex2var_epi16(low, first, high), b = _mm512_permutex2var_epi16(low, third, high);
-    x[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(a));
-    x[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(a, 1));
-    x[2] = _mm512_cvtph_ps(_mm512_castsi512_si256(b));
-    x[3] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(b, 1));
-}
-
 VB_INLINE vf vf_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)half_at(p))); }
 VB_INLINE vf vf_load_i8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(LOAD16(p))); }
 
@@ -104,67 +89,6 @@ VB_INLINE v8f high_lanes(vf x) { return _mm512_extractf32x8_ps(x, 1); }
 VB_INLINE float vf_tree(vf x) { return v8f_tree(_mm256_add_ps(low_lanes(x), high_lanes(x))); } /* E1: 8, 4, 2, 1 */
 VB_INLINE float vf_most(vf x) { return _mm512_reduce_max_ps(x); }
 VB_INLINE int32_t vi_sum(vi x) { return _mm512_reduce_add_epi32(x); }
-
-/* Quarters 0 and 2, 1 and 3 of x, then of y, added. */
-VB_INLINE vf halves_joined(vf x, vf y)
-{
-    return _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x44), _mm512_shuffle_f32x4(x, y, 0xee));
-}
-
-/* E1's trees of four vectors at once. */
-VB_INLINE v4f vf_trees4(const vf x[4])
-{
-    const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    vf a = halves_joined(x[0], x[1]), b = halves_joined(x[2], x[3]);
-    vf c = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
-    c = _mm512_add_ps(c, _mm512_permute_ps(c, 0x4e));
-    c = _mm512_add_ps(c, _mm512_permute_ps(c, 0xb1));
-    return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, c));
-}
-
-/* Halves of x added in lanes 0-7, of y in lanes 8-15. */
-VB_INLINE vf halves_added(vf x, vf y)
-{
-    return _mm512_add_ps(_mm512_mask_blend_ps(0xff00, x, y), _mm512_shuffle_f32x4(x, y, 0x4e));
-}
-
-/* E1's trees of 16 vectors at once, those of x[h] in quarter h. Each level adds the halves of what it got: a blend
- * takes one half of either vector, a shuffle brings the others into the same lanes.
- */
-#define VF_TREES16
-VB_INLINE vf vf_trees16(vf x[4][4])
-{
-    const __m512i others = _mm512_setr_epi32(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
-    vf y[4];
-    VB_UNROLL
-    for (int j = 0; j < 4; j++) {
-        vf a = halves_added(x[0][j], x[2][j]), b = halves_added(x[1][j], x[3][j]);
-        y[j] = _mm512_add_ps(_mm512_mask_blend_ps(0xf0f0, a, b), _mm512_permutex2var_ps(a, others, b));
-    }
-    vf even = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, y[0], y[2]), _mm512_shuffle_ps(y[0], y[2], 0x4e));
-    vf odd = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, y[1], y[3]), _mm512_shuffle_ps(y[1], y[3], 0x4e));
-    vf swapped = _mm512_permute_ps(_mm512_mask_blend_ps(0xaaaa, odd, even), 0xb1);
-    return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, even, odd), swapped);
-}
-
-/* Quarter h of vector i becomes quarter i of vector h. */
-VB_INLINE void vf_turn_quarters(vf x[4])
-{
-    vf a = _mm512_shuffle_f32x4(x[0], x[1], 0x44), b = _mm512_shuffle_f32x4(x[0], x[1], 0xee);
-    vf c = _mm512_shuffle_f32x4(x[2], x[3], 0x44), d = _mm512_shuffle_f32x4(x[2], x[3], 0xee);
-    x[0] = _mm512_shuffle_f32x4(a, c, 0x88);
-    x[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
-    x[2] = _mm512_shuffle_f32x4(b, d, 0x88);
-    x[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
-}
-
-/* The first halves of both, the second halves of both. */
-VB_INLINE void vf_turn_halves(vf x[2])
-{
-    vf first = _mm512_shuffle_f32x4(x[0], x[1], 0x44);
-    x[1] = _mm512_shuffle_f32x4(x[0], x[1], 0xee);
-    x[0] = first;
-}
 
 /* 16 vectors turned: lane j of vector i goes to lane i of vector j. Pairs of lanes, fours, quarters. */
 VB_INLINE void vf_turn(vf x[16])

@@ -111,18 +111,6 @@ VB_INLINE vf vf_load_f16(const uint8_t *p)
     return (vf){floats4(halves4(p)), floats4(halves4(p + 8)), floats4(halves4(p + 16)), floats4(halves4(p + 24))};
 }
 
-/* Element i of 16 rows of four halves. */
-#define VF_FOURS
-VB_INLINE void vf_load_fours_f16(vf x[4], const uint8_t *p)
-{
-    uint16_t rows[64];
-    uint16x4x4_t y[4];
-    memcpy(rows, p, sizeof rows);
-    for (int i = 0; i < 4; i++) y[i] = vld4_u16(rows + 16 * i);
-    for (int i = 0; i < 4; i++)
-        x[i] = (vf){floats4(y[0].val[i]), floats4(y[1].val[i]), floats4(y[2].val[i]), floats4(y[3].val[i])};
-}
-
 VB_INLINE vf vf_load_bf16(const uint8_t *p)
 {
     return (vf){bfloats4(halves4(p)), bfloats4(halves4(p + 8)), bfloats4(halves4(p + 16)), bfloats4(halves4(p + 24))};
@@ -207,20 +195,6 @@ VB_INLINE v4f v4f_halves(const uint8_t *const p[4], int at)
 VB_INLINE v4i v4i_sums(const v4i x[4])
 {
     return vpaddq_s32(vpaddq_s32(x[0], x[1]), vpaddq_s32(x[2], x[3]));
-}
-
-VB_INLINE float32x4_t halves_joined(float32x4_t x, float32x4_t y)
-{
-    float32x4_t low = vcombine_f32(vget_low_f32(x), vget_low_f32(y));
-    return vaddq_f32(low, vcombine_f32(vget_high_f32(x), vget_high_f32(y)));
-}
-
-VB_INLINE float32x4_t quarters(vf x) { return vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d)); }
-
-/* E1's trees of four vectors at once. */
-VB_INLINE v4f vf_trees4(const vf x[4])
-{
-    return vpaddq_f32(halves_joined(quarters(x[0]), quarters(x[1])), halves_joined(quarters(x[2]), quarters(x[3])));
 }
 
 /* A half as a float, exactly, in all lanes. */

@@ -202,9 +202,6 @@ VB_INLINE v4i v4i_sums(const v4i x[4])
     return s;
 }
 
-/* E1's trees of four vectors at once. */
-VB_INLINE v4f vf_trees4(const vf x[4]) { return (v4f){vf_tree(x[0]), vf_tree(x[1]), vf_tree(x[2]), vf_tree(x[3])}; }
-
 /* A half as a float, exactly, in all lanes. */
 VB_INLINE vf vf_half(const uint8_t *p) { return vf_all(c_h2f(half_at(p))); }
 

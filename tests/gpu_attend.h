@@ -7,6 +7,7 @@
  */
 #ifndef VB_TESTS_GPU_ATTEND_H
 #define VB_TESTS_GPU_ATTEND_H
+#include "base/kv.h"
 #include "gpu/pages.h"
 #include "gpu/table.h"
 #include "oracle/oracle.h"
@@ -16,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { AT_STATES = 5, AT_CONTEXT = 700, AT_TURNS = 6, AT_POISON = 0x7fa5a5a5, AT_NOTES = 4 };
+enum { AT_STATES = 5, AT_CONTEXT = 704, AT_MOST_ROW = 2048, AT_TURNS = 6, AT_POISON = 0x7fa5a5a5, AT_NOTES = 4 };
 enum { AT_Q, AT_K, AT_V, AT_OUT, AT_Q2, AT_OUT2, AT_VALUES, AT_ROWS = AT_VALUES, AT_NOTE, AT_SINKS, AT_PARTS };
 
 typedef struct at_case at_case;
@@ -172,12 +173,13 @@ static int at_host(const at_case *c, const at_state *s, int position, int compar
     int same = 1;
     for (size_t h = 0; h < heads; h++) {
         vb_head_rows to = at_head(s, 0, (int)h);
-        uint8_t *k = to.keys + at * to.key_stride, *v = to.values + at * to.value_stride;
+        uint8_t k[AT_MOST_ROW], *v = to.values + at * to.value_stride;
+        vb_keys_get(to.keys, position, 1, k, sizeof k, c->key_bytes, c->kv);
         const uint8_t *tk = s->true_keys + (at * heads + h) * c->key_bytes;
         const uint8_t *tv = s->true_values + (at * heads + h) * c->value_bytes;
         same = same && memcmp(k, tk, c->key_bytes) == 0 && memcmp(v, tv, c->value_bytes) == 0;
         if (!compare) {
-            memcpy(k, tk, c->key_bytes);
+            vb_keys_put(to.keys, position, 1, tk, c->key_bytes, c->key_bytes, c->kv);
             memcpy(v, tv, c->value_bytes);
         }
     }

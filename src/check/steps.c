@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { Y, A, B, EXPECTED, KEYS, VALUES, PART, TABLE, SUMS };
+enum { Y, A, B, EXPECTED, KEYS, VALUES, PART, TABLE, SUMS, TILES };
 
 static const int lengths[] = {1, 2, 3, 8, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 255, 576, 1000};
 enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
@@ -217,7 +217,7 @@ static void spoil(void *rows, size_t stride, int n)
 
 /* --- attention ------------------------------------------------------------------------------------------------- */
 
-/* Some heads of some tokens, their positions rising, that share one key and value head. */
+/* Some heads of some tokens, their positions rising, that share one key and value head. The oracle has keys as rows. */
 typedef struct {
     vb_kv kv;
     vb_heads shape; /* one head */
@@ -246,6 +246,18 @@ static void fill_cache(vb_check *c, attention *a, vb_fill fill)
     }
 }
 
+static size_t tiles_bytes(size_t row, int positions)
+{
+    return ((size_t)positions + VB_KEYS - 1) / VB_KEYS * VB_KEYS * row;
+}
+
+/* Rows as tiles; what fills up the last one are no numbers. */
+static void lay_keys(uint8_t *tiles, const uint8_t *rows, size_t row, int positions, vb_kv kv)
+{
+    memset(tiles, 0xff, tiles_bytes(row, positions));
+    vb_keys_put(tiles, 0, positions, rows, row, row, kv);
+}
+
 /* The last tokens of those stored, up to three heads each. */
 static void place_queries(vb_check *c, attention *a, vb_fill fill)
 {
@@ -266,7 +278,9 @@ static vb_group group_of(vb_check *c, const attention *a)
 {
     size_t k = vb_oracle_kv_size(a->kv, a->shape.dim_k), v = vb_oracle_kv_size(a->kv, a->shape.dim_v);
     int work = vb_group_floats(a->n, a->shape.dim_k);
-    vb_group g = {.queries = a->queries, .n = a->n, .keys = a->cache.keys, .values = a->cache.values, .key_stride = k,
+    uint8_t *keys = vb_check_buffer(c, TILES, tiles_bytes(k, a->positions));
+    lay_keys(keys, a->cache.keys, k, a->positions, a->kv);
+    vb_group g = {.queries = a->queries, .n = a->n, .keys = keys, .values = a->cache.values, .key_stride = k,
                   .value_stride = v, .dim_k = a->shape.dim_k, .dim_v = a->shape.dim_v, .scale = a->shape.scale,
                   .softcap = a->shape.softcap,
                   .from = a->queries[0].first, .to = a->queries[a->n - 1].last};
@@ -352,28 +366,32 @@ void vb_check_attend(vb_check *c, int kv)
 
 /* --- heads of four --------------------------------------------------------------------------------------------- */
 
-enum { FOURS = 8, MORE_KEYS = 15 }; /* heads; rows behind the last that a kernel may read */
+enum { FOURS = 8 }; /* heads */
 
 /* One token's heads, each with rows of its own; rows that it does not see are no numbers. */
 static void fours_once(vb_check *c, attention *a)
 {
-    size_t row = vb_oracle_kv_size(a->kv, 4), head = row * (size_t)a->positions, all = FOURS * head;
+    size_t row = vb_oracle_kv_size(a->kv, 4), head = row * (size_t)a->positions, own = tiles_bytes(row, a->positions);
     vb_fill fill = vb_check_random(c, 4) == 0 ? VB_FILL_WILD : VB_FILL_PLAIN;
     int positions = a->positions, last = positions - 1, bad = 0;
     int first = a->shape.window > 0 && last >= a->shape.window ? last - a->shape.window + 1 : 0;
-    a->positions = FOURS * positions + MORE_KEYS;
+    a->positions = FOURS * positions;
     fill_cache(c, a, fill);
+    a->positions = positions;
     float *q = vb_check_float_buffer(c, A, 4 * FOURS, fill), *y = output(c, 4 * FOURS);
     float *expected = vb_check_buffer(c, EXPECTED, 4 * FOURS * sizeof *expected);
-    uint8_t *keys = (uint8_t *)(uintptr_t)a->cache.keys, *values = (uint8_t *)(uintptr_t)a->cache.values;
+    uint8_t *tiles = vb_check_buffer(c, TILES, FOURS * own), *places = vb_check_buffer(c, PART, FOURS * own);
     for (size_t h = 0; h < FOURS; h++) {
-        vb_oracle_cache own = {a->kv, keys + h * head, values + h * head};
-        bad |= vb_oracle_attend(expected + 4 * h, q + 4 * h, &own, &a->shape, NULL, last) != VB_OK;
-        spoil(keys + h * head, row, first);
-        spoil(values + h * head, row, first);
+        uint8_t *keys = (uint8_t *)(uintptr_t)a->cache.keys + h * head;
+        uint8_t *values = (uint8_t *)(uintptr_t)a->cache.values + h * head;
+        vb_oracle_cache cache = {a->kv, keys, values};
+        bad |= vb_oracle_attend(expected + 4 * h, q + 4 * h, &cache, &a->shape, NULL, last) != VB_OK;
+        spoil(keys, row, first);
+        spoil(values, row, first);
+        lay_keys(tiles + h * own, keys, row, positions, a->kv);
+        memcpy(places + h * own, values, head);
     }
-    spoil(keys + all, row, MORE_KEYS);
-    vb_fours g = {.q = q, .y = y, .keys = keys, .values = values, .head_bytes = head, .heads = FOURS, .first = first,
+    vb_fours g = {.q = q, .y = y, .keys = tiles, .values = places, .head_bytes = own, .heads = FOURS, .first = first,
                   .last = last, .scale = a->shape.scale};
     uint32_t found = c->k->attend_fours[a->kv](&g);
     if (!bad) judge(c, expected, y, 4 * FOURS, found);

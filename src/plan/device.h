@@ -20,9 +20,10 @@ typedef struct {
     uint64_t state_id; /* belongs to this state alone, for ever */
 } vb_device_row;
 
-/* Where the rows of one head are in the player's state: position p at p * stride, stored as J5 says. */
+/* Where one head's keys and values are in the player's state, laid as base/kv.h says: a value `value_stride` bytes behind
+ * the one before, a tile of keys VB_KEYS times `key_stride`. */
 typedef struct {
-    uint8_t *keys, *values; /* of position 0 */
+    uint8_t *keys, *values; /* from position 0 on */
     size_t key_stride, value_stride;
 } vb_head_rows;
 

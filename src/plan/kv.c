@@ -1,12 +1,6 @@
-/* kv.c - how large keys and values are when stored (docs/ARITHMETIC.md J5): f16 2 bytes, f32 4, q8_0 34 per 32. */
+/* kv.c - how large the keys and values of a plan are, and its memories. */
+#include "base/kv.h"
 #include "plan/player.h"
-
-uint64_t vb_kv_row_bytes(int floats, vb_kv kv)
-{
-    if (kv == VB_KV_F32) return (uint64_t)floats * 4;
-    if (kv == VB_KV_Q8_0) return (uint64_t)floats / 32 * 34;
-    return (uint64_t)floats * 2;
-}
 
 uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv)
 {

@@ -75,7 +75,6 @@ typedef struct {
 
 /* Bytes of a state over `context` positions; the same for all players that keep KV in its stored form. */
 uint64_t vb_kv_bytes(const vb_plan *plan, int context, vb_kv kv);
-uint64_t vb_kv_row_bytes(int floats, vb_kv kv); /* of one row of so many */
 vb_status vb_kv_check(const vb_plan *plan, vb_kv kv, vb_err *err); /* q8_0 needs head sizes that are multiples of 32 */
 
 /* Bytes of the memories of one position; a state keeps those of at most VB_MEMORIES_KEPT positions. */

@@ -13,6 +13,7 @@
 #include "run/hard.h"
 
 #include "base/canon.h"
+#include "base/kv.h"
 
 #include <limits.h>
 #include <math.h>
@@ -69,30 +70,45 @@ int64_t vb_cpu_part_floats(const vb_step *s)
 
 /* --- shapes ---------------------------------------------------------------------------------------------------------- */
 
-/* Keys are read by 16 rows. Behind those of the last head stand its slot's values, of 16 heads at least. Rows of q8_0 are
- * longer than four elements. */
+/* Rows of q8_0 are longer than four elements. */
 static int is_fours(const work *w)
 {
     const vb_step *s = w->job.s;
-    return s->u.attend.dim_k == 4 && s->u.attend.dim_v == 4 && w->shared == 1 && w->heads % 16 == 0 && w->heads <= 1024 &&
+    return s->u.attend.dim_k == 4 && s->u.attend.dim_v == 4 && w->shared == 1 && w->heads % 4 == 0 && w->heads <= 1024 &&
            s->weight == NULL && s->u.attend.softcap == 0.0f;
 }
 
 /* --- keys and values ------------------------------------------------------------------------------------------- */
 
+static size_t head_bytes(const vb_state *state, const vb_head_rows *head)
+{
+    return head->key_stride * (size_t)state->places;
+}
+
 /* Rows of four elements are converted as one; each is as many bytes of it. */
 static uint32_t store_fours(const work *w, const vb_row *row, const float *x, int is_value, uint8_t *room)
 {
-    const vb_cpu *p = w->job.p;
+    vb_kv kv = row->state->kv;
     vb_head_rows to = vb_state_head(row->state, w->job.s->u.attend.slot, 0);
-    uint8_t *at = (is_value ? to.values : to.keys) + (size_t)row->position * to.key_stride;
-    size_t head_bytes = to.key_stride * (size_t)row->state->context;
-    uint32_t bad = p->k->kv_write[row->state->kv](room, x, 4 * w->kv_heads);
-    for (int h = 0; h < w->kv_heads; h++, at += head_bytes, room += to.key_stride) {
-        if (to.key_stride == 8) memcpy(at, room, 8);
-        else memcpy(at, room, 16);
+    size_t bytes = to.key_stride, apart = head_bytes(row->state, &to);
+    uint32_t bad = w->job.p->k->kv_write[kv](room, x, 4 * w->kv_heads);
+    for (int h = 0; h < w->kv_heads; h++, to.keys += apart, to.values += apart, room += bytes) {
+        uint8_t *value = to.values + (size_t)row->position * bytes;
+        if (!is_value) vb_keys_put(to.keys, row->position, 1, room, bytes, bytes, kv);
+        else if (bytes == 8) memcpy(value, room, 8);
+        else memcpy(value, room, 16);
     }
     return bad;
+}
+
+/* One head's key and value. */
+static uint32_t store_head(const vb_cpu *p, const vb_row *row, const vb_head_rows *to, const float *k, const float *v,
+                           const vb_slot *slot, uint8_t *room)
+{
+    vb_kv kv = row->state->kv;
+    uint32_t bad = p->k->kv_write[kv](room, k, slot->dim_k);
+    vb_keys_put(to->keys, row->position, 1, room, to->key_stride, to->key_stride, kv);
+    return bad | p->k->kv_write[kv](to->values + (size_t)row->position * to->value_stride, v, slot->dim_v);
 }
 
 static void store_tile(void *ctx, int r, int worker)
@@ -102,17 +118,15 @@ static void store_tile(void *ctx, int r, int worker)
     const vb_slot *slot = &p->plan->slots[j->s->u.attend.slot];
     const vb_row *row = &p->rows[vb_cpu_row_of(p, j->s->out, r)];
     const float *k = vb_cpu_value(p, j->s->in[1], r), *v = vb_cpu_value(p, j->s->in[2], r);
-    size_t at = (size_t)row->position;
+    uint8_t *room = (uint8_t *)worker_room(ctx, worker);
     uint32_t bad = 0;
     if (is_fours(ctx)) {
-        uint8_t *room = (uint8_t *)worker_room(ctx, worker);
         vb_cpu_note(p, r, store_fours(ctx, row, k, 0, room) | store_fours(ctx, row, v, 1, room));
         return;
     }
     for (int h = 0; h < slot->kv_heads; h++) {
         vb_head_rows to = vb_state_head(row->state, j->s->u.attend.slot, h);
-        bad |= p->k->kv_write[row->state->kv](to.keys + at * to.key_stride, k + h * slot->dim_k, slot->dim_k);
-        bad |= p->k->kv_write[row->state->kv](to.values + at * to.value_stride, v + h * slot->dim_v, slot->dim_v);
+        bad |= store_head(p, row, &to, k + h * slot->dim_k, v + h * slot->dim_v, slot, room);
     }
     vb_cpu_note(p, r, bad);
 }
@@ -340,7 +354,7 @@ static void fours_tile(void *ctx, int r, int worker)
     const vb_row *row = row_of(w, r);
     vb_head_rows kv = vb_state_head(row->state, s->u.attend.slot, 0);
     vb_fours g = {.q = vb_cpu_value(p, s->in[0], r), .y = vb_cpu_value(p, s->out, r), .keys = kv.keys, .values = kv.values,
-                  .head_bytes = kv.key_stride * (size_t)row->state->context, .heads = w->heads, .first = first_seen(w, r),
+                  .head_bytes = head_bytes(row->state, &kv), .heads = w->heads, .first = first_seen(w, r),
                   .last = row->last, .scale = s->u.attend.scale};
     (void)worker;
     vb_cpu_note(p, r, p->k->attend_fours[row->state->kv](&g));

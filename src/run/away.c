@@ -12,6 +12,8 @@
  */
 #include "run/cpu.h"
 
+#include "base/kv.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +121,8 @@ static size_t stored(const vb_cpu *p, const vb_step *s, int r, uint8_t *to)
     size_t at = 0, position = (size_t)row->position;
     for (int h = 0; s->op == VB_OP_ATTEND && h < s->u.attend.kv_heads; h++) {
         vb_head_rows kv = vb_state_head(row->state, s->u.attend.slot, h);
-        if (to != NULL) memcpy(to + at, kv.keys + position * kv.key_stride, kv.key_stride);
+        if (to != NULL)
+            vb_keys_get(kv.keys, row->position, 1, to + at, kv.key_stride, kv.key_stride, row->state->kv);
         at += kv.key_stride;
         if (to != NULL) memcpy(to + at, kv.values + position * kv.value_stride, kv.value_stride);
         at += kv.value_stride;

@@ -1,17 +1,11 @@
 /* state.c - one reservation of address space for all slots and memories of a session (see state.h). */
 #include "run/state.h"
 
+#include "base/kv.h"
 #include "base/os.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static size_t row_bytes(vb_kv kv, int dim)
-{
-    if (kv == VB_KV_F32) return (size_t)dim * 4;
-    if (kv == VB_KV_Q8_0) return (size_t)dim / 32 * 34;
-    return (size_t)dim * 2;
-}
 
 static vb_status place_memories(vb_state *s, size_t *end, vb_err *err)
 {
@@ -29,6 +23,11 @@ static vb_status place_memories(vb_state *s, size_t *end, vb_err *err)
     return VB_OK;
 }
 
+static size_t row_bytes(const vb_state *s, int dim)
+{
+    return (size_t)vb_kv_row_bytes(dim, s->kv);
+}
+
 static vb_status place_slots(vb_state *s, vb_err *err)
 {
     size_t at = 0;
@@ -38,8 +37,8 @@ static vb_status place_slots(vb_state *s, vb_err *err)
         const vb_slot *slot = &s->plan->slots[i];
         size_t heads = (size_t)slot->kv_heads, rows;
         s->slots[i] = at;
-        if (__builtin_mul_overflow(heads, (size_t)s->context, &rows) ||
-            __builtin_mul_overflow(rows, row_bytes(s->kv, slot->dim_k) + row_bytes(s->kv, slot->dim_v), &rows) ||
+        if (__builtin_mul_overflow(heads, (size_t)s->places, &rows) ||
+            __builtin_mul_overflow(rows, row_bytes(s, slot->dim_k) + row_bytes(s, slot->dim_v), &rows) ||
             __builtin_add_overflow(at, rows, &at))
             VB_FAIL(err, VB_E_MEMORY, "session: %d positions do not fit the address space", s->context);
     }
@@ -58,6 +57,7 @@ vb_status vb_state_open(vb_state **out, const vb_plan *plan, int context, vb_kv 
     if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "session: out of memory");
     s->plan = plan;
     s->context = context;
+    s->places = ((int64_t)context + VB_KEYS - 1) / VB_KEYS * VB_KEYS;
     s->kv = kv;
     vb_status status = place_slots(s, err);
     if (status < 0) {
@@ -174,10 +174,10 @@ float *vb_state_after(const vb_state *s, int memory)
 vb_head_rows vb_state_head(const vb_state *s, int slot, int head)
 {
     const vb_slot *shape = &s->plan->slots[slot];
-    size_t k = row_bytes(s->kv, shape->dim_k), v = row_bytes(s->kv, shape->dim_v), context = (size_t)s->context;
+    size_t k = row_bytes(s, shape->dim_k), v = row_bytes(s, shape->dim_v), places = (size_t)s->places;
     uint8_t *keys = s->pages + s->slots[slot];
-    uint8_t *values = keys + context * (size_t)shape->kv_heads * k;
-    return (vb_head_rows){keys + context * (size_t)head * k, values + context * (size_t)head * v, k, v};
+    uint8_t *values = keys + places * (size_t)shape->kv_heads * k;
+    return (vb_head_rows){keys + places * (size_t)head * k, values + places * (size_t)head * v, k, v};
 }
 
 vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
@@ -190,7 +190,7 @@ vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
     for (int slot = 0; slot < from->plan->n_slots; slot++)
         for (int head = 0; head < from->plan->slots[slot].kv_heads; head++) {
             vb_head_rows a = vb_state_head(to, slot, head), b = vb_state_head(from, slot, head);
-            memcpy(a.keys, b.keys, (size_t)n * a.key_stride);
+            memcpy(a.keys, b.keys, (size_t)(n + VB_KEYS - 1) / VB_KEYS * VB_KEYS * a.key_stride);
             memcpy(a.values, b.values, (size_t)n * a.value_stride);
         }
     for (int i = 0; i < VB_MEMORIES_KEPT; i++) {
@@ -207,7 +207,8 @@ void vb_state_get(const vb_state *s, int from, int n, uint8_t *buf)
             for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {
                 vb_head_rows h = vb_state_head(s, slot, head);
                 size_t stride = values ? h.value_stride : h.key_stride;
-                memcpy(buf, (values ? h.values : h.keys) + (size_t)from * stride, (size_t)n * stride);
+                if (values) memcpy(buf, h.values + (size_t)from * stride, (size_t)n * stride);
+                else vb_keys_get(h.keys, from, n, buf, stride, stride, s->kv);
                 buf += (size_t)n * stride;
             }
     int kept = find(s, from + n);
@@ -223,7 +224,8 @@ void vb_state_put(vb_state *s, int from, int n, const uint8_t *buf, int held)
             for (int head = 0; head < s->plan->slots[slot].kv_heads; head++) {
                 vb_head_rows h = vb_state_head(s, slot, head);
                 size_t stride = values ? h.value_stride : h.key_stride;
-                memcpy((values ? h.values : h.keys) + (size_t)from * stride, buf, (size_t)n * stride);
+                if (values) memcpy(h.values + (size_t)from * stride, buf, (size_t)n * stride);
+                else vb_keys_put(h.keys, from, n, buf, stride, stride, s->kv);
                 buf += (size_t)held * stride;
             }
     if (s->plan->n_memories == 0) return;

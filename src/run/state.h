@@ -1,9 +1,9 @@
 /* state.h - keys and values of one session at absolute positions, and memories of a few of them.
  *
- *   slot, K:  head 0: [position 0][position 1]...[context - 1] | head 1: ...
- *   slot, V:  the same
+ *   slot, K:  head 0: [positions 0..15][positions 16..31]... | head 1: ...
+ *   slot, V:  head 0: [position 0][position 1]...            | head 1: ...
  *
- * A head's rows lie one behind the other, as attention reads them. Pages cost memory once they are written.
+ * They lie as attention reads them (base/kv.h). Pages cost memory once they are written.
  *
  *   shelf     0: memories after 512 tokens | 1: after 500 | 2: nothing | ...
  *
@@ -17,6 +17,7 @@
 typedef struct {
     const vb_plan *plan;
     int context;
+    int64_t places; /* the context and what fills it up to whole tiles */
     vb_kv kv;
     uint8_t *pages;
     size_t bytes;
