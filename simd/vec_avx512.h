@@ -29,6 +29,11 @@ VB_INLINE vf vf_times(vf x, const float *p)
     return y;
 }
 
+/* The nearest integer, of two the even one; and x * 2^n for such an n. */
+#define VF_POWERS
+VB_INLINE vf vf_integer(vf x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+VB_INLINE vf vf_power(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+
 VB_INLINE vi vf_bits(vf x) { return _mm512_castps_si512(x); }
 VB_INLINE vi vf_round(vf x) { return _mm512_cvtps_epi32(x); } /* B4 */
 VB_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """serve_http.py VERBATIM [NAME...] - the server's doors: who may ask, how much, how long, and what becomes of those who leave."""
+import atexit
 import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -22,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-http-"))
+atexit.register(shutil.rmtree, WORK, True)
 MODELS = store(WORK / "models", {"tiny": TINY})
 SLOW = stretch(VERBATIM)
 

@@ -9,6 +9,7 @@ import base64
 import json
 import pathlib
 import re
+import shutil
 import struct
 import sys
 import tempfile
@@ -20,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "tests/golden/llama-gqa/model.gguf").resolve()
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-openai-"))
+atexit.register(shutil.rmtree, WORK, True)
 M = "smollm2"
 
 

@@ -7,6 +7,7 @@ an answer is known before it is asked for. Ends with "N passed, N failed".
 import atexit
 import json
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-tools-"))
+atexit.register(shutil.rmtree, WORK, True)
 
 # Tools by name, calls between marks, a thought that is opened if one is asked for.
 MARKED = """{%- for t in tools or [] %}+{{ t.function.name }}{% endfor %}
