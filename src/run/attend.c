@@ -111,6 +111,14 @@ static uint32_t store_head(const vb_cpu *p, const vb_row *row, const vb_head_row
     return bad | p->k->kv_write[kv](to->values + (size_t)row->position * to->value_stride, v, slot->dim_v);
 }
 
+/* A key goes to as many lines as a tile has: all are on their way before the first is written. */
+static void ask_tile(const vb_head_rows *to, int position)
+{
+    size_t bytes = VB_KEYS * to->key_stride;
+    const uint8_t *tile = to->keys + (size_t)(position / VB_KEYS) * bytes;
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(tile + i, 1);
+}
+
 static void store_tile(void *ctx, int r, int worker)
 {
     const vb_job *j = ctx;
@@ -123,6 +131,10 @@ static void store_tile(void *ctx, int r, int worker)
     if (is_fours(ctx)) {
         vb_cpu_note(p, r, store_fours(ctx, row, k, 0, room) | store_fours(ctx, row, v, 1, room));
         return;
+    }
+    for (int h = 0; h < slot->kv_heads; h++) {
+        vb_head_rows to = vb_state_head(row->state, j->s->u.attend.slot, h);
+        ask_tile(&to, row->position);
     }
     for (int h = 0; h < slot->kv_heads; h++) {
         vb_head_rows to = vb_state_head(row->state, j->s->u.attend.slot, h);
