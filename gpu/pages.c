@@ -389,7 +389,8 @@ static vb_status upload_page(upload *u, const sheet *sh, int values, vb_err *err
     VB_TRY(place(u, to, &host, err));
     for (int h = 0; h < s->heads; h++, host += VB_GPU_PAGE * row) {
         vb_head_rows from = sh->batch->head(sh->state, sh->slot, h);
-        if (values) copy(host, row, from.values + (size_t)first * from.value_stride, from.value_stride, s->value_bytes, n);
+        const uint8_t *value = from.values + (size_t)first * from.value_stride;
+        if (values) copy(host, row, value, from.value_stride, s->value_bytes, n);
         else vb_keys_get(from.keys, first, n, host, row, s->key_bytes, u->p->kv);
     }
     return VB_OK;

@@ -67,8 +67,8 @@ int vb_sums_floats(int dim_v); /* a multiple of 16 */
 void vb_sums_clear(float *sums, int dim_v);
 
 /* Queries that share one key and value head, against the positions from..to. Keys and values lie as base/kv.h says: a
- * value `value_stride` bytes behind the one before, a tile of keys VB_KEYS times `key_stride`; keys that share a tile with
- * those that are seen may be read. From query to query, first and last do not decrease. */
+ * value `value_stride` bytes behind the one before, a tile of keys VB_KEYS times `key_stride`; keys that share a tile
+ * with those that are seen may be read. From query to query, first and last do not decrease. */
 typedef struct {
     const vb_query *queries;
     int n; /* <= VB_GROUP */

@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { AT_STATES = 5, AT_CONTEXT = 704, AT_MOST_ROW = 2048, AT_TURNS = 6, AT_POISON = 0x7fa5a5a5, AT_NOTES = 4 };
+enum { AT_STATES = 5, AT_CONTEXT = 44 * VB_KEYS, AT_MOST_ROW = 2048, AT_TURNS = 6, AT_POISON = 0x7fa5a5a5, AT_NOTES = 4 };
 enum { AT_Q, AT_K, AT_V, AT_OUT, AT_Q2, AT_OUT2, AT_VALUES, AT_ROWS = AT_VALUES, AT_NOTE, AT_SINKS, AT_PARTS };
 
 typedef struct at_case at_case;

@@ -12,6 +12,11 @@ uint64_t vb_kv_row_bytes(int floats, vb_kv kv)
     return (uint64_t)floats * 2;
 }
 
+size_t vb_key_places(int n)
+{
+    return ((size_t)n + VB_KEYS - 1) / VB_KEYS * VB_KEYS;
+}
+
 /* One element of n positions, between a tile, where they lie side by side, and rows. */
 typedef void move_function(uint8_t *tile, uint8_t *rows, size_t stride, int n, size_t size);
 

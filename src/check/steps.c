@@ -248,7 +248,7 @@ static void fill_cache(vb_check *c, attention *a, vb_fill fill)
 
 static size_t tiles_bytes(size_t row, int positions)
 {
-    return ((size_t)positions + VB_KEYS - 1) / VB_KEYS * VB_KEYS * row;
+    return vb_key_places(positions) * row;
 }
 
 /* Rows as tiles; what fills up the last one are no numbers. */

@@ -20,8 +20,8 @@ typedef struct {
     uint64_t state_id; /* belongs to this state alone, for ever */
 } vb_device_row;
 
-/* Where one head's keys and values are in the player's state, laid as base/kv.h says: a value `value_stride` bytes behind
- * the one before, a tile of keys VB_KEYS times `key_stride`. */
+/* Where one head's keys and values are in the player's state, laid as base/kv.h says: a value `value_stride` bytes
+ * behind the one before, a tile of keys VB_KEYS times `key_stride`. */
 typedef struct {
     uint8_t *keys, *values; /* from position 0 on */
     size_t key_stride, value_stride;

@@ -82,7 +82,7 @@ static int is_fours(const work *w)
 
 static size_t head_bytes(const vb_state *state, const vb_head_rows *head)
 {
-    return head->key_stride * (size_t)state->places;
+    return head->key_stride * state->places;
 }
 
 /* Rows of four elements are converted as one; each is as many bytes of it. */

@@ -37,7 +37,7 @@ static vb_status place_slots(vb_state *s, vb_err *err)
         const vb_slot *slot = &s->plan->slots[i];
         size_t heads = (size_t)slot->kv_heads, rows;
         s->slots[i] = at;
-        if (__builtin_mul_overflow(heads, (size_t)s->places, &rows) ||
+        if (__builtin_mul_overflow(heads, s->places, &rows) ||
             __builtin_mul_overflow(rows, row_bytes(s, slot->dim_k) + row_bytes(s, slot->dim_v), &rows) ||
             __builtin_add_overflow(at, rows, &at))
             VB_FAIL(err, VB_E_MEMORY, "session: %d positions do not fit the address space", s->context);
@@ -57,7 +57,7 @@ vb_status vb_state_open(vb_state **out, const vb_plan *plan, int context, vb_kv 
     if (s == NULL) VB_FAIL(err, VB_E_MEMORY, "session: out of memory");
     s->plan = plan;
     s->context = context;
-    s->places = ((int64_t)context + VB_KEYS - 1) / VB_KEYS * VB_KEYS;
+    s->places = vb_key_places(context);
     s->kv = kv;
     vb_status status = place_slots(s, err);
     if (status < 0) {
@@ -174,7 +174,7 @@ float *vb_state_after(const vb_state *s, int memory)
 vb_head_rows vb_state_head(const vb_state *s, int slot, int head)
 {
     const vb_slot *shape = &s->plan->slots[slot];
-    size_t k = row_bytes(s, shape->dim_k), v = row_bytes(s, shape->dim_v), places = (size_t)s->places;
+    size_t k = row_bytes(s, shape->dim_k), v = row_bytes(s, shape->dim_v), places = s->places;
     uint8_t *keys = s->pages + s->slots[slot];
     uint8_t *values = keys + places * (size_t)shape->kv_heads * k;
     return (vb_head_rows){keys + places * (size_t)head * k, values + places * (size_t)head * v, k, v};
@@ -190,7 +190,7 @@ vb_status vb_state_copy(vb_state *to, const vb_state *from, int n, vb_err *err)
     for (int slot = 0; slot < from->plan->n_slots; slot++)
         for (int head = 0; head < from->plan->slots[slot].kv_heads; head++) {
             vb_head_rows a = vb_state_head(to, slot, head), b = vb_state_head(from, slot, head);
-            memcpy(a.keys, b.keys, (size_t)(n + VB_KEYS - 1) / VB_KEYS * VB_KEYS * a.key_stride);
+            memcpy(a.keys, b.keys, vb_key_places(n) * a.key_stride);
             memcpy(a.values, b.values, (size_t)n * a.value_stride);
         }
     for (int i = 0; i < VB_MEMORIES_KEPT; i++) {

@@ -17,7 +17,7 @@
 typedef struct {
     const vb_plan *plan;
     int context;
-    int64_t places; /* the context and what fills it up to whole tiles */
+    size_t places; /* of the context (vb_key_places) */
     vb_kv kv;
     uint8_t *pages;
     size_t bytes;

@@ -47,6 +47,14 @@ Test(kv, keys_lie_in_tiles)
             for (int n = 0; n <= 40; n++) put_and_get(from, n, kv);
 }
 
+Test(kv, tiles_have_room_for_all_their_positions)
+{
+    cr_assert_eq(vb_key_places(0), 0);
+    cr_assert_eq(vb_key_places(1), 16);
+    cr_assert_eq(vb_key_places(16), 16);
+    cr_assert_eq(vb_key_places(17), 32);
+}
+
 Test(kv, rows_have_the_bytes_of_their_type)
 {
     cr_assert_eq(vb_kv_row_bytes(96, VB_KV_F16), 192);
