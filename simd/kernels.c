@@ -83,18 +83,27 @@ size_t vb_act_bytes(int n)
     return s.q + s.pairs + s.d + s.sum + s.sum16 + s.sum32;
 }
 
+/* The next part, of which quantising fills so many bytes; what lies behind is zero. */
+static void *next_part(uint8_t **at, size_t bytes, size_t filled)
+{
+    uint8_t *part = *at;
+    memset(part + filled, 0, bytes - filled);
+    *at += bytes;
+    return part;
+}
+
 void vb_act_place(vb_act *a, void *memory, int n)
 {
     act_sizes s = sizes_of(n);
     uint8_t *at = memory;
-    memset(memory, 0, vb_act_bytes(n));
+    size_t whole = (size_t)n / 512 * 512, blocks = whole / 32;
     *a = (vb_act){.n = n};
-    a->q = (int8_t *)at;
-    a->pairs = (int8_t *)(at += s.q);
-    a->d = (float *)(void *)(at += s.pairs);
-    a->sum = (int32_t *)(void *)(at += s.d);
-    a->sum16 = (int16_t *)(void *)(at += s.sum);
-    a->sum32 = (int16_t *)(void *)(at + s.sum16);
+    a->q = next_part(&at, s.q, whole);
+    a->pairs = next_part(&at, s.pairs, whole);
+    a->d = next_part(&at, s.d, blocks * 4);
+    a->sum = next_part(&at, s.sum, blocks * 4);
+    a->sum16 = next_part(&at, s.sum16, blocks * 4);
+    a->sum32 = next_part(&at, s.sum32, blocks * 2);
 }
 
 /* At most 11 words of four bytes for each 32 columns, or 93 for each 256; a float for each of 16. */

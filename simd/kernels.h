@@ -96,7 +96,7 @@ typedef struct {
 /* Weight rows times many tokens. Results go to y[t][from], y[t][from + 1], ... for each token t. */
 typedef struct {
     const vb_rows *w;
-    const vb_act *a; /* [tokens] */
+    const vb_act *a; /* [tokens]; matmul: its n alone, of one, for the rest is in strips */
     int tokens, from;
     float *const *y; /* [tokens] */
     uint8_t *panel;  /* vb_panel_bytes(a->n), to work in */
@@ -107,6 +107,7 @@ typedef struct {
 } vb_product;
 size_t vb_panel_bytes(int n); /* enough for every instruction set and format; a multiple of 64 */
 size_t vb_strip_bytes(vb_act_kind kind, int n); /* of one activation in a strip */
+enum { VB_STRIP_MOST = 8 };
 enum { VB_FEW = 16, VB_FEW_SHORT = 64 }; /* tokens that vb_kernels.few takes at most; of rows of 64 columns without gaps */
 
 /* The delta rule of one head for one token (J3), some columns of its matrix: rows by elements of the key. */
@@ -133,7 +134,7 @@ typedef struct {
     void (*few[VB_FORMATS])(const vb_product *p);
     /* Lays n activations side by side for matmul, in strips of so many: the last takes as much room as a full one. */
     void (*lay[VB_ACT_Q256 + 1])(uint8_t *to, const vb_act *a, int n);
-    int strip[VB_ACT_Q256 + 1]; /* by their kind */
+    int strip[VB_ACT_Q256 + 1]; /* by their kind, at most VB_STRIP_MOST */
     /* From how many activations on matmul is the faster one, by their kind. */
     int matmul_from[VB_ACT_Q256 + 1];
     void (*dequantize[VB_FORMATS])(float *y, const void *row, int n); /* C6, not guarded */

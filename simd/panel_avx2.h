@@ -208,6 +208,25 @@ VB_INLINE void short_run(pi c[], const uint8_t *w, const uint8_t *x, int tokens,
     for (int i = 0; i < 2 * tokens; i++) c[i] = scaled(c[i], e[i], scale[i % 2]);
 }
 
+#define PANEL_LAYS
+/* 32 bytes of each of four activations as eight lines: two registers of words become lines i and i + 4. */
+VB_INLINE void lay_quads(uint8_t *to, const int8_t *const q[PANEL_TOKENS])
+{
+    __m256i a = LOAD32(q[0]), b = LOAD32(q[1]), c = LOAD32(q[2]), d = LOAD32(q[3]), line[4];
+    __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+    line[0] = _mm256_unpacklo_epi64(ab, cd);
+    line[1] = _mm256_unpackhi_epi64(ab, cd);
+    ab = _mm256_unpackhi_epi32(a, b);
+    cd = _mm256_unpackhi_epi32(c, d);
+    line[2] = _mm256_unpacklo_epi64(ab, cd);
+    line[3] = _mm256_unpackhi_epi64(ab, cd);
+    VB_UNROLL
+    for (int i = 0; i < 4; i++) {
+        _mm_storeu_si128((__m128i *)(void *)(to + STRIP_LINE * i), _mm256_castsi256_si128(line[i]));
+        _mm_storeu_si128((__m128i *)(void *)(to + STRIP_LINE * (i + 4)), _mm256_extracti128_si256(line[i], 1));
+    }
+}
+
 /* Sums of q over 16 columns, or 32: of the first two and of the last two of each quad, negated. */
 VB_INLINE int32_t words_less(const int8_t *q, int columns)
 {

@@ -80,6 +80,27 @@ VB_INLINE void panel_turn(uint8_t *to, const int8_t *rows, int stride, int bias)
     }
 }
 
+#define PANEL_LAYS
+/* 32 bytes of each of six activations as eight lines: 48 words of three registers to three others. */
+VB_INLINE void lay_quads(uint8_t *to, const int8_t *const q[PANEL_TOKENS])
+{
+#define LINE(J) J, 8 + J, 16 + J, 24 + J, 0, 0
+#define ENDS(J) 6 * J % 16, (6 * J + 1) % 16, (6 * J + 2) % 16, (6 * J + 3) % 16, 16 + J, 24 + J
+    static const int32_t four[48] = {LINE(0), LINE(1), LINE(2), LINE(3), LINE(4), LINE(5), LINE(6), LINE(7)};
+    static const int32_t six[48] = {ENDS(0), ENDS(1), ENDS(2), ENDS(3), ENDS(4), ENDS(5), ENDS(6), ENDS(7)};
+#undef LINE
+#undef ENDS
+    __m512i two[3];
+    VB_UNROLL
+    for (int i = 0; i < 3; i++)
+        two[i] = _mm512_inserti64x4(_mm512_castsi256_si512(LOAD32(q[2 * i])), LOAD32(q[2 * i + 1]), 1);
+    VB_UNROLL
+    for (int i = 0; i < 3; i++) {
+        __m512i lines = _mm512_permutex2var_epi32(two[0], LOAD64(four + 16 * i), two[1]);
+        _mm512_storeu_si512(to + 64 * i, _mm512_permutex2var_epi32(lines, LOAD64(six + 16 * i), two[2]));
+    }
+}
+
 /* Formats whose bytes are turned before they are unpacked, which is the same work for sixteen rows at once. */
 #define PANEL_TURNS_FIRST
 

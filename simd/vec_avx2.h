@@ -93,11 +93,22 @@ VB_INLINE void vf_store_f16(uint8_t *p, vf x)
     _mm_storeu_si128((__m128i *)(void *)(p + 16), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 
-VB_INLINE void vi_store_i8(int8_t *p, vi x)
+/* 64 integers of 8 bits, and their sums over each 16: packing leaves four of each half of a vector in each quarter. */
+VB_INLINE void vi_store_i8(int8_t p[64], int32_t sums[4], const vi x[4])
 {
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
-    __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128((__m128i *)(void *)p, bytes);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7), one = _mm256_set1_epi8(1);
+    __m256i y[2];
+    VB_UNROLL
+    for (int i = 0; i < 2; i++) {
+        const vi *two = x + 2 * i;
+        __m256i low = _mm256_packs_epi32(two[0].a, two[0].b), high = _mm256_packs_epi32(two[1].a, two[1].b);
+        __m256i bytes = _mm256_packs_epi16(low, high);
+        y[i] = _mm256_madd_epi16(_mm256_maddubs_epi16(one, bytes), _mm256_set1_epi16(1));
+        _mm256_storeu_si256((__m256i *)(void *)(p + 32 * i), _mm256_permutevar8x32_epi32(bytes, order));
+    }
+    __m256i pairs = _mm256_hadd_epi32(y[0], y[1]);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    _mm_storeu_si128((__m128i *)(void *)sums, sum);
 }
 
 /* --- ordered sums ------------------------------------------------------------------------------------------ */
@@ -109,14 +120,6 @@ VB_INLINE float vf_most(vf x)
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
-}
-
-VB_INLINE int32_t vi_sum(vi x)
-{
-    __m256i y = _mm256_add_epi32(x.a, x.b);
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 /* Four vectors: lane j of vector i goes to lane i of vector j in each of both halves of a register. */

@@ -83,9 +83,16 @@ VB_INLINE void vf_store_f16(uint8_t *p, vf x)
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
 
-VB_INLINE void vi_store_i8(int8_t *p, vi x)
+/* 64 integers of 8 bits, and their sums over each 16: packing leaves four of each vector in each quarter. */
+VB_INLINE void vi_store_i8(int8_t p[64], int32_t sums[4], const vi x[4])
 {
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtsepi32_epi8(x));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    vi bytes = _mm512_packs_epi16(_mm512_packs_epi32(x[0], x[1]), _mm512_packs_epi32(x[2], x[3]));
+    vi fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(fours), _mm512_extracti64x4_epi64(fours, 1));
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    _mm_storeu_si128((__m128i *)(void *)sums, sum);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
 }
 
 /* --- ordered sums ------------------------------------------------------------------------------------------ */
@@ -93,7 +100,6 @@ VB_INLINE v8f low_lanes(vf x) { return _mm512_castps512_ps256(x); }
 VB_INLINE v8f high_lanes(vf x) { return _mm512_extractf32x8_ps(x, 1); }
 VB_INLINE float vf_tree(vf x) { return v8f_tree(_mm256_add_ps(low_lanes(x), high_lanes(x))); } /* E1: 8, 4, 2, 1 */
 VB_INLINE float vf_most(vf x) { return _mm512_reduce_max_ps(x); }
-VB_INLINE int32_t vi_sum(vi x) { return _mm512_reduce_add_epi32(x); }
 
 /* 16 vectors turned: lane j of vector i goes to lane i of vector j. Pairs of lanes, fours, quarters. */
 VB_INLINE void vf_turn(vf x[16])

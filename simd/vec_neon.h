@@ -132,10 +132,16 @@ VB_INLINE void vf_store_f16(uint8_t *p, vf x)
     vst1_u8(p + 24, vreinterpret_u8_f16(vcvt_f16_f32(x.d)));
 }
 
-VB_INLINE void vi_store_i8(int8_t *p, vi x)
+/* 64 integers of 8 bits, and their sums over each 16. */
+VB_INLINE void vi_store_i8(int8_t p[64], int32_t sums[4], const vi x[4])
 {
-    int16x8_t low = vcombine_s16(vmovn_s32(x.a), vmovn_s32(x.b)), high = vcombine_s16(vmovn_s32(x.c), vmovn_s32(x.d));
-    vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+    VB_UNROLL
+    for (int i = 0; i < 4; i++) {
+        int16x8_t low = vcombine_s16(vmovn_s32(x[i].a), vmovn_s32(x[i].b));
+        int16x8_t high = vcombine_s16(vmovn_s32(x[i].c), vmovn_s32(x[i].d));
+        vst1q_s8(p + 16 * i, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+        sums[i] = vaddlvq_s16(vaddq_s16(low, high));
+    }
 }
 
 /* --- ordered sums ------------------------------------------------------------------------------------------ */
@@ -152,7 +158,6 @@ VB_INLINE float vf_tree(vf x) /* E1: 8, 4, 2, 1 */
 }
 
 VB_INLINE float vf_most(vf x) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.a, x.b), vmaxq_f32(x.c, x.d))); }
-VB_INLINE int32_t vi_sum(vi x) { return vaddvq_s32(vaddq_s32(vaddq_s32(x.a, x.b), vaddq_s32(x.c, x.d))); }
 
 /* --- 8 and 4 lanes: terms of blocks ------------------------------------------------------------------------ */
 VB_INLINE v8f v8f_zero(void) { return (v8f){vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}; }

@@ -139,11 +139,16 @@ VB_INLINE void vf_store_f16(uint8_t *p, vf x)
     memcpy(p, half, sizeof half);
 }
 
-VB_INLINE void vi_store_i8(int8_t *p, vi x)
+/* 64 integers of 8 bits, and their sums over each 16. */
+VB_INLINE void vi_store_i8(int8_t p[64], int32_t sums[4], const vi x[4])
 {
-    int32_t lane[16];
-    memcpy(lane, &x, sizeof lane);
-    for (int i = 0; i < 16; i++) p[i] = (int8_t)lane[i];
+    int32_t lane[64];
+    memcpy(lane, x, sizeof lane);
+    memset(sums, 0, 4 * sizeof *sums);
+    for (int i = 0; i < 64; i++) {
+        p[i] = (int8_t)lane[i];
+        sums[i / 16] += lane[i];
+    }
 }
 
 /* --- ordered sums ------------------------------------------------------------------------------------------ */
@@ -156,12 +161,6 @@ VB_INLINE float vf_most(vf x)
     f4 y = f4_max(f4_max(x.a, x.b), f4_max(x.c, x.d));
     float low = y[0] > y[1] ? y[0] : y[1], high = y[2] > y[3] ? y[2] : y[3];
     return low > high ? low : high;
-}
-
-VB_INLINE int32_t vi_sum(vi x)
-{
-    i4 y = (x.a + x.b) + (x.c + x.d);
-    return (y[0] + y[1]) + (y[2] + y[3]);
 }
 
 /* --- 8 and 4 lanes: terms of blocks ------------------------------------------------------------------------ */

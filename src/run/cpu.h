@@ -90,7 +90,7 @@ typedef struct {
     int by_panels[VB_STAGE_STEPS];   /* 1: that matrix meets its activations by panels (t_matmul.inc) */
     vb_act *acts[VB_ACT_Q256 + 1];
     vb_val act_of[VB_ACT_Q256 + 1]; /* the value that acts hold, -1: none */
-    vb_val strips_of[VB_ACT_Q256 + 1]; /* of them what lies side by side as well */
+    vb_val strips_of[VB_ACT_Q256 + 1]; /* the value that lies side by side, -1: none */
     atomic_int bad[VB_STAGE_STEPS]; /* of each step of the stage: first row that is not finite, INT_MAX: none */
 } vb_cpu;
 

@@ -1,7 +1,7 @@
 /* linear.c - matrices: tiles of weight rows, each against all tokens, so that weights are read once a batch.
  *
  * Inputs are quantised once (B); matrices that share an input share its quantised form. Many tokens are laid side by
- * side in strips, once too; they meet a tile by panels that the worker packs in its own memory.
+ * side in strips at once, and exist only there; they meet a tile by panels that the worker packs in its own memory.
  */
 #include "run/cpu.h"
 
@@ -21,21 +21,28 @@ typedef struct {
     int parts;
 } input;
 
-static void quantize_tile(void *ctx, int tile, int worker)
+/* Input i of a matrix, of `parts` a token, in the form it needs; that form lies in `memory`. */
+static void make_act(const vb_cpu *p, const vb_step *s, int i, int parts, vb_act *a, void *memory)
 {
-    const input *in = ctx;
-    vb_cpu *p = in->job.p;
-    const vb_step *s = in->job.s;
     vb_act_kind kind = vb_cpu_act_kind(p, s);
     int cols = (int)s->weight->cols;
-    vb_act *a = &p->acts[kind][tile];
-    (void)worker;
     if (kind == VB_ACT_F32)
         *a = (vb_act){.n = cols};
     else
-        vb_act_place(a, p->scratch + p->at.quantized[kind] + vb_act_bytes(cols) * (size_t)tile, cols);
-    a->x = vb_cpu_value(p, s->in[0], tile / in->parts) + (size_t)(tile % in->parts) * (size_t)cols;
+        vb_act_place(a, memory, cols);
+    a->x = vb_cpu_value(p, s->in[0], i / parts) + (size_t)(i % parts) * (size_t)cols;
     if (kind != VB_ACT_F32) p->k->quantize[kind](a);
+}
+
+static void quantize_tile(void *ctx, int tile, int worker)
+{
+    const input *in = ctx;
+    const vb_cpu *p = in->job.p;
+    const vb_step *s = in->job.s;
+    vb_act_kind kind = vb_cpu_act_kind(p, s);
+    (void)worker;
+    make_act(p, s, tile, in->parts, &p->acts[kind][tile],
+             p->scratch + p->at.quantized[kind] + vb_act_bytes((int)s->weight->cols) * (size_t)tile);
 }
 
 void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts)
@@ -46,7 +53,6 @@ void vb_cpu_quantize(vb_cpu *p, const vb_step *s, int parts)
     if (parts == 1 && p->act_of[kind] == s->in[0]) return;
     vb_job_run(&in.job, quantize_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]));
     p->act_of[kind] = parts == 1 ? s->in[0] : -1;
-    p->strips_of[kind] = -1;
 }
 
 /* In f32 mode a quantised matrix is one of floats, also where it has no integer rule. */
@@ -65,11 +71,6 @@ int vb_cpu_by_panels(vb_cpu *p, const vb_step *s, int tokens)
     return p->k->matmul[format] != NULL && vb_hard_choice(p->hard, many);
 }
 
-typedef struct {
-    vb_job job; /* first: tiles get a pointer to it */
-    int tokens;
-} strips;
-
 size_t vb_cpu_strips(const vb_cpu *p, vb_act_kind kind, size_t tokens)
 {
     size_t each = p->k->strip[kind] > 0 ? (size_t)p->k->strip[kind] : 1;
@@ -81,25 +82,34 @@ static uint8_t *strips_of(const vb_cpu *p, const vb_step *s)
     return p->scratch + p->at.strips[vb_cpu_act_kind(p, s)];
 }
 
-static void strip_tile(void *ctx, int tile, int worker)
+/* Room for a panel, or for rows that became floats and their panel, or for the activations of a strip. */
+static uint8_t *worker_memory(const vb_cpu *p, int worker)
 {
-    const strips *l = ctx;
-    vb_cpu *p = l->job.p;
-    vb_act_kind kind = vb_cpu_act_kind(p, l->job.s);
-    int each = p->k->strip[kind], t = tile * each, n = l->tokens - t < each ? l->tokens - t : each;
-    (void)worker;
-    p->k->lay[kind](strips_of(p, l->job.s) + vb_strip_bytes(kind, p->acts[kind]->n) * (size_t)t, p->acts[kind] + t, n);
+    return p->scratch + p->at.workers + (size_t)worker * (size_t)p->worker_floats * sizeof(float);
 }
 
-/* The quantised input side by side, kept like it. */
+/* Activations are quantised here: nobody but their strip needs them. */
+static void strip_tile(void *ctx, int tile, int worker)
+{
+    const vb_job *j = ctx;
+    const vb_cpu *p = j->p;
+    vb_act_kind kind = vb_cpu_act_kind(p, j->s);
+    int each = p->k->strip[kind], t = tile * each, left = vb_cpu_rows(p, j->s->out) - t, n = left < each ? left : each;
+    size_t cols = j->s->weight->cols;
+    vb_act acts[VB_STRIP_MOST];
+    for (int i = 0; i < n; i++)
+        make_act(p, j->s, t + i, 1, &acts[i], worker_memory(p, worker) + vb_act_bytes((int)cols) * (size_t)i);
+    p->k->lay[kind](strips_of(p, j->s) + vb_strip_bytes(kind, (int)cols) * (size_t)t, acts, n);
+}
+
+/* The input in its quantised form, side by side; kept for matrices that share it. */
 static void lay_strips(vb_cpu *p, const vb_step *s)
 {
     vb_act_kind kind = vb_cpu_act_kind(p, s);
     int tokens = vb_cpu_rows(p, s->out);
-    strips l = {.job = {.p = p, .s = s}, .tokens = tokens};
-    if (p->k->lay[kind] == NULL || p->strips_of[kind] == s->in[0]) return;
-    l.job.tiles = (int)vb_cpu_strips(p, kind, (size_t)tokens);
-    vb_job_run(&l.job, strip_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]) / 2);
+    vb_job j = {.p = p, .s = s, .tiles = (int)vb_cpu_strips(p, kind, (size_t)tokens)};
+    if (p->strips_of[kind] == s->in[0]) return;
+    vb_job_run(&j, strip_tile, (int64_t)tokens * vb_cpu_width(p, s->in[0]) * 3 / 2);
     p->strips_of[kind] = s->in[0];
 }
 
@@ -108,14 +118,10 @@ void vb_cpu_linear_start(vb_cpu *p, const vb_step *s, int i)
     int tokens = vb_cpu_rows(p, s->out);
     p->by_panels[i] = vb_cpu_by_panels(p, s, tokens);
     for (int r = 0; r < tokens; r++) p->outputs[i][r] = vb_cpu_value(p, s->out, r);
-    vb_cpu_quantize(p, s, 1);
-    if (p->by_panels[i]) lay_strips(p, s);
-}
-
-/* Room for a panel, or for rows that became floats and their panel. */
-static uint8_t *worker_memory(const vb_cpu *p, int worker)
-{
-    return p->scratch + p->at.workers + (size_t)worker * (size_t)p->worker_floats * sizeof(float);
+    if (p->by_panels[i])
+        lay_strips(p, s);
+    else
+        vb_cpu_quantize(p, s, 1);
 }
 
 size_t vb_cpu_float_bytes(int cols)
@@ -202,8 +208,9 @@ void vb_cpu_linear_rows(vb_cpu *p, const vb_step *s, int i, int from, int rows, 
 {
     const vb_tensor *t = s->weight;
     vb_rows w = {(const uint8_t *)t->data + t->row_bytes * (size_t)from, t->row_bytes, rows};
-    vb_product q = {.w = &w, .a = p->acts[vb_cpu_act_kind(p, s)], .tokens = vb_cpu_rows(p, s->out), .from = from,
-                    .y = p->outputs[i], .strips = strips_of(p, s),
+    vb_act shape = {.n = (int)t->cols};
+    vb_product q = {.w = &w, .a = p->by_panels[i] ? &shape : p->acts[vb_cpu_act_kind(p, s)], .from = from,
+                    .tokens = vb_cpu_rows(p, s->out), .y = p->outputs[i], .strips = strips_of(p, s),
                     .bias = s->bias != NULL ? (const float *)s->bias->data + from : NULL};
     if (vb_cpu_multiply(p, s, &q, p->by_panels[i], worker) == 0) return;
     for (int r = 0; r < q.tokens; r++) vb_cpu_note_of(p, i, r, p->k->settle(q.y[r] + from, NULL, rows));

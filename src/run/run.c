@@ -188,7 +188,7 @@ static int is_stopped_batch(const vb_cpu *p, const vb_part *parts, int n, int to
 
 static vb_status start(vb_cpu *p, const vb_part *parts, int n, vb_err *err)
 {
-    for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = -1;
+    for (int k = 0; k <= VB_ACT_Q256; k++) p->act_of[k] = p->strips_of[k] = -1;
     vb_cpu_ropes(p);
     p->sections[0] = p->sections[1] = 0;
     for (int i = 0; i < n; i++) {
@@ -394,6 +394,7 @@ static void measure_matrix(vb_cpu *p, const vb_step *s, int parts)
     size_t room = vb_panel_bytes((int)s->weight->cols);
     if (kind == VB_ACT_F32 && vb_format_of(s->weight->format)->block > 1)
         room += vb_cpu_float_bytes((int)s->weight->cols);
+    if (room < bytes * VB_STRIP_MOST) room = bytes * VB_STRIP_MOST;
     at_least(&p->worker_floats, (int64_t)(room / sizeof(float)));
 }
 
