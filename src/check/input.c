@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 65536, CANARY = 64, POISON = 0xa5, STRIDE = VB_CHECK_SLOT_BYTES + PAGE };
+/* What is not written yet is large, as an integer and as a float: nothing absorbs it. */
+enum { PAGE = 65536, CANARY = 64, POISON = 0x7f, STRIDE = VB_CHECK_SLOT_BYTES + PAGE };
 
 static uint8_t *end_of(const vb_check *c, int slot)
 {
