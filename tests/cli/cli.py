@@ -15,11 +15,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -27,7 +27,7 @@ CASE = ROOT / "tests/golden/llama-gqa"
 TINY = str(CASE / "model.gguf")
 REAL = os.environ.get("SMOLLM2", "")
 REAL = REAL if os.path.isfile(REAL) else ""
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-cli-"))
+WORK = scratch.folder("cli")
 ENV = {"PATH": os.environ["PATH"], "HOME": str(WORK), "TERM": "xterm", "LANG": "C.UTF-8",
        "OLLAMA_MODELS": str(WORK / "nowhere"), "VERBATIM_VULKAN": str(WORK / "nowhere")}
 ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_"))})
@@ -742,9 +742,7 @@ def test_a_real_model_answers():
 
 
 def main():
-    code = each.run(globals(), sys.argv[2:])
-    shutil.rmtree(WORK, ignore_errors=True)
-    return code
+    return each.run(globals(), sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -2,21 +2,18 @@
 """contrast.py VERBATIM - recordings of one performance on every instruction set and player, and what `trace diff` says of
 those that differ: in the header, in a token, inside the model.
 """
-import atexit
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-contrast-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("contrast")
 GOLDEN = ROOT / "tests/golden"
 GEMMA = GOLDEN / "gemma3/model.gguf"
 COARSE, FINE = (GOLDEN / f"quant/q-llama-{name}/model.gguf" for name in ("Q4_0", "Q8_0"))

@@ -6,7 +6,6 @@ tests/convert/make.py makes the folders; tests/convert/expected.json holds keys 
 llama-cpp-python 0.3.36 (transformers 4.57.6) wrote them, tokenizers apart.
 """
 import array
-import atexit
 import collections
 import copy
 import io
@@ -22,12 +21,12 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import types
 import zipfile
 
 import each
+import scratch
 from gguf_file import File
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -35,8 +34,7 @@ sys.path.insert(0, str(ROOT / "tests/convert"))
 import make  # noqa: E402
 
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-convert-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("convert")
 ENV = {**os.environ, "HOME": str(WORK)}
 ENCODERS = ("bert", "nomic-bert")
 FOLDERS = {f.name: f for f in make.folders()}

@@ -4,21 +4,18 @@ operation otherwise is refused and the operation named, and a machine without on
 
 tests/shims/vulkan.c stands between the program and the real loader and has each shader changed on its way to the driver.
 """
-import atexit
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 VERBATIM, SHIM = BUILD / "verbatim", BUILD / "tests/shims/vulkan.so"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-devices-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("devices")
 # What the driver keeps until the process ends is its own; the shim keeps its library there, so that it can be told.
 SUPPRESSED = WORK / "leaks"
 SUPPRESSED.write_text("leak:libvulkan\nleak:libLLVM\nleak:libdrm\n")

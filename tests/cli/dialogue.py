@@ -11,22 +11,21 @@ import pathlib
 import pty
 import random
 import resource
-import shutil
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 EXAMPLES = pathlib.Path(sys.argv[2]).resolve()
 GOLDEN = ROOT / "tests/golden/dialogue"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-dialogue-"))
+WORK = scratch.folder("dialogue")
 ENV = {"PATH": os.environ["PATH"], "HOME": str(WORK), "TERM": "xterm", "LANG": "C.UTF-8",
        "OLLAMA_MODELS": str(WORK / "nowhere")}
 ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_"))})
@@ -379,9 +378,7 @@ def test_long_script():
 
 def main():
     wanted = sys.argv[3:]
-    code = each.run(globals(), wanted, lambda name: bool(wanted) or "_long_" not in name)
-    shutil.rmtree(WORK, ignore_errors=True)
-    return code
+    return each.run(globals(), wanted, lambda name: bool(wanted) or "_long_" not in name)
 
 
 if __name__ == "__main__":

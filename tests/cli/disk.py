@@ -6,14 +6,14 @@ and then fail, at every size that is tried.
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+
+import scratch
 
 VERBATIM, MODEL = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-disk-"))
+WORK = scratch.folder("disk")
 ENV = {**os.environ, "HOME": str(WORK)}
 
 
@@ -63,7 +63,6 @@ def main():
             outcome = "failed"
             print(f"FAIL room for {room} of {size} bytes: {error}"[:1000])
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    shutil.rmtree(WORK, ignore_errors=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
     if len(outcomes) < 2:
         failed += 1

@@ -1,24 +1,21 @@
 #!/usr/bin/env python3
 """easy.py VERBATIM - labels and extracted JSON on the command line; with SMOLLM2=path also what a model makes of them."""
 import array
-import atexit
 import json
 import math
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = str(ROOT / "tests/golden/llama-gqa/model.gguf")
 REAL = os.environ.get("SMOLLM2", "")
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-easy-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("easy")
 SCHEMA = {"type": "object", "properties": {"name": {"enum": ["Ann", "Bob"]}, "age": {"type": "integer", "minimum": 0, "maximum": 99}},
           "required": ["name", "age"], "additionalProperties": False}
 (WORK / "schema.json").write_text(json.dumps(SCHEMA))

@@ -8,14 +8,14 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-embedded-"))
+WORK = scratch.folder("embedded")
 EMPTY = WORK / "empty"
 EMPTY.mkdir()
 FILE = ROOT / "data/tales-1m.gguf"
@@ -96,9 +96,7 @@ def test_opens_at_once():
 
 
 def main():
-    code = each.run(globals(), sys.argv[2:])
-    shutil.rmtree(WORK)
-    return code
+    return each.run(globals(), sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
 #!/usr/bin/env python3
 """family.py VERBATIM - traces proved, gone back into and branched, as a user does it."""
-import atexit
 import hashlib
 import json
 import pathlib
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = str(ROOT / "tests/golden/llama-gqa/model.gguf")
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-family-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("family")
 
 
 def run(code, *args):

@@ -8,14 +8,14 @@ is told and everything before it is still proved. Nothing is ever cut silently.
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
+
+import scratch
 
 VERBATIM, SHIM = (str(pathlib.Path(word).resolve()) for word in sys.argv[1:3])
 MODEL = sys.argv[3]
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-faults-"))
+WORK = scratch.folder("faults")
 ENV = {**os.environ, "HOME": str(WORK)}
 TOKENS = 5
 ERRORS = {"enospc": "No space left on device", "eio": "Input/output error", "zero": "Input/output error",
@@ -107,7 +107,6 @@ def main():
         except AssertionError as error:
             failed += 1
             print(f"FAIL {test.__name__} {words[0]} {words[1]}: {error}"[:1000])
-    shutil.rmtree(WORK, ignore_errors=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

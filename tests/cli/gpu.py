@@ -5,23 +5,20 @@ there is a clean error; nothing crashes, hangs, leaks or is wrong in silence. Wi
 Between the program and the Vulkan loader stands tests/shims/vulkan.c; VULKAN_SHIM says what it does, and it reports what
 it saw. Each planted mistake has a test that sees it, so that the tests that see nothing are worth something.
 """
-import atexit
 import functools
 import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 VERBATIM, KERNELS, SHIM = BUILD / "verbatim", BUILD / "tests/gpukernels", BUILD / "tests/shims/vulkan.so"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-gpu-"))
-atexit.register(shutil.rmtree, WORK, ignore_errors=True)
+WORK = scratch.folder("gpu")
 MODEL = pathlib.Path("tests/golden/quant/q-llama-Q4_0")
 # How many places of a kind are tried: calls that fail, results that are wrong.
 POINTS = int(os.environ.get("POINTS", "200"))

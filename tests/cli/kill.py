@@ -10,19 +10,19 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+
+import scratch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools"))
 import trace as reader  # noqa: E402  (tools/trace.py)
 
 VERBATIM, MODEL = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-kill-"))
+WORK = scratch.folder("kill")
 KINDS = (["--taps", "none"], ["--taps", "all"])
 
 
@@ -120,7 +120,6 @@ def main():
             outcome = "failed"
             print(f"FAIL round {number}: {error}"[:1000])
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    shutil.rmtree(WORK, ignore_errors=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
     if not outcomes.get("cut"):
         failed += 1

@@ -4,7 +4,6 @@
 PAGES writes pages of known contents (tests/page.c). Screenshots stay beside it, as page-*.png. Every test_* function is
 a test; without a Chromium those that need one are skipped, and said to be. Ends with "N passed, N failed".
 """
-import atexit
 import base64
 import hashlib
 import html.parser
@@ -12,20 +11,18 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import traceback
 
 import chromium
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM, PAGES = (str(pathlib.Path(p).resolve()) for p in sys.argv[1:3])
 SHOTS = pathlib.Path(PAGES).parent
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-page-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("page")
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 BROWSER = None
 

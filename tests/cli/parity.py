@@ -10,15 +10,15 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
+
+import scratch
 
 from partner_server import Exchanges, Ollama, Server
 
 VERBATIM, MODEL, RECORDING = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2], sys.argv[3]
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-parity-"))
+WORK = scratch.folder("parity")
 done = {"passed": 0, "failed": 0}
 
 
@@ -213,17 +213,14 @@ def usage():
 
 def main():
     cases = json.loads(pathlib.Path(RECORDING).read_text())["cases"]
-    try:
-        if "--planted" in sys.argv:
-            usage()
-            planted(cases)
-            live(cases)
-            contributions()
-            lines()
-        else:
-            whole(cases)
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
+    if "--planted" in sys.argv:
+        usage()
+        planted(cases)
+        live(cases)
+        contributions()
+        lines()
+    else:
+        whole(cases)
     print(f"{done['passed']} passed, {done['failed']} failed")
     return 1 if done["failed"] else 0
 

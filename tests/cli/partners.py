@@ -8,13 +8,12 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 from partner_server import FAULTS, Exchanges, Ollama, Server
 
@@ -22,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = str(ROOT / "tests/golden/llama-gqa/model.gguf")
 REAL = os.environ.get("SMOLLM2", "")
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-partners-"))
+WORK = scratch.folder("partners")
 ENV = {"PATH": os.environ["PATH"], "HOME": str(WORK), "LANG": "C.UTF-8", "OLLAMA_MODELS": str(WORK / "nowhere")}
 ENV.update({k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "LSAN_"))})
 OLLAMA = json.loads((ROOT / "tests/recordings/smollm2.json").read_text())
@@ -220,9 +219,7 @@ OFFLINE = ("test_without_libcurl", "test_usage", "test_recordings_that_are_none"
 def main():
     if not CURL:
         print("built without libcurl: what asks a live engine is left out")
-    code = each.run(globals(), sys.argv[2:], lambda name: CURL or name in OFFLINE)
-    shutil.rmtree(WORK, ignore_errors=True)
-    return code
+    return each.run(globals(), sys.argv[2:], lambda name: CURL or name in OFFLINE)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,16 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 KILLER = "--killer" in sys.argv
 ALL = "--all" in sys.argv
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-prove-"))
+WORK = scratch.folder("prove")
 TMP = WORK / "tmp"
 TMP.mkdir()
 ENV = {**os.environ, "HOME": str(WORK), "TMPDIR": str(TMP), "PATH": f"{BUILD}:{os.environ['PATH']}"}
@@ -203,9 +203,7 @@ def fits(name):
 
 
 def main():
-    code = each.run(globals(), fits=fits)
-    shutil.rmtree(WORK)
-    return code
+    return each.run(globals(), fits=fits)
 
 
 if __name__ == "__main__":

@@ -14,18 +14,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import each
 import registry
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 SLOW = served.stretch(VERBATIM)
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-pull-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("pull")
 TINY = (ROOT / "tests/golden/llama-gqa/model.gguf").read_bytes()
 BIG = bytes(range(256)) * 8192 + os.urandom(2 << 20)  # 4 MiB
 SYSTEM = b"Be brief."

@@ -1,28 +1,24 @@
 #!/usr/bin/env python3
 """quantize.py VERBATIM MKMODEL [NAME...] - weights into other formats from the command line: which tensor gets which,
 that the model still answers, that no failure leaves half a file. Files are read here by a reader of their own."""
-import atexit
-import hashlib
 import json
 import math
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 import each
+import scratch
 from gguf_file import File, NAMES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM, MKMODEL = (str(pathlib.Path(p).resolve()) for p in sys.argv[1:3])
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-quantize-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("quantize")
 ENV = {**os.environ, "HOME": str(WORK)}
 GOLDEN = ROOT / "tests/golden/llama-f16/model.gguf"
 

@@ -3,21 +3,19 @@
 
 Each hostile request is refused with a 4xx within 100 ms, memory does not grow, and the next one is served.
 """
-import atexit
 import http.client
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
 import each
+import scratch
 
 from served import Server, store, stretch, until
 
@@ -26,8 +24,7 @@ VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 ENCODER = ROOT / "tests/golden/bert-mean/model.gguf"
 LONG = ROOT / "tests/golden/llama-long/model.gguf"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-hostile-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("hostile")
 MODELS = store(WORK / "models", {"tiny": TINY, "encoder": ENCODER, "long": LONG})
 SLOW = stretch(VERBATIM)
 GENERATE = {"model": "tiny", "prompt": "a", "stream": False, "raw": True, "options": {"num_predict": 2, "temperature": 0}}

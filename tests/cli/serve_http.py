@@ -1,30 +1,26 @@
 #!/usr/bin/env python3
 """serve_http.py VERBATIM [NAME...] - the server's doors: who may ask, how much, how long, and what becomes of those who leave."""
-import atexit
 import json
 import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
 import each
+import scratch
 
 from served import Server, store, stretch, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-http-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("http")
 MODELS = store(WORK / "models", {"tiny": TINY})
 SLOW = stretch(VERBATIM)
 

@@ -4,30 +4,26 @@
 A client leaves at random instants of prefill and decoding: its slot is free within 250 ms, no descriptor and no memory is
 lost, and whoever stays gets the answer it would have got alone.
 """
-import atexit
 import concurrent.futures
 import json
-import os
 import pathlib
 import random
-import shutil
 import signal
 import socket
 import statistics
 import struct
 import sys
-import tempfile
 import threading
 import time
 
 import each
+import scratch
 
 from served import Server, store, stretch, until
 
 VERBATIM, MODEL = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 SEED = int(sys.argv[4]) if sys.argv[4:] else 1
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-leave-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("leave")
 QUICK = pathlib.Path(__file__).resolve().parent.parent / "golden/llama-gqa/model.gguf"
 MODELS = store(WORK / "models", {"m": MODEL, "quick": QUICK})
 SLOW = stretch(VERBATIM)

@@ -11,20 +11,18 @@ import hashlib
 import json
 import math
 import pathlib
-import shutil
 import sys
-import tempfile
 import time
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests/golden"
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else GOLDEN / "llama-gqa/model.gguf").resolve()
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-ollama-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("ollama")
 M = "smollm2"
 STORED = {"num_predict": 7, "stop": ["<|im_end|>", "zzz"], "temperature": 0}
 GREEDY = {"temperature": 0, "num_predict": 6, "seed": 1}

@@ -9,19 +9,17 @@ import base64
 import json
 import pathlib
 import re
-import shutil
 import struct
 import sys
-import tempfile
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "tests/golden/llama-gqa/model.gguf").resolve()
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-openai-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("openai")
 M = "smollm2"
 
 

@@ -14,20 +14,18 @@ import math
 import os
 import pathlib
 import re
-import shutil
 import sys
-import tempfile
 
 import chromium
 import each
 import registry
+import scratch
 
 from served import Server, store, stretch, until
 
 VERBATIM, MODEL = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 SHOTS = pathlib.Path(VERBATIM).parent
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-serve-page-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("serve-page")
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 SMOLLM2 = os.environ.get("SMOLLM2", "")
 SLOW = stretch(VERBATIM)

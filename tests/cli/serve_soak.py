@@ -1,23 +1,20 @@
 #!/usr/bin/env python3
 """serve_soak.py VERBATIM MODEL REQUESTS - sixteen clients at once for a long time: every answer is the one a request
 gets alone, and memory and descriptors stay what they were."""
-import atexit
 import json
 import pathlib
 import random
-import shutil
 import sys
-import tempfile
 import threading
 import time
+import scratch
 
 from served import Server, store, stretch, until
 
 VERBATIM, MODEL = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 REQUESTS, CLIENTS, ROUNDS = int(sys.argv[3]), 16, 4  # rounds before memory is measured, and as many behind
 SLOW = stretch(VERBATIM)
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-soak-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("soak")
 MODELS = store(WORK / "models", {"m": MODEL})
 
 

@@ -8,20 +8,18 @@ import atexit
 import hashlib
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 REAL = len(sys.argv) > 2
 MODEL = pathlib.Path(sys.argv[2] if REAL else ROOT / "tests/golden/llama-gqa/model.gguf").resolve()
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-templates-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("templates")
 GREEDY = {"temperature": 0, "num_predict": 2, "seed": 1}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "d", "strict": True, "parameters": {
     "type": "object", "properties": {"unit": {"type": "string"}, "city": {"type": "string"}}, "required": ["city"]}}}

@@ -7,20 +7,18 @@ an answer is known before it is asked for. Ends with "N passed, N failed".
 import atexit
 import json
 import pathlib
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-tools-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("tools")
 
 # Tools by name, calls between marks, a thought that is opened if one is asked for.
 MARKED = """{%- for t in tools or [] %}+{{ t.function.name }}{% endfor %}

@@ -5,7 +5,6 @@ what ends an answer early: deadlines, disks that are full.
 Sixteen clients at once ask in every API. Each answer names its trace, the trace verifies and says the answer's text, and
 its digest is the one that the same request has alone. SLOW is a model that takes seconds for a long answer.
 """
-import atexit
 import concurrent.futures
 import ctypes
 import ctypes.util
@@ -14,22 +13,20 @@ import hashlib
 import json
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 SLOWLY = sys.argv[2]
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-traces-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("traces")
 MODELS = served.store(WORK / "models", {"tiny": TINY, "slow": SLOWLY})
 TRACES = WORK / "traces/new"
 SLOW = served.stretch(VERBATIM)

@@ -4,19 +4,17 @@
 A small module is put together word by word, one that is allowed; then each forbidden thing is put into it, and has to
 be named. Real shaders lose a NoContraction, one at a time. What is cut off or overwritten still ends with a verdict.
 """
-import atexit
 import pathlib
 import random
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
+
+import scratch
 
 LINT = sys.argv[1]
 SHADERS = sys.argv[2:]
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-spvlint-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("spvlint")
 DECORATE, NO_CONTRACTION = 71, 42
 VOID, FN, UINT, INT, FLOAT, BOOL, MAIN, LABEL, SET, ONE, WORD, PTR, VAR, SUM, ZERO, HALF = range(1, 17)
 FREE = 20  # ids from here on are a test's own

@@ -4,7 +4,6 @@
 After each test the store is looked through: each blob is what its name says, each manifest's blobs are there, and nothing
 is half written. A store of Ollama's stands beside it and must not change by a byte. Ends with "N passed, N failed".
 """
-import atexit
 import contextlib
 import hashlib
 import http.client
@@ -23,6 +22,7 @@ import threading
 import time
 
 import each
+import scratch
 import served
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -31,8 +31,7 @@ VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
 MODEL = GOLDEN / "llama-gqa/model.gguf"
 DATA = MODEL.read_bytes()
 DIGEST = hashlib.sha256(DATA).hexdigest()
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-store-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("store")
 OLLAMA = served.store(WORK / "ollama", {"theirs": GOLDEN / "gemma3/model.gguf"})
 SLOW = served.stretch(VERBATIM)
 HOST = "registry" + ".ollama.ai"

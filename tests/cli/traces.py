@@ -5,22 +5,19 @@ The traces under tests/traces were recorded by the versions that they are named 
 must replay, be shown, and be exported as tools/trace.py reads it. Of some a bit is flipped, many times: both readers
 must refuse. Keys, signatures and taps are made and looked at.
 """
-import atexit
 import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import each
+import scratch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VERBATIM = str(pathlib.Path(sys.argv[1]).resolve())
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="verbatim-traces-"))
-atexit.register(shutil.rmtree, WORK, True)
+WORK = scratch.folder("traces")
 TINY = ROOT / "tests/golden/llama-gqa/model.gguf"
 FIXTURES = sorted((ROOT / "tests/traces").glob("v*/*.trace"))
 SIGNED = ROOT / "tests/traces/v2/layers.trace"
