@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ enum { FUZZ_ANSWER_MOST = 1 << 20, FUZZ_PATIENCE_MS = 20000 };
 typedef struct {
     vb_serve *serve;
     struct sockaddr_un address;
-    char link[108];
+    char dir[40], link[108];
     char answer[FUZZ_ANSWER_MOST];
     size_t len;
 } fuzz_server;
@@ -35,24 +36,38 @@ static inline void fuzz_model(const fuzz_server *f)
     free(model);
 }
 
+static inline int fuzz_remove(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static fuzz_server the_server;
+
+/* The server itself ends with the process. */
+static inline void fuzz_clear(void)
+{
+    nftw(the_server.dir, fuzz_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static inline fuzz_server *fuzz_server_start(void)
 {
-    static fuzz_server f;
-    char dir[] = "/tmp/verbatim-fuzz-XXXXXX";
+    fuzz_server *f = &the_server;
     vb_err err = {0};
-    if (f.serve != NULL) return &f;
-    fuzz_must(mkdtemp(dir) != NULL);
-    fuzz_must(setenv("VERBATIM_MODELS", dir, 1) == 0 && setenv("OLLAMA_MODELS", "/nonexistent", 1) == 0);
-    fuzz_must(setenv("HOME", dir, 1) == 0 && setenv("XDG_CACHE_HOME", dir, 1) == 0);
-    snprintf(f.link, sizeof f.link, "%s/tiny.gguf", dir);
-    fuzz_model(&f);
-    f.address.sun_family = AF_UNIX;
-    snprintf(f.address.sun_path, sizeof f.address.sun_path, "%s/socket", dir);
-    vb_serve_opts o = {.unix_path = f.address.sun_path, .http = {.threads = 1},
+    if (f->serve != NULL) return f;
+    snprintf(f->dir, sizeof f->dir, "/tmp/verbatim-fuzz-XXXXXX");
+    fuzz_must(mkdtemp(f->dir) != NULL);
+    fuzz_must(setenv("VERBATIM_MODELS", f->dir, 1) == 0 && setenv("OLLAMA_MODELS", "/nonexistent", 1) == 0);
+    fuzz_must(setenv("HOME", f->dir, 1) == 0 && setenv("XDG_CACHE_HOME", f->dir, 1) == 0);
+    snprintf(f->link, sizeof f->link, "%s/tiny.gguf", f->dir);
+    fuzz_model(f);
+    f->address.sun_family = AF_UNIX;
+    snprintf(f->address.sun_path, sizeof f->address.sun_path, "%s/socket", f->dir);
+    vb_serve_opts o = {.unix_path = f->address.sun_path, .http = {.threads = 1},
                        .hosts = {.model = {.threads = 1}, .context = 48, .parallel = 2, .keep_ns = VB_KEEP_FOREVER,
                                  .memory_most = UINT64_C(1) << 30}};
-    fuzz_must(vb_serve_open(&f.serve, &o, &err) == VB_OK);
-    return &f;
+    fuzz_must(vb_serve_open(&f->serve, &o, &err) == VB_OK && atexit(fuzz_clear) == 0);
+    return f;
 }
 
 /* Until the server closes; it may do so before it has read all. With `half_close` the client says that nothing more comes. */
