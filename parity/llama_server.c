@@ -31,7 +31,7 @@ static const struct {
     double low, high;
 } foreign[] = {
     {"dynatemp_range", 0, 0}, {"xtc_probability", 0, 0},       {"dry_multiplier", 0, 0},
-    {"mirostat", 0, 0},       {"top_n_sigma", -INFINITY, 0},   {"adaptive_target", -INFINITY, -1e-9},
+    {"mirostat", 0, 0},       {"top_n_sigma", -HUGE_VAL, 0},   {"adaptive_target", -HUGE_VAL, -1e-9},
 };
 
 static vb_status foreign_read(vb_answer *a, const json_t *settings, vb_err *err)

@@ -88,7 +88,7 @@ static vb_status bound(vb_schema *s, const json_t *schema, const char *key, doub
 
 static vb_status number(vb_schema *s, const json_t *schema, int integer, int *out)
 {
-    vb_bounds b = {-INFINITY, INFINITY, 0, 0};
+    vb_bounds b = {-HUGE_VAL, HUGE_VAL, 0, 0};
     double above = 0, below = 0;
     int has_least, has_most, has_above, has_below;
     VB_TRY(bound(s, schema, "minimum", &b.least, &has_least));

@@ -95,11 +95,11 @@ static void strip_tile(void *ctx, int tile, int worker)
     const vb_cpu *p = j->p;
     vb_act_kind kind = vb_cpu_act_kind(p, j->s);
     int each = p->k->strip[kind], t = tile * each, left = vb_cpu_rows(p, j->s->out) - t, n = left < each ? left : each;
-    size_t cols = j->s->weight->cols;
+    int cols = (int)j->s->weight->cols;
     vb_act acts[VB_STRIP_MOST];
     for (int i = 0; i < n; i++)
-        make_act(p, j->s, t + i, 1, &acts[i], worker_memory(p, worker) + vb_act_bytes((int)cols) * (size_t)i);
-    p->k->lay[kind](strips_of(p, j->s) + vb_strip_bytes(kind, (int)cols) * (size_t)t, acts, n);
+        make_act(p, j->s, t + i, 1, &acts[i], worker_memory(p, worker) + vb_act_bytes(cols) * (size_t)i);
+    p->k->lay[kind](strips_of(p, j->s) + vb_strip_bytes(kind, cols) * (size_t)t, acts, n);
 }
 
 /* The input in its quantised form, side by side; kept for matrices that share it. */
