@@ -8,6 +8,7 @@
 #include "quantize/quantize.h"
 #include "input.h"
 #include "out.h"
+#include "torn.h"
 
 static int tell(void *ud, const char *tensor, uint64_t done, uint64_t total)
 {
@@ -99,6 +100,7 @@ int vb_cmd_quantize(const vb_args *args)
     vb_quantize_job job = {args->rest[0], args->rest[1], mix, args->imatrix, args->model.threads, args->pure, args->force,
                            tell, &bar};
     vb_interrupt_catch();
+    vb_torn_watch();
     vb_status s = vb_quantize(&job, &report, &err);
     vb_bar_end(&bar);
     int code = s == VB_OK ? VB_EXIT_OK : vb_report(s, &err);

@@ -8,6 +8,7 @@
 #include "out.h"
 #include "serve_settings.h"
 #include "systemd.h"
+#include "torn.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -107,6 +108,7 @@ int vb_cmd_serve(const vb_args *args)
     allow_descriptors();
     save_memory();
     notifier = vb_systemd_notifier(); /* before the process gives up sockets */
+    vb_torn_watch();
     vb_status status = vb_serve_open(&server, &settings.serve, &err);
     if (status < 0) return vb_report(status, &err);
     code = announce(args, &settings.serve, server);

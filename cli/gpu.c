@@ -3,6 +3,7 @@
 
 #include "bar.h"
 #include "out.h"
+#include "torn.h"
 
 static int show(void *ud, uint64_t done, uint64_t all)
 {
@@ -13,6 +14,7 @@ static int show(void *ud, uint64_t done, uint64_t all)
 vb_status vb_open_with_bar(vb_model **out, const char *model, const vb_model_opts *opts, int silent, vb_err *err)
 {
     vb_bar bar = vb_bar_begin(silent);
+    vb_torn_watch();
     vb_model_opts with = *opts;
     with.gpu_progress = show;
     with.gpu_progress_ud = &bar;

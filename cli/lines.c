@@ -3,6 +3,7 @@
 
 #include "input.h"
 #include "out.h"
+#include "torn.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ int vb_lines_open(vb_cast **out, const vb_args *args, const char *path, int spea
     *out = NULL;
     int code = cast_text(args, path, speakers != 0 ? speakers : args->speakers, &text);
     if (code == 0) {
+        vb_torn_watch();
         vb_status status = vb_cast_open_json(out, text.data, text.len, &args->model, &err);
         if (status < 0 && path != NULL) vb_say("%s: %s", path, err.text[0] ? err.text : vb_status_name(status));
         else if (status < 0) vb_report(status, &err);

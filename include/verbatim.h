@@ -198,6 +198,10 @@ typedef struct {
 #define VB_MODEL_EMBEDDED "embedded:tales-1m"
 VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err);
 VB_API void vb_model_close(vb_model *model);
+/* VB_E_IO if a file of the model was written or cut since it was opened (a file that was deleted, or replaced by another,
+ * lives on until close). Evaluating and all text functions ask this before they believe what they have read; but reading
+ * what was cut off raises SIGBUS, which a program may want to handle. */
+VB_API vb_status vb_model_check(const vb_model *model, vb_err *err);
 VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);
 /* SHA-256 of the model's bytes (all parts in order). Computed once per file and remembered in the user's cache
  * directory by device, inode, size and modification time. */

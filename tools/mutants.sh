@@ -6,7 +6,7 @@
 # (it must change exactly that file), the killer's program built and run: it must fail. What is built in $B is taken
 # over, so that only what a mistake changes is compiled. Survivors are printed; none may be left. Killers: kernelcheck,
 # matrix, golden, unit, forge, vocab, canon_all, page, partners, parity, faults, kill, traces, family, serve_http,
-# serve_leave, serve_ollama, serve_page, serve_tools, serve_traces, serve_hostile, convert, store, pull, dialogue,
+# lost, serve_leave, serve_ollama, serve_page, serve_tools, serve_traces, serve_hostile, convert, store, pull, dialogue,
 # quantize, spvlint, devices, gpu; gpu_* is that lot of tests/gpukernels, for which the shaders are compiled anew
 # (glslc); what the lint of SPIR-V refuses is noticed too.
 set -u
@@ -49,6 +49,8 @@ run_killer() {
     traces) python3 tests/cli/traces.py "$B/verbatim" ;;
     convert) python3 tests/cli/convert.py "$B/verbatim" ;;
     dialogue) python3 tests/cli/dialogue.py "$B/verbatim" "$B/examples" say_is_a any_order golden tables full_disk ;;
+    lost) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && "$B/tools/mkmodel" tiny --layers 12 --format Q8_0 -o "$B/lost.gguf" &&
+        python3 tests/cli/lost.py "$B/verbatim" "$B/lost.gguf" ;;
     store) python3 tests/cli/store.py "$B/verbatim" ;;
     embedded) python3 tests/cli/embedded.py "$B" ;;
     quantize) make -s B="$B" OPT=-O1 "$B/tools/mkmodel" && python3 tests/cli/quantize.py "$B/verbatim" "$B/tools/mkmodel" mixes experts keys broken ;;

@@ -27,6 +27,11 @@ static vb_status open_regular(const char *path, int *fd, struct stat *st, vb_err
             S_ISDIR(st->st_mode) ? "a directory" : "something else");
 }
 
+static int64_t modified_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
 {
     struct stat st = {0};
@@ -36,7 +41,7 @@ vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
     out->size = (uint64_t)st.st_size;
     out->device = (uint64_t)st.st_dev;
     out->inode = (uint64_t)st.st_ino;
-    out->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->mtime_ns = modified_ns(&st);
     void *data = NULL;
     if (out->size > 0) data = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
     int reason = errno;
@@ -54,6 +59,18 @@ void vb_map_close(vb_map *map)
 {
     if (map->data != NULL) munmap((void *)(uintptr_t)map->data, (size_t)map->size);
     memset(map, 0, sizeof *map);
+}
+
+vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || st.st_dev != map->device || st.st_ino != map->inode) return VB_OK;
+    if ((uint64_t)st.st_size != map->size)
+        VB_FAIL(err, VB_E_IO, "%s: changed while it was in use: expected %llu bytes, found %llu", path,
+                (unsigned long long)map->size, (unsigned long long)st.st_size);
+    if (modified_ns(&st) != map->mtime_ns)
+        VB_FAIL(err, VB_E_IO, "%s: changed while it was in use: expected no writing, found a later one", path);
+    return VB_OK;
 }
 
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err)

@@ -14,6 +14,8 @@ typedef struct {
 } vb_map;
 vb_status vb_map_open(vb_map *out, const char *path, vb_err *err); /* names path and reason on failure */
 void vb_map_close(vb_map *map);
+/* VB_E_IO if the file was written or cut since; one that was deleted, or replaced by another, is still there for us. */
+vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err);
 
 /* A small file read whole into malloc'd memory with a NUL behind it; more than `limit` bytes is an error. */
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);

@@ -239,6 +239,13 @@ void vb_gguf_close(vb_gguf *g)
     free(g);
 }
 
+vb_status vb_gguf_check(const vb_gguf *g, vb_err *err)
+{
+    for (int i = 0; i < g->n_files; i++)
+        if (!g->files[i].borrowed) VB_TRY(vb_map_check(&g->files[i].map, g->files[i].path, err));
+    return VB_OK;
+}
+
 /* --- looking --------------------------------------------------------------------------------------------- */
 
 const char *vb_gguf_path(const vb_gguf *g)

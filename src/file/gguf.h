@@ -43,6 +43,8 @@ vb_status vb_gguf_open(vb_gguf **out, const char *path, vb_err *err);
 /* The same over bytes that the caller keeps until close; `name` stands in errors. One part only. */
 vb_status vb_gguf_open_memory(vb_gguf **out, const uint8_t *data, uint64_t size, const char *name, vb_err *err);
 void vb_gguf_close(vb_gguf *g);
+/* VB_E_IO if a file of it was written or cut since it was opened: what was read from it may be anything. */
+vb_status vb_gguf_check(const vb_gguf *g, vb_err *err);
 
 const char *vb_gguf_path(const vb_gguf *g); /* of the first part */
 int vb_gguf_parts(const vb_gguf *g);

@@ -309,6 +309,7 @@ static vb_status write_file(work *w, vb_err *err)
         s = r->tensors[i].copied ? copy_tensor(w, t, err) : convert_tensor(w, t, &r->tensors[i], err);
     }
     rate(&r->all, &w->all, (double)r->elements);
+    if (s == VB_OK) s = vb_gguf_check(w->g, err);
     if (s == VB_OK) return vb_gguf_writer_close(&w->w, err);
     vb_gguf_writer_drop(&w->w);
     return s;

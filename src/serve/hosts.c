@@ -236,10 +236,14 @@ static void load(void *ud, const char *name, int embeds, vb_err *err)
 
 /* --- all hosts ------------------------------------------------------------------------------------------- */
 
+/* One whose file has changed stays for those who hold it; the others get it loaded anew. */
 static vb_host *find(const vb_hosts *hosts, const char *name, int embeds)
 {
-    for (vb_host *h = hosts->first; h != NULL; h = h->next)
-        if (strcmp(h->name, name) == 0 && (h->embeds == embeds || h->info.encoder)) return h;
+    for (vb_host *h = hosts->first; h != NULL; h = h->next) {
+        if (h->gone || strcmp(h->name, name) != 0 || (h->embeds != embeds && !h->info.encoder)) continue;
+        h->gone = vb_model_check(h->model, NULL) < 0;
+        if (!h->gone) return h;
+    }
     return NULL;
 }
 
@@ -319,6 +323,7 @@ void vb_hosts_release(vb_hosts *hosts, vb_host *host, int64_t keep_ns)
 
 static int64_t left(const vb_host *h, int64_t now)
 {
+    if (h->gone) return 0;
     if (h->keep_ns == VB_KEEP_FOREVER) return INT64_MAX;
     int64_t due = h->last_ns + h->keep_ns;
     return (due > h->fresh_ns ? due : h->fresh_ns) - now;

@@ -56,6 +56,7 @@ typedef struct vb_host {
     vb_pace pace;                        /* what steps cost; the scheduler's */
     uint64_t bytes;          /* weights and all slots */
     int held;
+    int gone; /* its file has changed: nobody gets it from now on */
     int64_t keep_ns, last_ns; /* when it was last used, CLOCK_MONOTONIC */
     int64_t loaded_ns;        /* how long loading took */
     double token_ns;          /* of a text that is embedded, measured; the scheduler's */

@@ -126,7 +126,8 @@ static vb_status open_all(vb_model *m, const char *model, const vb_model_opts *o
     copy_text(m->name, sizeof m->name, m->gguf, "general.name");
     if (!opts->vocab_only) VB_TRY(make_plan(m, opts, err));
     VB_TRY(open_text(m, opts, err));
-    return opts->vocab_only ? VB_OK : start_player(m, opts, err);
+    if (!opts->vocab_only) VB_TRY(start_player(m, opts, err));
+    return vb_gguf_check(m->gguf, err);
 }
 
 VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err)
@@ -146,6 +147,11 @@ VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model
     }
     *out = m;
     return VB_OK;
+}
+
+VB_API vb_status vb_model_check(const vb_model *m, vb_err *err)
+{
+    return vb_gguf_check(m->gguf, err);
 }
 
 VB_API void vb_model_close(vb_model *m)

@@ -303,7 +303,9 @@ static vb_status round_of(const vb_work *work, int n, vb_part *parts, int *left,
     *left = k > 0;
     if (k == 0) return VB_OK;
     uint64_t start = vb_clock_ns();
-    VB_TRY(m->player->eval(m->playing, parts, k, err));
+    vb_status s = m->player->eval(m->playing, parts, k, err);
+    VB_TRY(vb_gguf_check(m->gguf, err));
+    VB_TRY(s);
     uint64_t ns = vb_clock_ns() - start;
     k = 0;
     for (int i = 0; i < n; i++)

@@ -17,20 +17,26 @@ VB_API int64_t vb_tokenize(const vb_model *m, const char *text, size_t len, int 
                            vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
-    return vb_tokenizer_encode(m->tokenizer, text, len, flags, ids, cap, err);
+    int64_t n = vb_tokenizer_encode(m->tokenizer, text, len, flags, ids, cap, err);
+    VB_TRY(vb_gguf_check(m->gguf, err));
+    return n;
 }
 
 VB_API int64_t vb_detokenize(const vb_model *m, const vb_token *ids, size_t n, int special, char *buf, size_t cap,
                              vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
-    return vb_tokenizer_decode(m->tokenizer, ids, n, special, buf, cap, err);
+    int64_t len = vb_tokenizer_decode(m->tokenizer, ids, n, special, buf, cap, err);
+    VB_TRY(vb_gguf_check(m->gguf, err));
+    return len;
 }
 
 VB_API int64_t vb_token_bytes(const vb_model *m, vb_token id, char *buf, size_t cap)
 {
     VB_TRY(need_tokenizer(m, NULL));
-    return vb_tokenizer_piece(m->tokenizer, id, buf, cap);
+    int64_t n = vb_tokenizer_piece(m->tokenizer, id, buf, cap);
+    VB_TRY(vb_gguf_check(m->gguf, NULL));
+    return n;
 }
 
 VB_API int vb_token_ends(const vb_model *m, vb_token id)
