@@ -199,8 +199,8 @@ typedef struct {
 VB_API vb_status vb_model_open(vb_model **out, const char *model, const vb_model_opts *opts, vb_err *err);
 VB_API void vb_model_close(vb_model *model);
 /* VB_E_IO if a file of the model was written or cut since it was opened (a file that was deleted, or replaced by another,
- * lives on until close). Evaluating and all text functions ask this before they believe what they have read; but reading
- * what was cut off raises SIGBUS, which a program may want to handle. */
+ * lives on until close). Evaluating asks this before it believes what it has read, while text functions read a copy; but
+ * reading weights that were cut off raises SIGBUS, which a program may want to handle. */
 VB_API vb_status vb_model_check(const vb_model *model, vb_err *err);
 VB_API void vb_model_describe(const vb_model *model, vb_model_info *out);
 /* SHA-256 of the model's bytes (all parts in order). Computed once per file and remembered in the user's cache

@@ -1,5 +1,5 @@
-/* os.c - Linux and POSIX behind base/os.h. Descriptors are closed as soon as a map stands; a map outlives a
- * deleted file. */
+/* os.c - Linux and POSIX behind base/os.h. A map holds its file open: it outlives a deleted file, and what happens to
+ * the file is seen whatever has become of its name. */
 #include "base/os.h"
 
 #include <errno.h>
@@ -39,14 +39,13 @@ vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
     memset(out, 0, sizeof *out);
     VB_TRY(open_regular(path, &fd, &st, err));
     out->size = (uint64_t)st.st_size;
-    out->device = (uint64_t)st.st_dev;
-    out->inode = (uint64_t)st.st_ino;
     out->mtime_ns = modified_ns(&st);
+    out->held = fd + 1;
     void *data = NULL;
     if (out->size > 0) data = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int reason = errno;
-    close(fd);
     if (data == MAP_FAILED) {
+        int reason = errno;
+        close(fd);
         memset(out, 0, sizeof *out);
         VB_FAIL(err, VB_E_IO, "%s: cannot map: %s", path, strerror(reason));
     }
@@ -58,13 +57,14 @@ vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
 void vb_map_close(vb_map *map)
 {
     if (map->data != NULL) munmap((void *)(uintptr_t)map->data, (size_t)map->size);
+    if (map->held > 0) close(map->held - 1);
     memset(map, 0, sizeof *map);
 }
 
 vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err)
 {
     struct stat st;
-    if (stat(path, &st) != 0 || st.st_dev != map->device || st.st_ino != map->inode) return VB_OK;
+    if (map->held == 0 || fstat(map->held - 1, &st) != 0) return VB_OK;
     if ((uint64_t)st.st_size != map->size)
         VB_FAIL(err, VB_E_IO, "%s: changed while it was in use: expected %llu bytes, found %llu", path,
                 (unsigned long long)map->size, (unsigned long long)st.st_size);

@@ -5,16 +5,17 @@
 
 #include <stdatomic.h>
 
-/* A file mapped read-only, private. size may be 0 (then data is NULL). */
+/* A file mapped read-only, private, and held open. size may be 0 (then data is NULL). Zero bytes: no map. */
 typedef struct {
     const uint8_t *data;
     uint64_t size;
-    uint64_t device, inode;
     int64_t mtime_ns;
+    int held; /* its descriptor + 1; 0: none */
 } vb_map;
 vb_status vb_map_open(vb_map *out, const char *path, vb_err *err); /* names path and reason on failure */
 void vb_map_close(vb_map *map);
-/* VB_E_IO if the file was written or cut since; one that was deleted, or replaced by another, is still there for us. */
+/* VB_E_IO if the file was written or cut since; one that was deleted, or replaced by another, is still there for us.
+ * `path` stands in the message. */
 vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err);
 
 /* A small file read whole into malloc'd memory with a NUL behind it; more than `limit` bytes is an error. */

@@ -120,15 +120,15 @@ static int64_t mtime_ns(const struct stat *st)
 }
 
 /* The key of these files as they are now; *settled: none changed within the last seconds. */
-static vb_status make_key(const char *const *paths, int n, char key[HEX + 1], int *settled, vb_err *err)
+static vb_status make_key(const vb_open_file *files, int n, char key[HEX + 1], int *settled, vb_err *err)
 {
     struct stat st;
     uint8_t digest[32];
     vb_sha256 *hash = vb_sha256_new();
-    if (hash == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", paths[0]);
+    if (hash == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", files[0].path);
     *settled = 1;
     int i = 0;
-    for (; i < n && stat(paths[i], &st) == 0; i++) {
+    for (; i < n && fstat(files[i].fd, &st) == 0; i++) {
         vb_sha256_add_u64(hash, (uint64_t)st.st_dev);
         vb_sha256_add_u64(hash, (uint64_t)st.st_ino);
         vb_sha256_add_u64(hash, (uint64_t)st.st_size);
@@ -139,7 +139,7 @@ static vb_status make_key(const char *const *paths, int n, char key[HEX + 1], in
     vb_sha256_end(hash, digest);
     vb_hex(key, digest, 32);
     if (i == n) return VB_OK;
-    VB_FAIL(err, reason == ENOENT ? VB_E_NOT_FOUND : VB_E_IO, "%s: cannot read: %s", paths[i], strerror(reason));
+    VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", files[i].path, strerror(reason));
 }
 
 typedef struct {
@@ -154,49 +154,59 @@ static int goes_on(const reading *r)
     return r->watch == NULL || r->watch->go_on(r->watch->ud, r->done);
 }
 
-static vb_status add_file(reading *r, const char *path, vb_err *err)
+static vb_status add_file(reading *r, const vb_open_file *file, vb_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), wanted = 1;
-    ssize_t n = fd < 0 ? -1 : 1;
-    while (n > 0 && (wanted = goes_on(r))) {
-        n = read(fd, r->chunk, CHUNK);
+    int wanted = 1;
+    off_t at = 0;
+    for (ssize_t n = 1; n > 0 && (wanted = goes_on(r)); at += n) {
+        n = pread(file->fd, r->chunk, CHUNK, at);
+        if (n < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", file->path, strerror(errno));
         if (n > 0) vb_sha256_add(r->hash, r->chunk, (size_t)n);
-        if (n > 0) r->done += (uint64_t)n;
+        r->done += (uint64_t)n;
     }
-    int reason = errno;
-    if (fd >= 0) close(fd);
-    if (!wanted) VB_FAIL(err, VB_E_STOPPED, "%s: reading was stopped", path);
-    if (n < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", path, strerror(reason));
+    if (!wanted) VB_FAIL(err, VB_E_STOPPED, "%s: reading was stopped", file->path);
     return VB_OK;
 }
 
-static vb_status add_files(const char *const *paths, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
+static vb_status add_files(const vb_open_file *files, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
 {
     reading r = {vb_sha256_new(), malloc(CHUNK), 0, watch};
     vb_status s = VB_OK;
-    if (r.chunk == NULL || r.hash == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", paths[0]);
-    for (int i = 0; i < n && s == VB_OK; i++) s = add_file(&r, paths[i], err);
+    if (r.chunk == NULL || r.hash == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory", files[0].path);
+    for (int i = 0; i < n && s == VB_OK; i++) s = add_file(&r, &files[i], err);
     if (r.hash != NULL) vb_sha256_end(r.hash, out);
     free(r.chunk);
     return s;
 }
 
-vb_status vb_file_sha256(const char *const *paths, int n, uint8_t out[32], vb_err *err)
-{
-    return vb_file_sha256_watched(paths, n, NULL, out, err);
-}
-
-vb_status vb_file_sha256_watched(const char *const *paths, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
+vb_status vb_open_files_sha256(const vb_open_file *files, int n, const vb_reading *watch, uint8_t out[32], vb_err *err)
 {
     char key[HEX + 1], after[HEX + 1];
     int settled;
-    if (n < 1) VB_FAIL(err, VB_E_ARGUMENT, "SHA-256 of files: expected at least one file, found %d", n);
-    VB_TRY(make_key(paths, n, key, &settled, err));
+    VB_TRY(make_key(files, n, key, &settled, err));
     if (recall(key, out)) return VB_OK;
-    VB_TRY(add_files(paths, n, watch, out, err));
-    VB_TRY(make_key(paths, n, after, &settled, err));
+    VB_TRY(add_files(files, n, watch, out, err));
+    VB_TRY(make_key(files, n, after, &settled, err));
     if (strcmp(key, after) != 0)
-        VB_FAIL(err, VB_E_IO, "%s: expected a file at rest, found one that changes while it is read", paths[0]);
+        VB_FAIL(err, VB_E_IO, "%s: expected a file at rest, found one that changes while it is read", files[0].path);
     if (settled) remember(key, out);
     return VB_OK;
+}
+
+vb_status vb_file_sha256(const char *const *paths, int n, uint8_t out[32], vb_err *err)
+{
+    vb_status s = VB_OK;
+    int opened = 0;
+    if (n < 1) VB_FAIL(err, VB_E_ARGUMENT, "SHA-256 of files: expected at least one file, found %d", n);
+    vb_open_file *files = calloc((size_t)n, sizeof *files);
+    if (files == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", paths[0]);
+    for (; opened < n && s == VB_OK; opened += s == VB_OK) {
+        files[opened] = (vb_open_file){paths[opened], open(paths[opened], O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+        if (files[opened].fd < 0)
+            s = vb_fail(err, errno == ENOENT ? VB_E_NOT_FOUND : VB_E_IO, "%s: cannot read: %s", paths[opened], strerror(errno));
+    }
+    if (s == VB_OK) s = vb_open_files_sha256(files, n, NULL, out, err);
+    while (opened > 0) close(files[--opened].fd);
+    free(files);
+    return s;
 }

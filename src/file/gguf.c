@@ -67,7 +67,7 @@ static char *part_path(vb_arena *arena, const char *path, int64_t no, int64_t co
 
 static size_t entry_bytes(const vb_gguf_file *f, const vb_gguf_entry *e)
 {
-    const uint8_t *end = f->map.data + f->keys_end;
+    const uint8_t *end = f->keys_end;
     if (e + 1 < f->entries + f->n_entries) end = (const uint8_t *)e[1].key.ptr - sizeof(uint64_t);
     return (size_t)(end - e->data);
 }
@@ -233,8 +233,7 @@ out:
 void vb_gguf_close(vb_gguf *g)
 {
     if (g == NULL) return;
-    for (int i = 0; i < g->n_files; i++)
-        if (!g->files[i].borrowed) vb_map_close(&g->files[i].map);
+    for (int i = 0; i < g->n_files; i++) vb_gguf_file_close(&g->files[i]);
     vb_arena_free(&g->arena);
     free(g);
 }

@@ -1,8 +1,9 @@
 /* gguf.h - a GGUF file as checked tables: typed metadata and a tensor directory.
  *
  * vb_gguf_open maps the file (of a split model all `-00001-of-0000N` parts) and checks every count, length, offset,
- * type, alignment and product before anything uses it. What it hands out afterwards lies inside the map. Weights
- * are never touched. Getters are typed: one that fails names file, key, wanted and found type.
+ * type, alignment and product before anything uses it. Metadata is copied, so that it stays what was checked if another
+ * program writes the file; tensors lie inside the map. Weights are never touched. Getters are typed: one that fails
+ * names file, key, wanted and found type.
  */
 #ifndef VB_FILE_GGUF_H
 #define VB_FILE_GGUF_H
@@ -16,7 +17,7 @@ typedef enum {
 } vb_gguf_type;
 
 typedef struct {
-    const char *ptr; /* into the map, not NUL-terminated */
+    const char *ptr; /* not NUL-terminated */
     size_t len;
 } vb_text;
 
@@ -43,7 +44,7 @@ vb_status vb_gguf_open(vb_gguf **out, const char *path, vb_err *err);
 /* The same over bytes that the caller keeps until close; `name` stands in errors. One part only. */
 vb_status vb_gguf_open_memory(vb_gguf **out, const uint8_t *data, uint64_t size, const char *name, vb_err *err);
 void vb_gguf_close(vb_gguf *g);
-/* VB_E_IO if a file of it was written or cut since it was opened: what was read from it may be anything. */
+/* VB_E_IO if a file of it was written or cut since it was opened: what was read from its tensors may be anything. */
 vb_status vb_gguf_check(const vb_gguf *g, vb_err *err);
 
 const char *vb_gguf_path(const vb_gguf *g); /* of the first part */

@@ -2,9 +2,10 @@
  *
  * A cursor walks from the magic to the end of the tensor directory. Nothing is believed: a count is at most what
  * the rest of the file can hold before anything is allocated for it, every sum and product is checked, and a
- * tensor gets its address only when its whole range lies inside the file, apart from all others.
+ * tensor gets its address only when its whole range lies inside the file, apart from all others. Another program may
+ * write the file meanwhile, so its bytes are copied once, ahead of the cursor, and looked at in the copy alone.
  *
- * Invariant: cursor.at <= cursor.size, and at any failure the message names the key or tensor that is being read.
+ * Invariant: cursor.at <= cursor.ready <= cursor.size, and at any failure the message names the key or tensor that is being read.
  */
 #include "file/gguf_file.h"
 
@@ -16,6 +17,8 @@ enum {
     MOST_ENTRIES = 8192,
     MOST_TENSORS = 16384,
     MOST_STRING_BYTES = 20 << 20, /* in all arrays of strings together: only those are walked */
+    MOST_READ = 64 << 20,         /* of header, keys and tensor directory, which are copied */
+    READ_AT_ONCE = 1 << 18,
     LONGEST_KEY = 65535,
     LONGEST_NAME = 63,
     SMALLEST_ENTRY = 8 + 1 + 4 + 1,
@@ -26,8 +29,10 @@ enum {
 
 typedef struct {
     const char *path;
-    const uint8_t *data;
-    uint64_t size, at;
+    const uint8_t *file; /* mapped */
+    uint8_t *copy;       /* of file[0, ready) */
+    const uint8_t *data; /* copy, or file if its bytes are borrowed */
+    uint64_t size, ready, at;
     uint64_t string_bytes; /* walked so far */
     const char *kind;      /* what is being read: "key", "tensor", or "header" */
     uint64_t number;       /* the how-manieth of its kind, from 1 */
@@ -52,17 +57,25 @@ static const char *object(cursor *c)
 #define BAD(c, fmt, ...) FAIL(c, VB_E_FORMAT, fmt, __VA_ARGS__)
 #define ULL(x) ((unsigned long long)(x))
 
-/* The next `bytes` bytes; NULL: the file has fewer. */
-static const uint8_t *take(cursor *c, uint64_t bytes)
+/* Copies at least up to c->at + bytes. */
+static vb_status read_on(cursor *c, uint64_t bytes)
 {
-    const uint8_t *p = c->data + c->at;
-    if (bytes > c->size - c->at) {
-        vb_fail(c->err, VB_E_FORMAT, "%s: %s: at byte %llu: expected %llu more bytes, found %llu", c->path, object(c),
-                ULL(c->at), ULL(bytes), ULL(c->size - c->at));
-        return NULL;
-    }
+    if (bytes > c->size - c->at)
+        BAD(c, "at byte %llu: expected %llu more bytes, found %llu", ULL(c->at), ULL(bytes), ULL(c->size - c->at));
+    uint64_t end = c->at + bytes, most = c->size < MOST_READ ? c->size : MOST_READ;
+    if (end > most) BAD(c, "expected it to end within the first %d bytes, found byte %llu in it", MOST_READ, ULL(end));
+    end = end + READ_AT_ONCE < most ? end + READ_AT_ONCE : most;
+    memcpy(c->copy + c->ready, c->file + c->ready, end - c->ready);
+    c->ready = end;
+    return VB_OK;
+}
+
+/* The next `bytes` bytes; NULL: the file has fewer. */
+static inline const uint8_t *take(cursor *c, uint64_t bytes)
+{
+    if (bytes > c->ready - c->at && read_on(c, bytes) < 0) return NULL;
     c->at += bytes;
-    return p;
+    return c->data + c->at - bytes;
 }
 
 static vb_status take_u32(cursor *c, uint32_t *out)
@@ -108,7 +121,7 @@ static vb_status check_magic(cursor *c)
 {
     uint8_t b[4] = {0};
     if (c->size == 0) BAD(c, "expected a GGUF file, found %s", "an empty file");
-    memcpy(b, c->data, c->size < 4 ? c->size : 4);
+    memcpy(b, c->data, c->ready < 4 ? c->ready : 4);
     if (c->size < 4 || memcmp(b, "GGUF", 4) != 0)
         BAD(c, "expected a GGUF file (bytes 47 47 55 46), found %02x %02x %02x %02x", b[0], b[1], b[2], b[3]);
     c->at = 4;
@@ -221,7 +234,7 @@ static vb_status take_entries(cursor *c, vb_gguf_file *f, vb_arena *arena)
         VB_TRY(take_type(c, &e->type));
         VB_TRY(take_value(c, e));
     }
-    f->keys_end = c->at;
+    f->keys_end = c->data + c->at;
     int64_t twice = vb_gguf_index_make(&f->keys, arena, names, f->n_entries);
     if (twice == VB_E_MEMORY) FAIL(c, VB_E_MEMORY, "out of memory for %llu keys", ULL(f->n_entries));
     if (twice < 0) return VB_OK;
@@ -320,7 +333,7 @@ static vb_status place_tensors(cursor *c, vb_gguf_file *f, uint64_t alignment)
         if (__builtin_add_overflow(t->offset, t->bytes, &end) || end > size)
             BAD(c, "expected %llu bytes at offset %llu, found a data section of %llu bytes (file: %llu)", ULL(t->bytes),
                 ULL(t->offset), ULL(size), ULL(c->size));
-        t->data = c->data + start + t->offset;
+        t->data = c->file + start + t->offset;
     }
     return VB_OK;
 }
@@ -348,14 +361,35 @@ static vb_status check_overlap(cursor *c, const vb_gguf_file *f, vb_arena *arena
     return VB_OK;
 }
 
+/* A copy costs memory only as far as it is written. */
+static vb_status start(cursor *c, vb_gguf_file *f)
+{
+    c->data = c->file;
+    c->ready = c->size;
+    if (f->borrowed || c->size == 0) return VB_OK;
+    f->copy_room = c->size < MOST_READ ? c->size : MOST_READ;
+    c->data = c->copy = f->copy = vb_pages_reserve(f->copy_room);
+    if (c->copy == NULL) FAIL(c, VB_E_MEMORY, "out of memory for a copy of up to %llu bytes", ULL(f->copy_room));
+    vb_pages_large(c->copy, f->copy_room);
+    c->ready = 0;
+    return read_on(c, c->size < 4 ? c->size : 4);
+}
+
 vb_status vb_gguf_file_parse(vb_gguf_file *f, vb_arena *arena, vb_err *err)
 {
-    cursor c = {.path = f->path, .data = f->map.data, .size = f->map.size, .kind = "header", .err = err};
+    cursor c = {.path = f->path, .file = f->map.data, .size = f->map.size, .kind = "header", .err = err};
     uint64_t alignment;
+    VB_TRY(start(&c, f));
     VB_TRY(take_header(&c, f));
     VB_TRY(take_entries(&c, f, arena));
     VB_TRY(read_alignment(&c, f, &alignment));
     VB_TRY(take_tensors(&c, f, arena));
     VB_TRY(place_tensors(&c, f, alignment));
     return check_overlap(&c, f, arena);
+}
+
+void vb_gguf_file_close(vb_gguf_file *f)
+{
+    vb_pages_release(f->copy, f->copy_room);
+    if (!f->borrowed) vb_map_close(&f->map);
 }

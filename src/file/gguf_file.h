@@ -35,7 +35,9 @@ typedef struct {
     int borrowed; /* 1: the map's bytes belong to somebody else */
     char *path;
     int version;
-    uint64_t keys_end; /* where the last key's value ends */
+    uint8_t *copy;           /* of header, keys and directory; NULL: borrowed */
+    uint64_t copy_room;
+    const uint8_t *keys_end; /* where the last key's value ends */
     vb_gguf_entry *entries;
     uint64_t n_entries;
     vb_gguf_index keys;
@@ -43,8 +45,9 @@ typedef struct {
     uint64_t n_tensors;
 } vb_gguf_file;
 
-/* file->map and file->path are set; fills the rest. The tables live in the arena. */
+/* file->map and file->path are set; fills the rest. The tables live in the arena; the file is to be closed in any case. */
 vb_status vb_gguf_file_parse(vb_gguf_file *file, vb_arena *arena, vb_err *err);
+void vb_gguf_file_close(vb_gguf_file *file); /* the arena is its owner's */
 
 static inline vb_text vb_text_of(const char *ptr, size_t len)
 {

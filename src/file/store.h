@@ -36,12 +36,17 @@ void vb_located_free(vb_located *located);
 /* SHA-256 over the bytes of `n` files in order, remembered in the cache directory by device, inode, size and mtime;
  * an unusable cache costs time, never correctness. */
 vb_status vb_file_sha256(const char *const *paths, int n, uint8_t out[32], vb_err *err);
-/* The same, watched: `go_on` hears how many bytes have been read now and then, and ends it by returning 0 (VB_E_STOPPED).
- * What is remembered is not read. */
+/* The same of files that are open, whatever has become of their names, which stand in messages. Watched, if not NULL:
+ * `go_on` hears how many bytes have been read now and then, and ends it by returning 0 (VB_E_STOPPED). What is remembered
+ * is not read. */
+typedef struct {
+    const char *path;
+    int fd;
+} vb_open_file;
 typedef struct {
     int (*go_on)(void *ud, uint64_t done);
     void *ud;
 } vb_reading;
-vb_status vb_file_sha256_watched(const char *const *paths, int n, const vb_reading *watch, uint8_t out[32], vb_err *err);
+vb_status vb_open_files_sha256(const vb_open_file *files, int n, const vb_reading *watch, uint8_t out[32], vb_err *err);
 
 #endif

@@ -15,7 +15,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const vb_player *player_by_name(const char *name)
 {
@@ -272,24 +271,24 @@ static vb_status hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud,
 {
     hashing h = {go_on, ud, 0};
     vb_reading watch = {hashes_on, &h};
-    struct stat st;
     int n = vb_gguf_parts(m->gguf);
     if (m->located.data != NULL) {
         vb_sha256_of(m->located.data, m->located.size, out);
         return VB_OK;
     }
-    const char **paths = malloc((size_t)n * sizeof *paths);
-    if (paths == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(m->gguf));
+    vb_open_file *files = malloc((size_t)n * sizeof *files);
+    if (files == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", vb_gguf_path(m->gguf));
     for (int i = 0; i < n; i++) {
-        paths[i] = vb_gguf_part_path(m->gguf, i);
-        if (stat(paths[i], &st) == 0) h.all += (uint64_t)st.st_size;
+        files[i] = (vb_open_file){vb_gguf_part_path(m->gguf, i), vb_gguf_part(m->gguf, i)->held - 1};
+        h.all += vb_gguf_part(m->gguf, i)->size;
     }
-    vb_status s = vb_file_sha256_watched(paths, n, go_on != NULL ? &watch : NULL, out, err);
-    free(paths);
-    return s;
+    vb_status s = vb_open_files_sha256(files, n, go_on != NULL ? &watch : NULL, out, err);
+    free(files);
+    VB_TRY(s);
+    return vb_gguf_check(m->gguf, err);
 }
 
-/* The files are mapped: what was read of them once is what the model computes with. */
+/* The files that are mapped, whatever their names mean now: what was read of them once is what the model computes with. */
 VB_API vb_status vb_model_hash(const vb_model *m, uint8_t out[32], int (*go_on)(void *ud, uint64_t done, uint64_t all),
                                void *ud, vb_err *err)
 {

@@ -52,7 +52,7 @@ static vb_status hold(vb_stream *t, vb_token id, vb_err *err)
     VB_TRY(reserve(&t->held, (size_t)n, err));
     vb_tokenizer_piece(k, id, t->held.data + t->held.len, (size_t)n);
     t->held.len += (size_t)n;
-    return vb_gguf_check(t->model->gguf, err);
+    return VB_OK;
 }
 
 /* The earliest stop text, or len if there is none; *partial: from where the rest may still become one. */

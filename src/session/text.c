@@ -17,26 +17,20 @@ VB_API int64_t vb_tokenize(const vb_model *m, const char *text, size_t len, int 
                            vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
-    int64_t n = vb_tokenizer_encode(m->tokenizer, text, len, flags, ids, cap, err);
-    VB_TRY(vb_gguf_check(m->gguf, err));
-    return n;
+    return vb_tokenizer_encode(m->tokenizer, text, len, flags, ids, cap, err);
 }
 
 VB_API int64_t vb_detokenize(const vb_model *m, const vb_token *ids, size_t n, int special, char *buf, size_t cap,
                              vb_err *err)
 {
     VB_TRY(need_tokenizer(m, err));
-    int64_t len = vb_tokenizer_decode(m->tokenizer, ids, n, special, buf, cap, err);
-    VB_TRY(vb_gguf_check(m->gguf, err));
-    return len;
+    return vb_tokenizer_decode(m->tokenizer, ids, n, special, buf, cap, err);
 }
 
 VB_API int64_t vb_token_bytes(const vb_model *m, vb_token id, char *buf, size_t cap)
 {
     VB_TRY(need_tokenizer(m, NULL));
-    int64_t n = vb_tokenizer_piece(m->tokenizer, id, buf, cap);
-    VB_TRY(vb_gguf_check(m->gguf, NULL));
-    return n;
+    return vb_tokenizer_piece(m->tokenizer, id, buf, cap);
 }
 
 VB_API int vb_token_ends(const vb_model *m, vb_token id)

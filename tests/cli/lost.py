@@ -60,6 +60,13 @@ def test_cut_at_work():
         harmed_at_work(lambda model: os.truncate(model, room), f"expected {SIZE} bytes, found {room}")
 
 
+def test_cut_and_deleted_at_work():
+    def lose(model):
+        os.truncate(model, SIZE // 2)
+        os.unlink(model)
+    harmed_at_work(lose, f"expected {SIZE} bytes, found {SIZE // 2}")
+
+
 def test_written_at_work():
     def write(model):
         with open(model, "r+b") as f:

@@ -703,6 +703,64 @@ Test(gguf, a_large_bad_file_is_refused_at_once, .init = make_folder, .fini = rem
     free(w.data);
 }
 
+/* What is copied has a limit as well. */
+Test(gguf, a_long_list_is_refused, .init = make_folder, .fini = remove_folder)
+{
+    writer w = {0};
+    vb_gguf *g;
+    put_header(&w, 3, 0, 1);
+    put_key_array(&w, "numbers", 4, 17 << 20);
+    write_file("long", &w);
+    cr_assert_eq(truncate(in_folder("long"), 1 << 30), 0);
+    cr_expect_eq(vb_gguf_open(&g, in_folder("long"), &why), VB_E_FORMAT);
+    cr_expect_not_null(strstr(why.text, "key numbers: expected it to end within the first 67108864 bytes"), "%s", why.text);
+    free(w.data);
+}
+
+static void expect_word(const vb_gguf *g, const char *word)
+{
+    const vb_gguf_entry *e;
+    cr_assert_eq(vb_gguf_array(g, "words", VB_GGUF_STRINGS, &e, &why), VB_OK, "%s", why.text);
+    const uint8_t *cursor = e->data;
+    vb_text t = vb_gguf_next_string(&cursor);
+    cr_expect(t.len == strlen(word) && memcmp(t.ptr, word, t.len) == 0);
+}
+
+/* What was checked is what is used, whoever writes the file and whatever becomes of its name. */
+Test(gguf, a_file_that_changes_is_noticed, .init = make_folder, .fini = remove_folder)
+{
+    vb_gguf *written, *cut, *replaced;
+    writer w = {0}, none = {0};
+    put_header(&w, 3, 0, 1);
+    put_key_array(&w, "words", 8, 1);
+    put_text(&w, "as it was");
+    write_file("a", &w);
+    write_file("b", &w);
+    write_file("c", &w);
+    cr_assert_eq(vb_gguf_open(&written, in_folder("a"), &why), VB_OK, "%s", why.text);
+    cr_assert_eq(vb_gguf_open(&cut, in_folder("b"), &why), VB_OK, "%s", why.text);
+    cr_assert_eq(vb_gguf_open(&replaced, in_folder("c"), &why), VB_OK, "%s", why.text);
+    cr_expect_eq(vb_gguf_check(written, &why), VB_OK);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* file systems stamp files with the clock of ticks */
+    memset(w.data, 0xff, w.len);
+    write_file("a", &w);
+    write_file("b", &none);
+    unlink(in_folder("b"));
+    write_file("d", &w);
+    rename(in_folder("d"), in_folder("c"));
+    cr_expect_eq(vb_gguf_check(written, &why), VB_E_IO);
+    cr_expect_eq(vb_gguf_check(cut, &why), VB_E_IO);
+    cr_expect_not_null(strstr(why.text, "/b: changed while it was in use: expected "), "%s", why.text);
+    cr_expect_eq(vb_gguf_check(replaced, &why), VB_OK);
+    expect_word(written, "as it was");
+    expect_word(cut, "as it was");
+    expect_word(replaced, "as it was");
+    vb_gguf_close(written);
+    vb_gguf_close(cut);
+    vb_gguf_close(replaced);
+    free(w.data);
+}
+
 /* Part `no` of `count` with one tensor of eight floats, all equal to no. */
 static void write_part(int no, int count, int said_no, const char *key, uint32_t total)
 {
