@@ -7,6 +7,7 @@
 #include "convert/convert.h"
 #include "input.h"
 #include "out.h"
+#include "torn.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -91,6 +92,7 @@ int vb_cmd_convert(const vb_args *args)
     int code = check_target(args);
     if (code == 0) code = find_mix(args, &job);
     vb_interrupt_catch();
+    vb_torn_watch();
     vb_status status = code == 0 ? vb_convert(&job, &result, &err) : VB_OK;
     vb_bar_end(&v.bar);
     if (status < 0) code = vb_report(status, &err);

@@ -99,7 +99,7 @@ kill_one() {
     spvlint) target="$B/tools/spvlint" ;;
     devices | gpu | layers_gpu) target=faults-programs ;;
     matrix_gpu) target="$B/tests/matrix" ;;
-    partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
+    partners | parity | kill | traces | family | serve_http | serve_leave | serve_ollama | serve_page | serve_tools | serve_traces | serve_hostile | convert | lost | store | embedded | pull | quantize | dialogue) target="$B/verbatim" ;;
     faults) target=faults-programs ;;
     esac
     # shellcheck disable=SC2086

@@ -73,26 +73,35 @@ vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err)
     return VB_OK;
 }
 
+static vb_status read_whole(int fd, char *data, size_t size, const char *path, vb_err *err)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t n = read(fd, data + at, size - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (n == 0) VB_FAIL(err, VB_E_IO, "%s: changed while it was read: expected %zu bytes, found %zu", path, size, at);
+        at += (size_t)n;
+    }
+    data[size] = 0;
+    return VB_OK;
+}
+
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err)
 {
-    vb_map map;
+    struct stat st = {0};
+    vb_status s;
+    int fd;
     *data = NULL;
-    VB_TRY(vb_map_open(&map, path, err));
-    if (map.size > limit) {
-        vb_status s = vb_fail(err, VB_E_FORMAT, "%s: expected at most %zu bytes, found %llu", path, limit,
-                              (unsigned long long)map.size);
-        vb_map_close(&map);
-        return s;
-    }
-    *size = (size_t)map.size;
-    *data = malloc(*size + 1);
-    if (*data != NULL) {
-        if (*size > 0) memcpy(*data, map.data, *size);
-        (*data)[*size] = 0;
-    }
-    vb_map_close(&map);
-    if (*data == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory for %zu bytes", path, *size);
-    return VB_OK;
+    VB_TRY(open_regular(path, &fd, &st, err));
+    *size = (size_t)st.st_size;
+    if (*size > limit) s = vb_fail(err, VB_E_FORMAT, "%s: expected at most %zu bytes, found %zu", path, limit, *size);
+    else if ((*data = malloc(*size + 1)) == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory for %zu bytes", path, *size);
+    else s = read_whole(fd, *data, *size, path, err);
+    close(fd);
+    if (s == VB_OK) return VB_OK;
+    free(*data);
+    *data = NULL;
+    return s;
 }
 
 static uint64_t clock_ns(clockid_t which)

@@ -277,6 +277,7 @@ static vb_status write_file(work *w, vb_err *err)
     vb_status status = w->writer.status;
     status = status < 0 ? vb_fail(err, status, "%s", w->writer.err.text) : put_head(w, err);
     if (status == VB_OK) status = put_tensors(w, err);
+    if (status == VB_OK) status = vb_source_check(w->folder.source, err);
     if (status == VB_OK) return vb_gguf_writer_close(&w->writer, err);
     vb_gguf_writer_drop(&w->writer);
     return status;

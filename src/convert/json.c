@@ -99,13 +99,12 @@ vb_status vb_json_parse(json_t **out, const char *data, size_t size, const char 
 
 vb_status vb_json_file(json_t **out, const char *path, vb_err *err)
 {
-    vb_map map;
+    char *text;
+    size_t len;
     *out = NULL;
     if (access(path, F_OK) != 0) VB_FAIL(err, VB_E_NOT_FOUND, "%s: expected a file, found none", path);
-    VB_TRY(vb_map_open(&map, path, err));
-    vb_status s = map.size <= VB_JSON_BYTES ? vb_json_parse(out, (const char *)map.data, (size_t)map.size, path, err)
-                                            : vb_fail(err, VB_E_FORMAT, "%s: expected at most %d bytes, found %llu",
-                                                      path, VB_JSON_BYTES, (unsigned long long)map.size);
-    vb_map_close(&map);
+    VB_TRY(vb_file_read(path, VB_JSON_BYTES, &text, &len, err));
+    vb_status s = vb_json_parse(out, text, len, path, err);
+    free(text);
     return s;
 }

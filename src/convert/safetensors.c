@@ -148,29 +148,15 @@ out:
     return status;
 }
 
-static void close_map(void *map)
-{
-    vb_map_close(map);
-}
-
-static vb_status map_file(vb_source *s, const char *path, vb_map **out, vb_err *err)
-{
-    vb_map *map = vb_arena_alloc(vb_source_arena(s), sizeof *map);
-    if (map == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
-    VB_TRY(vb_map_open(map, path, err));
-    *out = map;
-    return vb_source_own(s, map, close_map, err);
-}
-
 vb_status vb_safetensors_add(vb_source *s, const char *path, vb_err *err)
 {
     uint64_t n = 0;
-    vb_map *map = NULL;
+    const vb_map *map;
     json_t *header = NULL;
     char name[4096];
     char *kept = vb_arena_text(vb_source_arena(s), path, strlen(path));
     if (kept == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
-    VB_TRY(map_file(s, path, &map, err));
+    VB_TRY(vb_source_map(s, path, &map, err));
     if (map->size < sizeof n)
         VB_FAIL(err, VB_E_FORMAT, "%s: expected a safetensors file, found %llu bytes", path,
                 (unsigned long long)map->size);

@@ -19,8 +19,16 @@ typedef struct {
     void (*give_back)(void *thing);
 } owned;
 
+typedef struct mapped mapped;
+struct mapped {
+    vb_map map;
+    const char *path;
+    mapped *next;
+};
+
 struct vb_source {
     vb_arena arena;
+    mapped *files;
     vb_source_tensor *all;
     int64_t n, cap, live;
     uint32_t *index;
@@ -43,6 +51,7 @@ void vb_source_close(vb_source *s)
         s->n_owned--;
         s->owned[s->n_owned].give_back(s->owned[s->n_owned].thing);
     }
+    for (mapped *f = s->files; f != NULL; f = f->next) vb_map_close(&f->map);
     free(s->owned);
     free(s->all);
     free(s->index);
@@ -64,6 +73,24 @@ vb_status vb_source_own(vb_source *s, void *thing, void (*give_back)(void *thing
     }
     s->owned = more;
     s->owned[s->n_owned++] = (owned){thing, give_back};
+    return VB_OK;
+}
+
+vb_status vb_source_map(vb_source *s, const char *path, const vb_map **out, vb_err *err)
+{
+    mapped *f = vb_arena_alloc(&s->arena, sizeof *f);
+    f = f != NULL && (f->path = vb_arena_text(&s->arena, path, strlen(path))) != NULL ? f : NULL;
+    if (f == NULL) VB_FAIL(err, VB_E_MEMORY, "%s: out of memory", path);
+    VB_TRY(vb_map_open(&f->map, path, err));
+    f->next = s->files;
+    s->files = f;
+    *out = &f->map;
+    return VB_OK;
+}
+
+vb_status vb_source_check(const vb_source *s, vb_err *err)
+{
+    for (const mapped *f = s->files; f != NULL; f = f->next) VB_TRY(vb_map_check(&f->map, f->path, err));
     return VB_OK;
 }
 

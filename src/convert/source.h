@@ -13,6 +13,7 @@
 #define VB_CONVERT_SOURCE_H
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/os.h"
 
 typedef enum {
     VB_NUM_F32, VB_NUM_F16, VB_NUM_BF16, VB_NUM_F64, VB_NUM_I64, VB_NUM_I32, VB_NUM_I16, VB_NUM_I8, VB_NUM_U32,
@@ -43,6 +44,11 @@ void vb_source_close(vb_source *s); /* accepts NULL */
  * fails the thing has been given back. */
 vb_arena *vb_source_arena(vb_source *s);
 vb_status vb_source_own(vb_source *s, void *thing, void (*give_back)(void *thing), vb_err *err);
+
+/* A file that stays mapped as long as the source. */
+vb_status vb_source_map(vb_source *s, const char *path, const vb_map **out, vb_err *err);
+/* VB_E_IO if a file was written or cut since it was mapped: what was read from it may be anything. */
+vb_status vb_source_check(const vb_source *s, vb_err *err);
 
 /* A copy of *t and of its name joins the source (`file` and `ud` are kept as they are); a name that is there already
  * is an error. */

@@ -10,7 +10,7 @@
 
 /* What lives as long as the source. */
 typedef struct {
-    vb_map map;
+    const vb_map *map;
     vb_zip zip;
     vb_pickle pickle;
     const char *path;
@@ -27,7 +27,6 @@ static void give_back(void *thing)
     archive *a = thing;
     vb_pickle_free(&a->pickle);
     vb_zip_free(&a->zip);
-    vb_map_close(&a->map);
     free(a);
 }
 
@@ -88,7 +87,7 @@ static const vb_zip_entry *find_in(const archive *a, const vb_zip_entry *pickle,
 static vb_status check_order(const archive *a, const vb_zip_entry *pickle, size_t folder, vb_err *err)
 {
     const vb_zip_entry *e = find_in(a, pickle, folder, "byteorder");
-    if (e == NULL || (e->size == 6 && memcmp(a->map.data + e->offset, "little", 6) == 0)) return VB_OK;
+    if (e == NULL || (e->size == 6 && memcmp(a->map->data + e->offset, "little", 6) == 0)) return VB_OK;
     VB_FAIL(err, VB_E_UNSUPPORTED, "%s: expected numbers with their lowest byte first", a->path);
 }
 
@@ -96,23 +95,23 @@ static vb_status check_order(const archive *a, const vb_zip_entry *pickle, size_
 static vb_status refuse_old(const archive *a, vb_err *err)
 {
     static const uint8_t magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
-    if (a->map.size < sizeof magic || memcmp(a->map.data, magic, sizeof magic) != 0) return VB_OK;
+    if (a->map->size < sizeof magic || memcmp(a->map->data, magic, sizeof magic) != 0) return VB_OK;
     VB_FAIL(err, VB_E_UNSUPPORTED,
             "%s: expected a zip archive, found a file of PyTorch before 1.6; load it there and save it again", a->path);
 }
 
-static vb_status open_archive(archive *a, const vb_zip_entry **pickle, size_t *folder, vb_err *err)
+static vb_status open_archive(vb_source *s, archive *a, const vb_zip_entry **pickle, size_t *folder, vb_err *err)
 {
     char name[4200];
-    VB_TRY(vb_map_open(&a->map, a->path, err));
+    VB_TRY(vb_source_map(s, a->path, &a->map, err));
     VB_TRY(refuse_old(a, err));
-    VB_TRY(vb_zip_read(&a->zip, a->map.data, a->map.size, a->path, err));
+    VB_TRY(vb_zip_read(&a->zip, a->map->data, a->map->size, a->path, err));
     *pickle = find_pickle(&a->zip, folder);
     if (*pickle == NULL || *folder > 512)
         VB_FAIL(err, VB_E_FORMAT, "%s: expected an entry data.pkl, found none", a->path);
     VB_TRY(check_order(a, *pickle, *folder, err));
     snprintf(name, sizeof name, "%s: data.pkl", a->path);
-    return vb_pickle_read(&a->pickle, a->map.data + (*pickle)->offset, (size_t)(*pickle)->size, name, err);
+    return vb_pickle_read(&a->pickle, a->map->data + (*pickle)->offset, (size_t)(*pickle)->size, name, err);
 }
 
 /* --- tensors ------------------------------------------------------------------------------------------------------ */
@@ -130,7 +129,7 @@ static vb_status find_storage(const archive *a, const vb_pickle_tensor *t, const
     if (t->storage_n > e->size / bytes)
         VB_FAIL(err, VB_E_FORMAT, "%s: %s: expected a storage of %llu numbers, found %llu bytes", a->path, t->name,
                 (unsigned long long)t->storage_n, (unsigned long long)e->size);
-    *base = a->map.data + e->offset + t->offset * bytes;
+    *base = a->map->data + e->offset + t->offset * bytes;
     return VB_OK;
 }
 
@@ -157,7 +156,7 @@ static vb_status add_all(vb_source *s, archive *a, vb_err *err)
     size_t folder;
     a->path = vb_arena_text(vb_source_arena(s), a->path, strlen(a->path));
     if (a->path == NULL) VB_FAIL(err, VB_E_MEMORY, "no memory for a path");
-    VB_TRY(open_archive(a, &pickle, &folder, err));
+    VB_TRY(open_archive(s, a, &pickle, &folder, err));
     for (uint64_t i = 0; i < a->pickle.n; i++) {
         const vb_pickle_tensor *t = &a->pickle.tensors[i];
         const uint8_t *base;

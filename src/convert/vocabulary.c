@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
+enum { FILE_MOST = 128 << 20 };
+
 static const char *path_of(vb_vocabulary *v, const char *file)
 {
     char path[4200];
@@ -90,8 +92,8 @@ static vb_status read_json(vb_vocabulary *v, vb_err *err)
 static vb_status read_spm(vb_vocabulary *v, vb_err *err)
 {
     const char *path = path_of(v, "tokenizer.model");
-    VB_TRY(vb_map_open(&v->map, path, err));
-    VB_TRY(vb_spm_model_read(&v->spm, v->map.data, (size_t)v->map.size, path, err));
+    VB_TRY(vb_file_read(path, FILE_MOST, &v->text, &v->len, err));
+    VB_TRY(vb_spm_model_read(&v->spm, (const uint8_t *)v->text, v->len, path, err));
     for (uint64_t id = 0; id < v->spm.n; id++)
         if (!is_utf8(v->spm.pieces[id].text))
             VB_FAIL(err, VB_E_FORMAT, "%s: piece %llu: expected UTF-8", path, (unsigned long long)id);
@@ -130,25 +132,19 @@ static vb_status mark_all(vb_vocabulary *v, vb_err *err)
     return mark_roles(v, v->extra[0], err);
 }
 
-/* A mapped file of no bytes has no place. */
-static const char *bytes_of(const vb_vocabulary *v)
-{
-    return v->map.size > 0 ? (const char *)v->map.data : "";
-}
-
 static vb_status read_gpt2(vb_vocabulary *v, vb_err *err)
 {
     const char *path = path_of(v, "vocab.json"), *merges = path_of(v, "merges.txt");
     json_t *root;
     VB_TRY(vb_json_file(&root, path, err));
-    vb_status s = vb_map_open(&v->map, merges, err);
-    if (s < 0 || !is_utf8((vb_text){bytes_of(v), v->map.size})) {
+    vb_status s = vb_file_read(merges, FILE_MOST, &v->text, &v->len, err);
+    if (s < 0 || !is_utf8((vb_text){v->text, v->len})) {
         json_decref(root);
         if (s < 0) return s;
         VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", merges);
     }
     v->from = VB_FROM_GPT2_FILES;
-    VB_TRY(vb_tokenizer_json_of_gpt2(&v->json, root, bytes_of(v), v->map.size, path, err));
+    VB_TRY(vb_tokenizer_json_of_gpt2(&v->json, root, v->text, v->len, path, err));
     VB_TRY(mark_all(v, err));
     return join(v, err);
 }
@@ -156,10 +152,10 @@ static vb_status read_gpt2(vb_vocabulary *v, vb_err *err)
 static vb_status read_words(vb_vocabulary *v, vb_err *err)
 {
     const char *path = path_of(v, "vocab.txt");
-    VB_TRY(vb_map_open(&v->map, path, err));
-    if (!is_utf8((vb_text){bytes_of(v), v->map.size})) VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", path);
+    VB_TRY(vb_file_read(path, FILE_MOST, &v->text, &v->len, err));
+    if (!is_utf8((vb_text){v->text, v->len})) VB_FAIL(err, VB_E_FORMAT, "%s: expected UTF-8", path);
     v->from = VB_FROM_WORDS;
-    VB_TRY(vb_tokenizer_json_of_words(&v->json, bytes_of(v), v->map.size, path, err));
+    VB_TRY(vb_tokenizer_json_of_words(&v->json, v->text, v->len, path, err));
     VB_TRY(mark_all(v, err));
     return join(v, err);
 }
@@ -272,7 +268,7 @@ void vb_vocabulary_close(vb_vocabulary *v)
     if (v == NULL) return;
     vb_tokenizer_json_free(&v->json);
     vb_spm_model_free(&v->spm);
-    vb_map_close(&v->map);
+    free(v->text);
     json_decref(v->config);
     json_decref(v->tokenizer_config);
     json_decref(v->added);

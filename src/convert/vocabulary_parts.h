@@ -31,7 +31,8 @@ struct vb_vocabulary {
     int from;
     json_t *config, *tokenizer_config, *added; /* NULL: no such file */
     json_t *extra[2];                          /* trees that something points into */
-    vb_map map;                                /* tokenizer.model, merges.txt */
+    char *text;                                /* tokenizer.model, merges.txt, vocab.txt */
+    size_t len;
     vb_spm_model spm;
     vb_tokenizer_json json;
 

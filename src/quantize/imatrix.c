@@ -206,6 +206,7 @@ static vb_status read_any(vb_imatrix *m, const char *path, vb_err *err)
     VB_TRY(vb_map_open(&map, path, err));
     int gguf = map.size >= 4 && memcmp(map.data, "GGUF", 4) == 0;
     vb_status s = gguf ? read_gguf(m, err) : read_old(m, &map, err);
+    if (s == VB_OK) s = vb_map_check(&map, path, err);
     vb_map_close(&map);
     if (s < 0) return s;
     qsort(m->entries, (size_t)m->n, sizeof *m->entries, by_name);

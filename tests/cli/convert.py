@@ -574,7 +574,8 @@ def test_full_disk():
         assert not out.exists() and not pathlib.Path(f"{out}.part").exists()
 
 
-def test_interrupted():
+def large():
+    """A folder that takes a while to be converted."""
     f = make.Folder("large", "GPTNeoForCausalLM", model_type="gpt_neo", hidden_size=1024, num_heads=16, num_layers=1, vocab=288,
                     max_position_embeddings=8, attention_layers=["global"], window_size=4, layer_norm_epsilon=1e-5)
     make.gpt_outer(f, "transformer.")
@@ -588,17 +589,39 @@ def test_interrupted():
     f.tensors["transformer.wpe.weight"] = ("F32", (8, 1024), b"")
     f.tensors = {n: (k, s, make.numbers(k, make.elements(s), n)) for n, (k, s, _) in f.tensors.items()}
     f.write(WORK)
-    out = WORK / "late.gguf"
-    part = pathlib.Path(f"{out}.part")
-    running = subprocess.Popen([VERBATIM, "convert", WORK / "large", "-o", out, "--type", "IQ4_NL", "-t", "1"], env=ENV,
+    return WORK / "large"
+
+
+def under_way(out):
+    """A conversion that has begun to write."""
+    running = subprocess.Popen([VERBATIM, "convert", large(), "-o", out, "--type", "IQ4_NL", "-t", "1"], env=ENV,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not part.exists() and running.poll() is None:
+    while not pathlib.Path(f"{out}.part").exists() and running.poll() is None:
         time.sleep(0.002)
+    return running
+
+
+def expect_none(out):
+    assert not pathlib.Path(f"{out}.part").exists() and not out.exists()
+    shutil.rmtree(WORK / "large")
+
+
+def test_interrupted():
+    out = WORK / "late.gguf"
+    running = under_way(out)
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=60)
     assert running.returncode == 130 and said[0] == b"", (running.returncode, said)
-    assert not part.exists() and not out.exists()
-    shutil.rmtree(WORK / "large")
+    expect_none(out)
+
+
+def test_cut_meanwhile():
+    out = WORK / "cut.gguf"
+    running = under_way(out)
+    os.truncate(WORK / "large/model.safetensors", 4096)
+    said = running.communicate(timeout=60)[1].decode()
+    assert running.returncode == 4 and "large/model.safetensors: changed while it was in use" in said, (running.returncode, said)
+    expect_none(out)
 
 
 sys.exit(each.run(globals(), sys.argv[2:]))
