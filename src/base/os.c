@@ -32,6 +32,21 @@ static int64_t modified_ns(const struct stat *st)
     return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+/* Bytes [from, from + n) of the file. */
+static vb_status read_at(int fd, uint64_t from, void *buf, size_t n, const char *path, vb_err *err)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pread(fd, (char *)buf + done, n - done, (off_t)(from + done));
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (k == 0)
+            VB_FAIL(err, VB_E_IO, "%s: changed while it was read: expected %llu bytes, found %llu", path,
+                    (unsigned long long)(from + n), (unsigned long long)(from + done));
+        done += (size_t)k;
+    }
+    return VB_OK;
+}
+
 vb_status vb_map_open(vb_map *out, const char *path, vb_err *err)
 {
     struct stat st = {0};
@@ -61,6 +76,11 @@ void vb_map_close(vb_map *map)
     memset(map, 0, sizeof *map);
 }
 
+vb_status vb_map_read(const vb_map *map, uint64_t from, void *buf, size_t n, const char *path, vb_err *err)
+{
+    return read_at(map->held - 1, from, buf, n, path, err);
+}
+
 vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err)
 {
     struct stat st;
@@ -73,35 +93,28 @@ vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err)
     return VB_OK;
 }
 
-static vb_status read_whole(int fd, char *data, size_t size, const char *path, vb_err *err)
-{
-    for (size_t at = 0; at < size;) {
-        ssize_t n = read(fd, data + at, size - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) VB_FAIL(err, VB_E_IO, "%s: cannot read: %s", path, strerror(errno));
-        if (n == 0) VB_FAIL(err, VB_E_IO, "%s: changed while it was read: expected %zu bytes, found %zu", path, size, at);
-        at += (size_t)n;
-    }
-    data[size] = 0;
-    return VB_OK;
-}
-
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err)
 {
     struct stat st = {0};
     vb_status s;
     int fd;
     *data = NULL;
+    *size = 0;
     VB_TRY(open_regular(path, &fd, &st, err));
-    *size = (size_t)st.st_size;
-    if (*size > limit) s = vb_fail(err, VB_E_FORMAT, "%s: expected at most %zu bytes, found %zu", path, limit, *size);
-    else if ((*data = malloc(*size + 1)) == NULL) s = vb_fail(err, VB_E_MEMORY, "%s: out of memory for %zu bytes", path, *size);
-    else s = read_whole(fd, *data, *size, path, err);
+    size_t n = (size_t)st.st_size;
+    char *text = n <= limit ? malloc(n + 1) : NULL;
+    if (text != NULL) s = read_at(fd, 0, text, n, path, err);
+    else if (n > limit) s = vb_fail(err, VB_E_FORMAT, "%s: expected at most %zu bytes, found %zu", path, limit, n);
+    else s = vb_fail(err, VB_E_MEMORY, "%s: out of memory for %zu bytes", path, n);
     close(fd);
-    if (s == VB_OK) return VB_OK;
-    free(*data);
-    *data = NULL;
-    return s;
+    if (s < 0) {
+        free(text);
+        return s;
+    }
+    text[n] = 0;
+    *data = text;
+    *size = n;
+    return VB_OK;
 }
 
 static uint64_t clock_ns(clockid_t which)

@@ -14,11 +14,14 @@ typedef struct {
 } vb_map;
 vb_status vb_map_open(vb_map *out, const char *path, vb_err *err); /* names path and reason on failure */
 void vb_map_close(vb_map *map);
+/* Bytes [from, from + n) of an open map, without touching its pages; VB_E_IO if they are there no more. */
+vb_status vb_map_read(const vb_map *map, uint64_t from, void *buf, size_t n, const char *path, vb_err *err);
 /* VB_E_IO if the file was written or cut since; one that was deleted, or replaced by another, is still there for us.
  * `path` stands in the message. */
 vb_status vb_map_check(const vb_map *map, const char *path, vb_err *err);
 
-/* A small file read whole into malloc'd memory with a NUL behind it; more than `limit` bytes is an error. */
+/* A small file read whole into malloc'd memory with a NUL behind it; more than `limit` bytes is an error. At any error
+ * *data is NULL and *size 0. */
 vb_status vb_file_read(const char *path, size_t limit, char **data, size_t *size, vb_err *err);
 
 uint64_t vb_clock_ns(void); /* monotonic */

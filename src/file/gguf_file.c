@@ -5,7 +5,8 @@
  * tensor gets its address only when its whole range lies inside the file, apart from all others. Another program may
  * write the file meanwhile, so its bytes are copied once, ahead of the cursor, and looked at in the copy alone.
  *
- * Invariant: cursor.at <= cursor.ready <= cursor.size, and at any failure the message names the key or tensor that is being read.
+ * Invariant: cursor.at <= cursor.ready <= cursor.size, and at any failure the message names the key or tensor that is
+ * being read.
  */
 #include "file/gguf_file.h"
 
@@ -17,7 +18,7 @@ enum {
     MOST_ENTRIES = 8192,
     MOST_TENSORS = 16384,
     MOST_STRING_BYTES = 20 << 20, /* in all arrays of strings together: only those are walked */
-    MOST_READ = 64 << 20,         /* of header, keys and tensor directory, which are copied */
+    MOST_READ = 24 << 20,         /* of header, keys and tensor directory, which are copied */
     READ_AT_ONCE = 1 << 18,
     LONGEST_KEY = 65535,
     LONGEST_NAME = 63,
@@ -29,14 +30,15 @@ enum {
 
 typedef struct {
     const char *path;
-    const uint8_t *file; /* mapped */
-    uint8_t *copy;       /* of file[0, ready) */
-    const uint8_t *data; /* copy, or file if its bytes are borrowed */
+    const vb_map *file;
+    uint8_t *copy;       /* of the file's bytes [0, ready) */
+    const uint8_t *data; /* the copy, or the file's bytes themselves if they are borrowed */
     uint64_t size, ready, at;
     uint64_t string_bytes; /* walked so far */
     const char *kind;      /* what is being read: "key", "tensor", or "header" */
     uint64_t number;       /* the how-manieth of its kind, from 1 */
     vb_text name;          /* ptr NULL: not read yet */
+    vb_status failed;
     char object[96];       /* these three as text, made when something fails */
     vb_err *err;
 } cursor;
@@ -65,15 +67,15 @@ static vb_status read_on(cursor *c, uint64_t bytes)
     uint64_t end = c->at + bytes, most = c->size < MOST_READ ? c->size : MOST_READ;
     if (end > most) BAD(c, "expected it to end within the first %d bytes, found byte %llu in it", MOST_READ, ULL(end));
     end = end + READ_AT_ONCE < most ? end + READ_AT_ONCE : most;
-    memcpy(c->copy + c->ready, c->file + c->ready, end - c->ready);
+    VB_TRY(vb_map_read(c->file, c->ready, c->copy + c->ready, end - c->ready, c->path, c->err));
     c->ready = end;
     return VB_OK;
 }
 
-/* The next `bytes` bytes; NULL: the file has fewer. */
+/* The next `bytes` bytes; NULL: c->failed tells why not. */
 static inline const uint8_t *take(cursor *c, uint64_t bytes)
 {
-    if (bytes > c->ready - c->at && read_on(c, bytes) < 0) return NULL;
+    if (bytes > c->ready - c->at && (c->failed = read_on(c, bytes)) < 0) return NULL;
     c->at += bytes;
     return c->data + c->at - bytes;
 }
@@ -81,7 +83,7 @@ static inline const uint8_t *take(cursor *c, uint64_t bytes)
 static vb_status take_u32(cursor *c, uint32_t *out)
 {
     const uint8_t *p = take(c, sizeof *out);
-    if (p == NULL) return VB_E_FORMAT;
+    if (p == NULL) return c->failed;
     memcpy(out, p, sizeof *out);
     return VB_OK;
 }
@@ -89,7 +91,7 @@ static vb_status take_u32(cursor *c, uint32_t *out)
 static vb_status take_u64(cursor *c, uint64_t *out)
 {
     const uint8_t *p = take(c, sizeof *out);
-    if (p == NULL) return VB_E_FORMAT;
+    if (p == NULL) return c->failed;
     memcpy(out, p, sizeof *out);
     return VB_OK;
 }
@@ -109,7 +111,7 @@ static vb_status take_name(cursor *c, uint64_t longest)
     if (len == 0 || len > longest)
         BAD(c, "at byte %llu: expected a name of 1 to %llu bytes, found %llu", ULL(at), ULL(longest), ULL(len));
     const uint8_t *p = take(c, len);
-    if (p == NULL) return VB_E_FORMAT;
+    if (p == NULL) return c->failed;
     if (!printable(p, len)) BAD(c, "at byte %llu: expected a name in printable ASCII, found other bytes", ULL(at + 8));
     c->name = vb_text_of((const char *)p, (size_t)len);
     return VB_OK;
@@ -181,7 +183,7 @@ static vb_status skip_string(cursor *c)
 {
     uint64_t len = 0;
     VB_TRY(take_u64(c, &len));
-    return take(c, len) == NULL ? VB_E_FORMAT : VB_OK;
+    return take(c, len) == NULL ? c->failed : VB_OK;
 }
 
 static vb_status take_array(cursor *c, vb_gguf_entry *e)
@@ -193,7 +195,7 @@ static vb_status take_array(cursor *c, vb_gguf_entry *e)
     e->data = c->data + c->at;
     if (e->item != VB_GGUF_STRING) {
         VB_TRY(check_count(c, "items", e->n, INT64_MAX, size_of(e->item)));
-        return take(c, e->n * size_of(e->item)) == NULL ? VB_E_FORMAT : VB_OK;
+        return take(c, e->n * size_of(e->item)) == NULL ? c->failed : VB_OK;
     }
     VB_TRY(check_count(c, "items", e->n, MOST_STRING_BYTES / 8, 8));
     uint64_t start = c->at, most = MOST_STRING_BYTES - c->string_bytes;
@@ -214,7 +216,7 @@ static vb_status take_value(cursor *c, vb_gguf_entry *e)
     if (e->type == VB_GGUF_ARRAY) return take_array(c, e);
     if (e->type == VB_GGUF_STRING) return skip_string(c);
     const uint8_t *p = take(c, size_of(e->type));
-    if (p == NULL) return VB_E_FORMAT;
+    if (p == NULL) return c->failed;
     if (e->type == VB_GGUF_BOOL && *p > 1) BAD(c, "expected a boolean 0 or 1, found %d", *p);
     return VB_OK;
 }
@@ -333,7 +335,7 @@ static vb_status place_tensors(cursor *c, vb_gguf_file *f, uint64_t alignment)
         if (__builtin_add_overflow(t->offset, t->bytes, &end) || end > size)
             BAD(c, "expected %llu bytes at offset %llu, found a data section of %llu bytes (file: %llu)", ULL(t->bytes),
                 ULL(t->offset), ULL(size), ULL(c->size));
-        t->data = c->file + start + t->offset;
+        t->data = c->file->data + start + t->offset;
     }
     return VB_OK;
 }
@@ -364,7 +366,7 @@ static vb_status check_overlap(cursor *c, const vb_gguf_file *f, vb_arena *arena
 /* A copy costs memory only as far as it is written. */
 static vb_status start(cursor *c, vb_gguf_file *f)
 {
-    c->data = c->file;
+    c->data = c->file->data;
     c->ready = c->size;
     if (f->borrowed || c->size == 0) return VB_OK;
     f->copy_room = c->size < MOST_READ ? c->size : MOST_READ;
@@ -377,7 +379,7 @@ static vb_status start(cursor *c, vb_gguf_file *f)
 
 vb_status vb_gguf_file_parse(vb_gguf_file *f, vb_arena *arena, vb_err *err)
 {
-    cursor c = {.path = f->path, .file = f->map.data, .size = f->map.size, .kind = "header", .err = err};
+    cursor c = {.path = f->path, .file = &f->map, .size = f->map.size, .kind = "header", .err = err};
     uint64_t alignment;
     VB_TRY(start(&c, f));
     VB_TRY(take_header(&c, f));
